@@ -1,0 +1,17 @@
+"""The one exception a user's mistake may raise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """One or more mistakes of the user's, each naming the offender, the rule and the remedy.
+
+    A stage that can find several mistakes collects them and raises once, so that nobody has to
+    repair them one run at a time. The command line prints every line and exits with 2.
+    """
+
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(self.problems))

@@ -1,0 +1,95 @@
+"""The network that a state_dict belongs to: ``--arch FILE.py:NAME``."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import nn
+
+from cnn2rtl.errors import UserError
+from cnn2rtl.frontend.quiet import first_line
+
+
+def instantiate(arch: str) -> nn.Module:
+    """Run FILE.py and call (or take) NAME; raises :class:`UserError` if that does not give an ``nn.Module``."""
+    file, colon, name = arch.rpartition(":")
+    if not colon or not file or not name.isidentifier():
+        raise UserError(f"--arch {arch}: expected FILE.py:NAME, for instance student.py:StudentNet")
+    module = _run(Path(file))
+    if not hasattr(module, name):
+        defined = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__]
+        offer = f"; it defines {', '.join(defined)}" if defined else ""
+        raise UserError(f"--arch {arch}: {file} does not define `{name}`{offer}")
+    factory = getattr(module, name)
+    if isinstance(factory, nn.Module):
+        return factory
+    if not callable(factory):
+        raise UserError(f"--arch {arch}: `{name}` is a {type(factory).__name__}, neither a class nor a factory")
+    try:
+        model = factory()
+    except (Exception, SystemExit) as error:
+        raise UserError(
+            f"--arch {arch}: calling {name}() failed: {_describe(error, file)}; "
+            "if it takes arguments, write a factory without any that passes them"
+        ) from None
+    if not isinstance(model, nn.Module):
+        raise UserError(f"--arch {arch}: {name}() gives a {type(model).__name__}, not an nn.Module")
+    return model
+
+
+def _run(file: Path) -> ModuleType:
+    if not file.is_file():
+        raise UserError(f"--arch: {file}: no such file")
+    name = f"cnn2rtl_arch_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise UserError(f"--arch: {file}: is not a Python file (.py)")
+    module = importlib.util.module_from_spec(spec)
+    # Registered, as dataclasses look their module up; its folder on the path, as a network may import its neighbours.
+    sys.modules[name] = module
+    sys.path.insert(0, str(file.parent))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise UserError(f"--arch: running {file} failed: {_describe(error, str(file))}") from None
+    finally:
+        sys.path.remove(str(file.parent))
+    return module
+
+
+def _describe(error: BaseException, file: str) -> str:
+    """One line: the error's type and text, and the line of the user's file that it came through."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == Path(file)]
+    where = f" (line {lines[-1]})" if lines else ""
+    return f"{type(error).__name__}: {first_line(error)}{where}"
+
+
+def with_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path, arch: str) -> nn.Module:
+    """``model`` with the weights of ``state``; one :class:`UserError` lists every name and shape that differs."""
+    own = model.state_dict()
+    # Checkpoints from before torch 0.4.1 lack BatchNorm's batch counter, which nothing here needs.
+    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in state if name not in own]
+    problems = []
+    if missing:
+        problems.append(f"{path}: weights that {arch} needs are missing: {', '.join(missing)}")
+    if unexpected:
+        problems.append(f"{path}: holds weights that {arch} does not have: {', '.join(unexpected)}")
+    for name, value in state.items():
+        if name in own and own[name].shape != value.shape:
+            problems.append(f"{path}: `{name}` is {_shape(value)}, but {arch} has {_shape(own[name])}")
+    if problems:
+        raise UserError(problems)
+    model.load_state_dict(dict(state), strict=False)
+    return model
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a scalar"

@@ -1,0 +1,205 @@
+"""Convert the ATen operations of an exported program to the float graph."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+from torch import fx
+from torch.export import ExportedProgram
+
+from cnn2rtl.errors import UserError
+from cnn2rtl.frontend.call import Call, Map, Refused
+from cnn2rtl.frontend.converters import CONVERTERS, HINTS, SUPPORTED
+from cnn2rtl.frontend.quiet import first_line, quiet
+from cnn2rtl.graph import Clamp, FloatGraph, Node
+from cnn2rtl.ops import Identity, Input
+
+INPUT = "input"
+# Operators that make a constant of plain numbers.
+_FACTORIES = frozenset(("arange", "eye", "full", "linspace", "ones", "scalar_tensor", "zeros"))
+
+
+class Conversion:
+    """One program on its way into a graph, with the problems found so far; ``source`` is its input."""
+
+    def __init__(self, program: ExportedProgram, source: fx.Node, name: str) -> None:
+        self.program, self.source, self.name = program, source, name
+        self.batch = str(self.source.meta["val"].shape[0])
+        # What each program value is here: a feature map, a constant tensor, or None for a size.
+        self.values: dict[fx.Node, Map | torch.Tensor | None] = {}
+        self.nodes: list[Node] = []
+        self.names: set[str] = set()
+        self.problems: list[str] = []
+
+    def graph(self) -> FloatGraph:
+        """Convert every operation the output depends on; one :class:`UserError` lists those that cannot be."""
+        output = next(node for node in self.program.graph.nodes if node.op == "output")
+        signature = self.program.graph_signature
+        result = next((node for node in output.all_input_nodes if node.name == signature.user_outputs[0]), output)
+        live = _ancestors(result)
+        for node in self.program.graph.nodes:
+            if node.op == "placeholder":
+                self._placeholder(node)
+            elif node in live and node is not output:
+                try:
+                    self.values[node] = self._operation(node)
+                except Refused as refusal:
+                    self.problems.append(f"`{_layer_name(node)}` ({_operator(node)}): {refusal}")
+                    # The operations behind it are judged all the same.
+                    self.values[node] = Map(self._unique(_layer_name(node)), _dims(node))
+        if signature.buffers_to_mutate:
+            written = ", ".join(f"`{name}`" for name in signature.buffers_to_mutate.values())
+            self.problems.append(f"the model changes {written} while it runs; only fixed weights are supported")
+        value = self.values.get(result)
+        if not isinstance(value, Map):
+            self.problems.append("the model's output does not depend on its input")
+        elif not self.problems and len(value.dims) not in (1, 3):
+            dims = ", ".join(map(str, value.dims))
+            self.problems.append(f"the model's output is (n, {dims}); (n, c) and (n, c, h, w) are supported")
+        if self.problems:
+            raise UserError(self.problems)
+        assert isinstance(value, Map)
+        return FloatGraph(self.name, tuple(self.nodes), value.node)
+
+    def _placeholder(self, node: fx.Node) -> None:
+        if node is self.source:
+            source = Map(self._unique(INPUT), _dims(node))
+            self.values[node] = source
+            self.nodes.append(Node(source.node, Input(source.shape), (), source.shape))
+            return
+        signature = self.program.graph_signature
+        constants = {
+            **signature.inputs_to_parameters,
+            **signature.inputs_to_buffers,
+            **signature.inputs_to_lifted_tensor_constants,
+        }
+        if node.name in constants:
+            target = constants[node.name]
+            tensors = self.program.state_dict if target in self.program.state_dict else self.program.constants
+            self.values[node] = tensors[target]
+
+    def _operation(self, node: fx.Node) -> Map | torch.Tensor | None:
+        """Convert one call; raises :class:`Refused`."""
+        made = node.meta.get("val")
+        if node.target is operator.getitem:
+            return self._item(node)
+        if made is None or isinstance(made, (int, torch.SymInt)):
+            return None
+        if not isinstance(node.target, torch._ops.OpOverload):
+            raise Refused("is not supported; it is no plain tensor operation")
+        args = self._arguments(node, node.target._schema)
+        if _constant(args) or _operator(node) in _FACTORIES:
+            return _evaluate(node.target, args)
+        self._require_map(made[0] if isinstance(made, (tuple, list)) else made)
+        overload = str(node.target)
+        if overload not in CONVERTERS:
+            raise Refused(f"is not supported; {HINTS.get(_operator(node), SUPPORTED)}")
+        call = Call(overload, args, _dims(node))
+        layer = CONVERTERS[overload](call)
+        op, clamp = (Identity(), layer) if isinstance(layer, Clamp) else (layer, Clamp())
+        source, result = call.source, Map(self._unique(_layer_name(node)), call.out)
+        try:
+            shape = op.out_shape((source.shape,))
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        assert shape == result.shape, f"{overload}: shape {shape}, torch says {result.shape}"
+        self.nodes.append(Node(result.node, op, (source.node,), shape, clamp))
+        return result
+
+    def _arguments(self, node: fx.Node, schema: torch.FunctionSchema) -> dict[str, Any]:
+        """Every argument by its name in the operator's schema, with values in place of program nodes."""
+        named: dict[str, Any] = {p.name: p.default_value for p in schema.arguments if p.has_default_value()}
+        named.update(zip((p.name for p in schema.arguments), node.args, strict=False))
+        named.update(node.kwargs)
+        return {name: self._value(argument) for name, argument in named.items()}
+
+    def _value(self, argument: Any) -> Any:
+        if isinstance(argument, fx.Node):
+            return self.values[argument]
+        if isinstance(argument, (list, tuple)):
+            return [self._value(inner) for inner in argument]
+        return argument
+
+    def _item(self, node: fx.Node) -> Map | torch.Tensor | None:
+        producer, index = node.args
+        assert isinstance(producer, fx.Node)
+        if index != 0 and str(producer.target) in CONVERTERS:
+            raise Refused(f"result {index} of {_operator(producer)} (the indices of a pooling) is not supported")
+        return self.values[producer]
+
+    def _require_map(self, value: object) -> None:
+        """Refuse what is not one float tensor of fixed size per image."""
+        if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+            raise Refused(f"does not give a tensor of floats; {SUPPORTED}")
+        if not value.shape or str(value.shape[0]) != self.batch:
+            raise Refused("mixes the images of a batch or drops the batch dimension; keep it first, as in flatten(1)")
+        if not all(isinstance(size, int) for size in value.shape[1:]):
+            raise Refused(f"gives a tensor of variable size {tuple(value.shape)}; export the model with a fixed size")
+
+    def _unique(self, name: str) -> str:
+        """``name``, or with a number where a module is called more than once."""
+        count, unique = 1, name
+        while unique in self.names:
+            count += 1
+            unique = f"{name}_{count}"
+        self.names.add(unique)
+        return unique
+
+
+def _evaluate(target: torch._ops.OpOverload[..., Any], args: dict[str, Any]) -> torch.Tensor:
+    """What depends on constants alone, as weights under a pruning mask or weight normalisation do, is one too."""
+    try:
+        with torch.no_grad(), quiet():
+            value = target(**args)
+    except Exception as error:
+        raise Refused(f"cannot be computed ahead of time: {first_line(error)}") from None
+    if not isinstance(value, torch.Tensor):
+        raise Refused("computes several constants at once, which is not supported")
+    return value
+
+
+def _constant(args: dict[str, Any]) -> bool:
+    """Whether an operator's arguments hold tensors, and only constant ones."""
+    leaves = [leaf for value in args.values() for leaf in (value if isinstance(value, list) else [value])]
+    return any(isinstance(leaf, torch.Tensor) for leaf in leaves) and not any(isinstance(leaf, Map) for leaf in leaves)
+
+
+def _ancestors(output: fx.Node) -> set[fx.Node]:
+    found, waiting = {output}, [output]
+    while waiting:
+        fresh = [node for node in waiting.pop().all_input_nodes if node not in found]
+        found.update(fresh)
+        waiting.extend(fresh)
+    return found
+
+
+def _dims(node: fx.Node) -> tuple[int, ...]:
+    """The (first) result's shape without the batch; unchecked."""
+    made = node.meta.get("val")
+    made = made[0] if isinstance(made, (tuple, list)) and made else made
+    return tuple(made.shape[1:]) if isinstance(made, torch.Tensor) else ()
+
+
+def _operator(node: fx.Node) -> str:
+    """``relu`` for ``aten.relu.default``."""
+    return str(node.target).split(".")[1] if isinstance(node.target, torch._ops.OpOverload) else node.name
+
+
+def _modules(node: fx.Node) -> list[tuple[str, str]]:
+    """(path, class) of the modules that the operation is in, outermost first."""
+    stack = (node.meta.get("nn_module_stack") or {}).values()
+    return [
+        (path, f"{cls.__module__}.{cls.__qualname__}" if isinstance(cls, type) else str(cls))
+        for path, cls in stack
+        if not path.startswith("_empty_nn_module_stack")
+    ]
+
+
+def _layer_name(node: fx.Node) -> str:
+    """A layer's module path; for an operation in some forward(), that module's path and the operator's name."""
+    path, cls = (_modules(node) or [("", "")])[-1]
+    if path and cls.startswith("torch.nn.modules.") and not cls.startswith("torch.nn.modules.container."):
+        return path
+    return f"{path}.{_operator(node).strip('_')}".lstrip(".")

@@ -1,0 +1,223 @@
+"""Read a model file. Its content decides what it is, never its suffix, and it never runs code.
+
+A Python pickle is a program: loading one runs it. Files are therefore read with torch's restricted
+unpickler and an allow-list of torch.nn classes, export archives pass the checks of
+:mod:`cnn2rtl.frontend.archive`, and only the user's explicit ``trust_pickle`` lifts either.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias, TypeGuard
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from cnn2rtl.errors import UserError
+from cnn2rtl.frontend.architecture import instantiate, with_state
+from cnn2rtl.frontend.archive import refusals
+from cnn2rtl.frontend.quiet import first_line, quiet
+
+Model: TypeAlias = nn.Module | ExportedProgram
+
+_LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+# Where training scripts put the weights inside a checkpoint with epoch, optimiser and so on.
+_CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model")
+
+LAYER_CLASSES: tuple[type[nn.Module], ...] = tuple(
+    cls
+    for cls in vars(nn).values()
+    if isinstance(cls, type)
+    and issubclass(cls, nn.Module)
+    and cls.__module__.startswith("torch.nn.modules.")
+    and not cls.__name__.startswith("Lazy")
+)
+"""The classes a pickled model may consist of: torch's own layers and containers."""
+
+
+def load_model(path: str | Path, arch: str | None = None, trust_pickle: bool = False) -> Model:
+    """The model in ``path``: a ``torch.export`` archive, a pickled ``nn.Module``, or a state_dict.
+
+    A state_dict (also inside a checkpoint, also one saved from ``DataParallel``) needs ``arch``,
+    ``FILE.py:NAME``, with NAME a class or a factory that takes no arguments; that file is the
+    user's own code and is run. ``trust_pickle`` lets ``path`` itself run code while it is read.
+    Raises :class:`UserError` for whatever is wrong with the file, and for weights that are not finite.
+    """
+    path = Path(path)
+    data = _read(path)
+    content = _content(path, data)
+    if content == "archive":
+        _refuse_arch(path, arch, "a torch.export archive")
+        model: Model = _load_archive(path, data, trust_pickle)
+    else:
+        loaded = _unpickle(path, data, content, trust_pickle)
+        if isinstance(loaded, nn.Module):
+            _refuse_arch(path, arch, "a whole nn.Module")
+            model = loaded
+        else:
+            state = _state_dict(loaded)
+            if state is None:
+                raise UserError(f"{path}: holds a {type(loaded).__name__}, neither an nn.Module nor a state_dict")
+            if arch is None:
+                raise UserError(
+                    f"{path}: holds weights without a network (a state_dict); "
+                    "say which network with --arch FILE.py:NAME, a class or a factory without arguments"
+                )
+            model = with_state(instantiate(arch), state, path, arch)
+    _require_finite(model, path)
+    return model
+
+
+def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; a model file is expected")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    if not data:
+        raise UserError(f"{path}: the file is empty")
+    return data
+
+
+def _content(path: Path, data: bytes) -> str:
+    """``archive`` (torch.export), ``zip`` or ``legacy`` (torch.save), judged by the bytes."""
+    if data.startswith(b"PK\x03\x04"):
+        try:
+            names = set(zipfile.ZipFile(io.BytesIO(data)).namelist())
+        except Exception:
+            raise UserError(f"{path}: the file is truncated or damaged") from None
+        inner = {name.partition("/")[2] for name in names}
+        if "archive_format" in inner or "serialized_exported_program.json" in names:
+            return "archive"
+        if "constants.pkl" in inner:
+            raise UserError(f"{path}: holds TorchScript, which is not read; save the model with torch.export.save")
+        if "data.pkl" in inner:
+            return "zip"
+        raise UserError(f"{path}: a zip file, but none that torch.save or torch.export.save writes")
+    if data.startswith(_LEGACY_MAGIC):
+        return "legacy"
+    if _LEGACY_MAGIC.startswith(data):
+        raise UserError(f"{path}: the file is truncated or damaged")
+    if data[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        raise UserError(f"{path}: a Python pickle that torch.save did not write; save the model with torch.export.save")
+    raise UserError(
+        f"{path}: not a PyTorch file; expected what torch.export.save or torch.save writes (.pt2, .pt, .pth, .bin)"
+    )
+
+
+def _refuse_arch(path: Path, arch: str | None, content: str) -> None:
+    if arch is not None:
+        raise UserError(f"{path}: holds {content}, network included; leave out --arch {arch}")
+
+
+def _load_archive(path: Path, data: bytes, trust_pickle: bool) -> ExportedProgram:
+    if not trust_pickle:
+        problems = refusals(data)
+        if problems:
+            raise UserError(
+                [f"{path}: {problem}" for problem in problems]
+                + [
+                    "an archive that torch.export.save wrote for a plain CNN holds none of this: export the model "
+                    "again, or, if you trust the file to run code, give --trust-pickle"
+                ]
+            )
+    try:
+        with quiet():
+            return torch.export.load(io.BytesIO(data))
+    except Exception as error:
+        raise UserError(
+            f"{path}: torch {torch.__version__} cannot read this export archive ({first_line(error)}); "
+            "it is damaged, or another version of torch wrote it: export the model again"
+        ) from None
+
+
+def _unpickle(path: Path, data: bytes, content: str, trust_pickle: bool) -> object:
+    try:
+        # Weights saved on a GPU are read on any machine.
+        with quiet(), torch.serialization.safe_globals(list(LAYER_CLASSES)):
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=not trust_pickle)
+    except pickle.UnpicklingError as error:
+        classes = _forbidden_classes(data, content, str(error))
+        if classes:
+            named = ", ".join(f"`{name}`" for name in classes)
+            raise UserError(
+                f"{path}: holds Python objects other than torch.nn layers: {named}. Reading them would run code "
+                "of the file's choosing. Save the weights (model.state_dict()) and name the network with --arch "
+                "FILE.py:NAME, or save with torch.export.save, or, if you trust the file, give --trust-pickle"
+            ) from None
+        if "Only persistent_load of storage" in str(error):
+            raise UserError(
+                f"{path}: holds a whole nn.Module in the format that torch wrote before 1.6, which cannot be read "
+                "without running its code. Save the weights (model.state_dict()) and name the network with --arch "
+                "FILE.py:NAME, or, if you trust the file, give --trust-pickle"
+            ) from None
+        problem = "the file is truncated or damaged"
+    except (ImportError, AttributeError) as error:
+        if trust_pickle:
+            raise UserError(
+                f"{path}: the network's own Python code is not at hand ({first_line(error)}); "
+                "save the weights (model.state_dict()) and name the network with --arch FILE.py:NAME"
+            ) from None
+        problem = "the file is truncated or damaged"
+    except Exception as error:
+        problem = f"the file is truncated or damaged ({first_line(error)})"
+    raise UserError(f"{path}: {problem}")
+
+
+def _forbidden_classes(data: bytes, content: str, message: str) -> list[str]:
+    """What a pickle names beyond the allow-list: all of it where torch can tell, else the first."""
+    if content == "zip":
+        try:
+            with torch.serialization.safe_globals(list(LAYER_CLASSES)):
+                return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data)))
+        except Exception:
+            # The list is a courtesy; the refusal stands without it.
+            pass
+    return re.findall(r"GLOBAL (\S+) (?:was not|whose module)", message)[:1]
+
+
+def _is_state(value: object) -> TypeGuard[Mapping[str, torch.Tensor]]:
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in value.items())
+    )
+
+
+def _state_dict(loaded: object) -> dict[str, torch.Tensor] | None:
+    candidates: list[Any] = [loaded]
+    if isinstance(loaded, Mapping):
+        candidates += [loaded[key] for key in _CHECKPOINT_KEYS if key in loaded]
+    for candidate in candidates:
+        if _is_state(candidate):
+            # DataParallel prefixes every name.
+            parallel = all(name.startswith("module.") for name in candidate)
+            return {name.removeprefix("module.") if parallel else name: value for name, value in candidate.items()}
+    return None
+
+
+def _require_finite(model: Model, path: Path) -> None:
+    tensors: dict[str, Any] = {}
+    if isinstance(model, ExportedProgram):
+        tensors.update(model.state_dict)
+        tensors.update(model.constants)
+    else:
+        tensors.update(model.named_parameters())
+        tensors.update(model.named_buffers())
+    problems = []
+    for name, tensor in tensors.items():
+        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
+            bad = int((~torch.isfinite(tensor.detach())).sum())
+            if bad:
+                problems.append(f"{path}: `{name}`: {bad} of {tensor.numel()} values are NaN or infinite")
+    if problems:
+        raise UserError(problems)

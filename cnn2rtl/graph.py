@@ -1,0 +1,109 @@
+"""The float graph: what a front end delivers and the passes rewrite.
+
+Feature maps are ``(channels, height, width)`` per image; batches are NHWC arrays ``(n, h, w, c)``,
+the order in which the hardware streams them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import inf
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from cnn2rtl.ops.base import Op
+
+Shape = tuple[int, int, int]
+FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """An activation that only limits: ReLU is ``Clamp(0, inf)``, ReLU6 ``Clamp(0, 6)``."""
+
+    lo: float = -inf
+    hi: float = inf
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        return np.clip(x, self.lo, self.hi)
+
+    def then(self, other: Clamp) -> Clamp:
+        """The clamp equal to applying this one first and ``other`` after it."""
+        return Clamp(float(np.clip(self.lo, other.lo, other.hi)), float(np.clip(self.hi, other.lo, other.hi)))
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One layer: ``clamp(op(inputs))``. ``name`` is the model's own module path (``cnn.1.0``).
+
+    ``stats`` are mean and standard deviation of the op's output before the clamp, each (c,), over the
+    training data, where a BatchNorm recorded them.
+    """
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+    shape: Shape
+    clamp: Clamp = Clamp()
+    stats: tuple[FloatArray, FloatArray] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class FloatGraph:
+    """A DAG in topological order. The first node is the input; ``output`` names the result."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    output: str
+
+    def __getitem__(self, name: str) -> Node:
+        return self.by_name[name]
+
+    @property
+    def by_name(self) -> Mapping[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @property
+    def input(self) -> Node:
+        return self.nodes[0]
+
+    def consumers(self, name: str) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes if name in node.inputs)
+
+    def forward(self, images: FloatArray, on_tensor: Callable[[Node, FloatArray], None] | None = None) -> FloatArray:
+        """Run the graph in float64 on ``images`` (n, h, w, c), showing every tensor to ``on_tensor``.
+
+        A tensor is dropped after its last use, so memory stays at the width of the graph.
+        """
+        last_use = {name: node.name for node in self.nodes for name in node.inputs}
+        values: dict[str, FloatArray] = {}
+        result = images
+        for node in self.nodes:
+            inputs = [values[name] for name in node.inputs] or [images]
+            values[node.name] = node.clamp(node.op.forward(inputs))
+            if on_tensor is not None:
+                on_tensor(node, values[node.name])
+            if node.name == self.output:
+                result = values[node.name]
+            for name in node.inputs:
+                if last_use[name] == node.name:
+                    values.pop(name, None)
+        return result
+
+    def without(self, name: str) -> FloatGraph:
+        """The graph with single-input node ``name`` bypassed."""
+        (source,) = self[name].inputs
+        rewired = (
+            replace(node, inputs=tuple(source if i == name else i for i in node.inputs))
+            for node in self.nodes
+            if node.name != name
+        )
+        return FloatGraph(self.name, tuple(rewired), source if self.output == name else self.output)
+
+    def replacing(self, nodes: Iterable[Node]) -> FloatGraph:
+        """The graph with the nodes of the same names replaced by ``nodes``."""
+        new = {node.name: node for node in nodes}
+        return FloatGraph(self.name, tuple(new.get(node.name, node) for node in self.nodes), self.output)

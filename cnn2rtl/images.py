@@ -1,0 +1,261 @@
+"""Images for calibration, evaluation and simulation: raw 8-bit pixels in the order the hardware streams them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from cnn2rtl.errors import UserError
+from cnn2rtl.graph import Shape
+
+Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+Fit: TypeAlias = Literal["crop", "resize"]
+
+SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+"""The files of a folder that are images; others are passed over."""
+
+_MODES = {1: "L", 3: "RGB"}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """``images`` (n, h, w, c) of raw pixels, 0 to 255; ``labels`` index ``class_names`` where folders name them.
+
+    ``names`` says where each image comes from: its file, relative to the folder, or ``FILE[index]``.
+    """
+
+    images: Pixels
+    labels: tuple[int, ...] | None
+    class_names: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def load_images(
+    source: str | Path | Sequence[str | Path], shape: Shape, fit: Fit = "crop", limit: int | None = None
+) -> ImageSet:
+    """Images for a network with an input of ``shape`` (c, h, w).
+
+    ``source`` is an image file, a list of them, a folder of them (searched to any depth; subfolders that
+    hold all the images are classes, in sorted order), or a file of arrays: ``.npz`` (``images`` or ``x``,
+    perhaps ``labels`` or ``y``), ``.npy``, or ``.pt`` (a tensor, a pair (images, labels), or a dict with
+    the names of ``.npz``).
+
+    ``fit`` says how an image file becomes h x w: ``crop`` cuts out the centre, ``resize`` scales the image
+    to cover h x w and then cuts out the centre. Arrays must have the right size already, as (n, h, w, c) or
+    (n, c, h, w) (where both readings are possible, the latter for ``.pt`` and the former otherwise), and
+    values of 0 to 255, or floats of 0 to 1, which are scaled and rounded. ``limit`` keeps so many images,
+    spread evenly over the classes, the first ones of each.
+
+    The order is that of the sorted file names, or of the array. Raises :class:`UserError`; one lists all
+    files that cannot be used.
+    """
+    if limit is not None and limit < 1:
+        raise UserError(f"a limit of {limit} images leaves none")
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        if path.is_dir():
+            return _from_folder(path, shape, fit, limit)
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder")
+        if path.suffix.lower() in _READERS:
+            return _from_arrays(path, shape, limit)
+        source = [path]
+    files = [Path(file) for file in source][:limit]
+    if not files:
+        raise UserError("no image files are given")
+    return ImageSet(_read_files(files, shape, fit), None, (), tuple(map(str, files)))
+
+
+def _from_folder(folder: Path, shape: Shape, fit: Fit, limit: int | None) -> ImageSet:
+    files = sorted(
+        file.relative_to(folder)
+        for file in folder.rglob("*")
+        if file.suffix.lower() in SUFFIXES and file.is_file() and not _hidden(file.relative_to(folder))
+    )
+    if not files:
+        raise UserError(f"{folder}: holds no images ({', '.join(sorted(SUFFIXES))})")
+    labels: tuple[int, ...] | None = None
+    classes: tuple[str, ...] = ()
+    if all(len(file.parts) == 2 for file in files):
+        # A class without images still counts: the network's outputs are numbered with it.
+        classes = tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not _hidden(entry)))
+        number = {name: index for index, name in enumerate(classes)}
+        labels = tuple(number[file.parts[0]] for file in files)
+    kept = _spread(len(files), labels, limit)
+    files = [files[i] for i in kept]
+    return ImageSet(
+        _read_files([folder / file for file in files], shape, fit),
+        None if labels is None else tuple(labels[i] for i in kept),
+        classes,
+        tuple(file.as_posix() for file in files),
+    )
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
+
+
+def _spread(count: int, labels: tuple[int, ...] | None, limit: int | None) -> list[int]:
+    """Which of ``count`` images to keep: the first of every class, then the second, until there are ``limit``."""
+    if limit is None or limit >= count:
+        return list(range(count))
+    if labels is None:
+        return list(range(limit))
+    seen: dict[int, int] = {}
+    turns = []
+    for index, label in enumerate(labels):
+        seen[label] = seen.get(label, 0) + 1
+        turns.append((seen[label], label, index))
+    return sorted(index for _, _, index in sorted(turns)[:limit])
+
+
+def _read_files(files: Iterable[Path], shape: Shape, fit: Fit) -> Pixels:
+    if shape[0] not in _MODES:
+        raise UserError(
+            f"image files have 1 or 3 channels, but the network's input has {shape[0]}; "
+            "give the images as an array in an .npz file"
+        )
+    images: list[Pixels] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            images.append(_read_file(file, shape, fit))
+        except UserError as error:
+            problems += error.problems
+        except FileNotFoundError:
+            problems.append(f"{file}: no such file")
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            problems.append(f"{file}: not a readable image ({error})")
+    if problems:
+        raise UserError(problems)
+    return np.stack(images)
+
+
+def _read_file(file: Path, shape: Shape, fit: Fit) -> Pixels:
+    channels, height, width = shape
+    with Image.open(file) as opened:
+        image = opened.convert(_MODES[channels])
+    if fit == "resize":
+        # As torchvision's Resize and CenterCrop do it, to the pixel, for a square input.
+        scale = max(height / image.height, width / image.width)
+        size = (max(width, int(image.width * scale)), max(height, int(image.height * scale)))
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    elif image.height < height or image.width < width:
+        raise UserError(
+            f"{file}: {image.height}x{image.width} pixels are too few to crop {height}x{width} from; use --fit resize"
+        )
+    top, left = round((image.height - height) / 2), round((image.width - width) / 2)
+    image = image.crop((left, top, left + width, top + height))
+    return np.asarray(image, np.uint8).reshape(height, width, channels)
+
+
+def _from_arrays(path: Path, shape: Shape, limit: int | None) -> ImageSet:
+    try:
+        found, classes = _images_and_labels(path, _READERS[path.suffix.lower()](path))
+    except UserError:
+        raise
+    except Exception as error:
+        line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: cannot be read as {path.suffix.lower()} ({line})") from None
+    images = _pixels(path, _nhwc(path, found, shape))
+    labels = _labels(path, classes, len(images))
+    kept = _spread(len(images), labels, limit)
+    return ImageSet(
+        np.ascontiguousarray(images[kept]),
+        None if labels is None else tuple(labels[i] for i in kept),
+        (),
+        tuple(f"{path}[{i}]" for i in kept),
+    )
+
+
+def _read_npz(path: Path) -> object:
+    with np.load(path, allow_pickle=False) as archive:
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise UserError(f"{path}: holds one array; call it .npy")
+        return {name: archive[name] for name in archive.files}
+
+
+def _read_npy(path: Path) -> object:
+    return np.load(path, allow_pickle=False)
+
+
+def _read_pt(path: Path) -> object:
+    # Slow to import, and needed for this kind of file only.
+    import torch
+
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+_READERS = {".npz": _read_npz, ".npy": _read_npy, ".pt": _read_pt, ".pth": _read_pt}
+
+
+def _images_and_labels(path: Path, content: object) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
+    images: object = content
+    labels: object = None
+    if isinstance(content, Mapping):
+        images = next((content[key] for key in ("images", "x") if key in content), None)
+        labels = next((content[key] for key in ("labels", "y") if key in content), None)
+        if images is None:
+            raise UserError(f"{path}: holds {', '.join(map(str, content))}; `images` (or `x`) is expected")
+    elif isinstance(content, (tuple, list)) and len(content) == 2:
+        images, labels = content
+    if isinstance(images, (tuple, list)) or not hasattr(images, "__array__"):
+        raise UserError(f"{path}: holds a {type(images).__name__} where an array of images is expected")
+    return np.asarray(images), None if labels is None else np.asarray(labels)
+
+
+def _nhwc(path: Path, array: np.ndarray[Any, Any], shape: Shape) -> np.ndarray[Any, Any]:
+    channels, height, width = shape
+    if array.ndim == 3 and channels == 1:
+        array = array[..., None]
+    first, last = shape, (height, width, channels)
+    found = array.shape[1:]
+    if found not in (first, last):
+        either = f"n x {_times(last)} or n x {_times(first)}"
+        raise UserError(f"{path}: the images are {_times(array.shape)}; {either} expected")
+    numpy_file = path.suffix.lower() in (".npz", ".npy")
+    channels_first = found == first and not (found == last and numpy_file)
+    if not len(array):
+        raise UserError(f"{path}: holds no images")
+    return array.transpose(0, 2, 3, 1) if channels_first else array
+
+
+def _pixels(path: Path, array: np.ndarray[Any, Any]) -> Pixels:
+    if array.dtype == np.uint8:
+        return array
+    whole = np.issubdtype(array.dtype, np.integer)
+    if not whole and not np.issubdtype(array.dtype, np.floating):
+        raise UserError(f"{path}: the images are of type {array.dtype}; raw pixels (uint8) are expected")
+    top = 255 if whole else 1
+    lo, hi = array.min(), array.max()
+    # Written so that NaN is refused too.
+    if not (lo >= 0 and hi <= top):
+        raise UserError(
+            f"{path}: the values go from {lo:g} to {hi:g}; raw pixels are expected, whole numbers of 0 to 255 or "
+            "floats of 0 to 1: leave the normalisation out, the hardware does it"
+        )
+    pixels: Pixels = np.rint(array.astype(np.float64) * (255 // top)).astype(np.uint8)
+    return pixels
+
+
+def _labels(path: Path, labels: np.ndarray[Any, Any] | None, count: int) -> tuple[int, ...] | None:
+    if labels is None:
+        return None
+    if labels.shape not in ((count,), (count, 1)) or not np.issubdtype(labels.dtype, np.integer):
+        raise UserError(
+            f"{path}: the labels are {_times(labels.shape)} of {labels.dtype}; one whole number for each of the "
+            f"{count} images is expected"
+        )
+    return tuple(int(label) for label in labels.reshape(-1))
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

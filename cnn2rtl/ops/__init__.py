@@ -1,0 +1,27 @@
+"""Layer kinds, one file each. Importing the package registers them all."""
+
+from cnn2rtl.ops.avgpool2d import AvgPool2d
+from cnn2rtl.ops.base import REGISTRY, Op
+from cnn2rtl.ops.conv2d import Conv2d
+from cnn2rtl.ops.depthwise_conv2d import DepthwiseConv2d
+from cnn2rtl.ops.graph_only import Affine, Flatten, Identity, Input
+from cnn2rtl.ops.linear import Linear
+from cnn2rtl.ops.maxpool2d import MaxPool2d
+from cnn2rtl.ops.rescale import Rescale
+from cnn2rtl.ops.window import Window
+
+__all__ = [
+    "REGISTRY",
+    "Affine",
+    "AvgPool2d",
+    "Conv2d",
+    "DepthwiseConv2d",
+    "Flatten",
+    "Identity",
+    "Input",
+    "Linear",
+    "MaxPool2d",
+    "Op",
+    "Rescale",
+    "Window",
+]

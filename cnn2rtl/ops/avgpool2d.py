@@ -1,0 +1,67 @@
+"""Average pooling, also over the whole map (AdaptiveAvgPool2d(1), mean over H and W)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.ops import units
+from cnn2rtl.ops.base import Op, register
+from cnn2rtl.ops.hardware import Folding, Unit
+from cnn2rtl.ops.window import Window
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.qformat import IntArray, QFormat
+from cnn2rtl.quant.rescaling import quantise_rescaling
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class AvgPool2d(Op):
+    """The mean of the pixels under the window, per channel; padding counts as zeros."""
+
+    kind = "avgpool2d"
+    window: Window
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        return self.window.out_shape(shapes[0])
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        return self.total(inputs[0]) / self.window.taps
+
+    def total(self, x: FloatArray) -> FloatArray:
+        """Sum of the pixels under each window, (n, h_out, w_out, c)."""
+        views = self.window.shifted(x)
+        _, _, first = next(views)
+        acc = np.array(first)
+        for _, _, pixels in views:
+            acc += pixels
+        return acc
+
+    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
+        return quantise_rescaling(inputs[0], out, clamp, options, terms=self.window.taps)
+
+    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
+        assert layer.requant is not None
+        return layer.requant(self.total(inputs[0]))
+
+    def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
+        return units.pool_foldings(self.window, shapes[0])
+
+    def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
+        (c, height, width), (_, h_out, w_out) = shapes[0], self.out_shape(shapes)
+        source = layer.source
+        # An unsigned sum needs no sign bit.
+        acc_bits = layer.acc_bits - (not source.signed)
+        chain = units.pool_chain(self.window, shapes[0], source, folding, maximum=False, out_bits=acc_bits, pad=0)
+        scale, rom = units.requantise(
+            layer, channels=c, lanes=folding.lanes_in, acc_bits=acc_bits, acc_signed=source.signed
+        )
+        kernel = "x".join(map(str, self.window.kernel))
+        return Unit(
+            (*chain, scale),
+            f"{kernel} average, {c} channels, {height}x{width} -> {h_out}x{w_out} pixels",
+            {"requant": rom},
+        )

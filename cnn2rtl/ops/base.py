@@ -1,0 +1,74 @@
+"""What every layer kind answers: shape, float and integer arithmetic, foldings, hardware.
+
+A layer kind is one file in this package. It declares frozen dataclasses derived from :class:`Op`
+and registers them with :func:`register`; no other code asks what kind a layer is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from cnn2rtl.graph import FloatArray, Shape
+
+if TYPE_CHECKING:
+    from cnn2rtl.graph import Clamp
+    from cnn2rtl.ops.hardware import Folding, Unit
+    from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+    from cnn2rtl.quant.qformat import IntArray, QFormat
+
+REGISTRY: dict[str, type[Op]] = {}
+OpType = TypeVar("OpType", bound="type[Op]")
+
+
+def register(cls: OpType) -> OpType:
+    """Class decorator: make a layer kind known to the conformance tests and the documentation."""
+    REGISTRY[cls.kind] = cls
+    return cls
+
+
+@dataclass(frozen=True, eq=False)
+class Op(ABC):
+    """One layer kind with its attributes and float parameters."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """Output (c, h, w) from the inputs' shapes; raises ``ValueError`` with the rule if impossible."""
+
+    @abstractmethod
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        """Float arithmetic on NHWC batches, before the node's clamp."""
+
+    def macs(self, shapes: Sequence[Shape]) -> int:
+        """Multiply-accumulates for one frame."""
+        return 0
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers this layer carries (weights and biases)."""
+        return 0
+
+    # What follows is asked of hardware layers only; a kind that a pass always rewrites need not answer.
+
+    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
+        """Integer parameters and output format of this layer.
+
+        ``out`` is the calibrated output format (a wish: a kind that keeps its input's format ignores it).
+        """
+        raise NotImplementedError(self.kind)
+
+    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
+        """The golden arithmetic: integer NHWC batches in, the layer's output codes out."""
+        raise NotImplementedError(self.kind)
+
+    def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
+        """Every sensible degree of parallelism, each with its multipliers and cycles per frame."""
+        raise NotImplementedError(self.kind)
+
+    def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
+        """The Verilog unit that computes this layer at ``folding``: module, parameters, ROM contents."""
+        raise NotImplementedError(self.kind)

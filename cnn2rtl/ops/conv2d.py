@@ -1,0 +1,142 @@
+"""Standard, grouped and pointwise convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.ops import units
+from cnn2rtl.ops.base import Op, register
+from cnn2rtl.ops.hardware import Folding, Unit, ceil_div, divisor_at_least, pareto, useful
+from cnn2rtl.ops.window import Window
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.qformat import IntArray, QFormat
+from cnn2rtl.quant.weighted import integer_sums, quantise_weighted
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class Conv2d(Op):
+    """``weight`` is (c_out, c_in / groups, ky, kx), ``bias`` (c_out,), ``pad_value`` (c_in,).
+
+    ``pad_value`` is what surrounds the map: zero, but for a first layer that has absorbed the
+    input's normalisation, whose zero is the mean pixel.
+    """
+
+    kind = "conv2d"
+    weight: FloatArray
+    bias: FloatArray
+    window: Window
+    groups: int = 1
+    pad_value: FloatArray = field(default_factory=lambda: np.zeros(1))
+
+    @property
+    def parameters(self) -> int:
+        return self.weight.size + self.bias.size
+
+    def macs(self, shapes: Sequence[Shape]) -> int:
+        _, h, w = self.out_shape(shapes)
+        return h * w * self.weight.size
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        c_in = self.weight.shape[1] * self.groups
+        if shapes[0][0] != c_in:
+            raise ValueError(f"weights for {c_in} input channels, but the map has {shapes[0][0]}")
+        return self.window.out_shape(shapes[0], self.weight.shape[0])
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        return self.accumulate(inputs[0], self.weight, self.pad_value) + self.bias
+
+    def accumulate(self, x: FloatArray, weight: FloatArray, pad_value: FloatArray) -> FloatArray:
+        """Sum of products, (n, h_out, w_out, c_out): one GEMM per tap and group, on floats or exact integers."""
+        c_out, c_group = weight.shape[:2]
+        n, (h, w) = x.shape[0], self.window.out_size(x.shape[1], x.shape[2])
+        acc = np.zeros((n * h * w, c_out), x.dtype)
+        per_group = c_out // self.groups
+        for ky, kx, pixels in self.window.shifted(x, pad_value):
+            columns = np.ascontiguousarray(pixels).reshape(-1, pixels.shape[-1])
+            for g in range(self.groups):
+                rows, cols = slice(g * per_group, (g + 1) * per_group), slice(g * c_group, (g + 1) * c_group)
+                acc[:, rows] += columns[:, cols] @ weight[rows, :, ky, kx].T
+        return acc.reshape(n, h, w, c_out)
+
+    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
+        pad = pad_codes(self.window, self.pad_value, self.weight.shape[1] * self.groups, inputs[0])
+        return quantise_weighted(self.weight, self.bias, pad, inputs[0], out, clamp, options)
+
+    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
+        return integer_sums(self.accumulate, inputs[0], layer)
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether every pixel stands alone, so that no line buffer is needed."""
+        return self.window == Window((1, 1))
+
+    def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
+        (c_in, height, width), (c_out, h_out, w_out) = shapes[0], self.out_shape(shapes)
+        group_in, group_out = c_in // self.groups, c_out // self.groups
+        found = []
+        for lanes in self._parallel(group_in):
+            beats_in = height * width * self.groups * ceil_div(group_in, lanes)
+            for taps in units.tap_choices(self.window):
+                together = taps[0] * taps[1] * lanes
+                # Cutting a beat into slices serves folds that whole channels cannot reach; with many channels
+                # there are folds enough without.
+                slices = range(1, together + 1) if lanes == 1 or c_in <= 8 else (1,)
+                for simd in {ceil_div(together, s) for s in slices if not self.pointwise or s == 1}:
+                    reads = ceil_div(group_in, lanes) * self.window.taps // (taps[0] * taps[1])
+                    steps = reads * ceil_div(together, simd)
+                    for pe in self._parallel(group_out):
+                        compute = h_out * w_out * self.groups * ceil_div(group_out, pe) * steps
+                        lanes_out = divisor_at_least(pe, ceil_div(pe, steps))
+                        found.append(Folding(pe, simd, lanes, lanes_out, max(compute, beats_in), taps))
+        return pareto(found)
+
+    def _parallel(self, channels: int) -> tuple[int, ...]:
+        """Useful parallelism over the channels of a group; groups must not share a beat."""
+        return tuple(p for p in useful(channels) if self.groups == 1 or channels % p == 0)
+
+    def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
+        assert layer.weight is not None
+        (c_in, height, width), (c_out, h_out, w_out) = shapes[0], self.out_shape(shapes)
+        pe, simd, lanes, taps = folding.pe, folding.simd, folding.lanes_in, folding.taps
+        group_in, group_out = c_in // self.groups, c_out // self.groups
+        folds, repeat = ceil_div(group_in, lanes), ceil_div(group_out, pe)
+
+        kernels = units.fold_taps(units.pad_axis(layer.weight, 1, folds * lanes), taps)
+        beats, together = kernels.shape[-2:]
+        kernels = kernels.reshape(c_out, folds, lanes, beats, together).transpose(0, 1, 3, 4, 2)
+        rows = units.slice_beats(kernels.reshape(c_out, folds * beats, together * lanes), simd)
+        steps = rows.shape[1]
+        rows = units.pad_axis(rows.reshape(self.groups, group_out, steps, simd), 1, repeat * pe)
+        words = rows.reshape(self.groups, repeat, pe, steps, simd).transpose(0, 1, 3, 2, 4).reshape(-1, pe, simd)
+
+        bits = layer.source.bits
+        if self.pointwise:
+            feed = units.replay_buffer(lanes * bits, folds, repeat)
+        else:
+            buffer = units.window_buffer(
+                self.window, shapes[0], layer.source, lanes=lanes, taps=taps, groups=self.groups, repeat=repeat,
+                cycles_per_pixel=max(self.groups * folds, self.groups * repeat * steps), pad=layer.pad,
+            )  # fmt: skip
+            feed = (buffer, *units.gearbox("slice", bits, together * lanes, together * lanes, simd))
+        dot, roms = units.dot_product(
+            layer, pe=pe, simd=simd, shared=True, weights=words, steps=steps, lanes_out=folding.lanes_out
+        )
+        kernel = "x".join(map(str, self.window.kernel))
+        grouped = f" in {self.groups} groups" if self.groups > 1 else ""
+        return Unit(
+            (*feed, *dot),
+            f"{kernel} convolution{grouped}, {c_in} -> {c_out} channels, {height}x{width} -> {h_out}x{w_out} pixels",
+            roms,
+        )
+
+
+def pad_codes(window: Window, pad_value: FloatArray, channels: int, source: QFormat) -> IntArray | None:
+    """The codes around the map, (channels,), or ``None`` where there is nothing but zeros."""
+    if not window.padded or not np.any(pad_value):
+        return None
+    return np.broadcast_to(source.codes(pad_value), (channels,))

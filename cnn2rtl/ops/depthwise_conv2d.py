@@ -1,0 +1,107 @@
+"""Depthwise convolution: each channel meets a kernel of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.ops import units
+from cnn2rtl.ops.base import Op, register
+from cnn2rtl.ops.conv2d import pad_codes
+from cnn2rtl.ops.hardware import Folding, Instance, Unit, ceil_div, divisor_at_least, pareto, useful
+from cnn2rtl.ops.window import Window
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.qformat import IntArray, QFormat
+from cnn2rtl.quant.weighted import integer_sums, quantise_weighted
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class DepthwiseConv2d(Op):
+    """``weight`` is (c, ky, kx), ``bias`` (c,), ``pad_value`` (c,) as for :class:`Conv2d`.
+
+    A BatchNorm that no convolution could absorb is one with a 1x1 kernel.
+    """
+
+    kind = "depthwise_conv2d"
+    weight: FloatArray
+    bias: FloatArray
+    window: Window
+    pad_value: FloatArray = field(default_factory=lambda: np.zeros(1))
+
+    @property
+    def parameters(self) -> int:
+        return self.weight.size + self.bias.size
+
+    def macs(self, shapes: Sequence[Shape]) -> int:
+        c, h, w = self.out_shape(shapes)
+        return c * h * w * self.window.taps
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        if shapes[0][0] != self.weight.shape[0]:
+            raise ValueError(f"kernels for {self.weight.shape[0]} channels, but the map has {shapes[0][0]}")
+        return self.window.out_shape(shapes[0])
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        return self.accumulate(inputs[0], self.weight, self.pad_value) + self.bias
+
+    def accumulate(self, x: FloatArray, weight: FloatArray, pad_value: FloatArray) -> FloatArray:
+        """Sum of products, (n, h_out, w_out, c), on floats or exact integers."""
+        acc: FloatArray | None = None
+        for ky, kx, pixels in self.window.shifted(x, pad_value):
+            product = pixels * weight[:, ky, kx]
+            acc = product if acc is None else acc + product
+        assert acc is not None
+        return acc
+
+    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
+        pad = pad_codes(self.window, self.pad_value, self.weight.shape[0], inputs[0])
+        return quantise_weighted(self.weight, self.bias, pad, inputs[0], out, clamp, options)
+
+    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
+        return integer_sums(self.accumulate, inputs[0], layer)
+
+    def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
+        (c, height, width), (_, h_out, w_out) = shapes[0], self.out_shape(shapes)
+        found = []
+        for pe in useful(c):
+            folds = ceil_div(c, pe)
+            for taps in units.tap_choices(self.window):
+                together = taps[0] * taps[1]
+                for simd in useful(together):
+                    steps = self.window.taps // together * ceil_div(together, simd)
+                    cycles = max(h_out * w_out * folds * steps, height * width * folds)
+                    lanes_out = divisor_at_least(pe, ceil_div(pe, steps))
+                    found.append(Folding(pe, simd, pe, lanes_out, cycles, taps))
+        return pareto(found)
+
+    def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
+        assert layer.weight is not None
+        (c, height, width), (_, h_out, w_out) = shapes[0], self.out_shape(shapes)
+        pe, simd, taps = folding.pe, folding.simd, folding.taps
+        folds = ceil_div(c, pe)
+
+        kernels = units.slice_beats(units.fold_taps(units.pad_axis(layer.weight, 0, folds * pe), taps), simd)
+        steps = kernels.shape[1]
+        words = kernels.reshape(folds, pe, steps, simd).transpose(0, 2, 1, 3).reshape(-1, pe, simd)
+
+        bits = layer.source.bits
+        feed: tuple[Instance, ...] = ()
+        if self.window != Window((1, 1)):
+            together = taps[0] * taps[1]
+            buffer = units.window_buffer(
+                self.window, shapes[0], layer.source, lanes=pe, taps=taps, cycles_per_pixel=folds * steps, pad=layer.pad
+            )
+            feed = (buffer, *units.gearbox("slice", pe * bits, together, together, simd))
+        dot, roms = units.dot_product(
+            layer, pe=pe, simd=simd, shared=False, weights=words, steps=steps, lanes_out=folding.lanes_out
+        )
+        kernel = "x".join(map(str, self.window.kernel))
+        return Unit(
+            (*feed, *dot),
+            f"{kernel} depthwise convolution, {c} channels, {height}x{width} -> {h_out}x{w_out} pixels",
+            roms,
+        )

@@ -1,0 +1,78 @@
+"""Kinds that exist in the float graph alone: the passes remove or rewrite each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cnn2rtl.graph import FloatArray, Shape
+from cnn2rtl.ops.base import Op
+
+
+@dataclass(frozen=True, eq=False)
+class Input(Op):
+    """The network's input, (c, h, w)."""
+
+    kind = "input"
+    shape: Shape
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        return self.shape
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        return inputs[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Identity(Op):
+    """Dropout, Identity and their like; also a bare activation, which the node's clamp carries."""
+
+    kind = "identity"
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        return shapes[0]
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        return inputs[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Flatten(Op):
+    """Relabel (c, h, w) as (c*h*w, 1, 1) in PyTorch's order: channels outermost."""
+
+    kind = "flatten"
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        c, h, w = shapes[0]
+        return (c * h * w, 1, 1)
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        x = inputs[0]
+        return x.transpose(0, 3, 1, 2).reshape(x.shape[0], 1, 1, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Affine(Op):
+    """``x * scale + shift`` per channel: an evaluated BatchNorm, or the input's normalisation.
+
+    ``mean_out`` and ``std_out``, (c,), are the output's statistics over the training data where a
+    BatchNorm knows them (its bias and |weight|); calibration uses them when there are no images.
+    """
+
+    kind = "affine"
+    scale: FloatArray
+    shift: FloatArray
+    mean_out: FloatArray | None = None
+    std_out: FloatArray | None = None
+
+    @property
+    def parameters(self) -> int:
+        return 0 if self.mean_out is None else 2 * self.scale.size
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        if shapes[0][0] != self.scale.size:
+            raise ValueError(f"{self.scale.size} per-channel factors for {shapes[0][0]} channels")
+        return shapes[0]
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        return inputs[0] * self.scale + self.shift

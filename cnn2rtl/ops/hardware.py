@@ -1,0 +1,121 @@
+"""The vocabulary in which a layer kind describes its hardware: a chain of units joined by streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cnn2rtl.quant.qformat import IntArray
+
+
+def ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+@dataclass(frozen=True)
+class Folding:
+    """One way to fold a layer in time.
+
+    ``pe`` outputs are computed side by side from ``simd`` products each; the layer takes ``lanes_in``
+    channels per input beat, reads ``taps`` (rows, columns) of the window at once, and emits
+    ``lanes_out`` channels per beat. ``cycles`` is the layer's own frame interval, in clock cycles.
+    """
+
+    pe: int
+    simd: int
+    lanes_in: int
+    lanes_out: int
+    cycles: int
+    taps: tuple[int, int] = (1, 1)
+    multiplies: bool = True
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers of weights with activations (a requantisation's own are not counted here)."""
+        return self.pe * self.simd if self.multiplies else 0
+
+    @property
+    def cost(self) -> tuple[int, int, int]:
+        """What the schedule minimises: multipliers, then memories read side by side, then wires."""
+        return (self.multipliers, self.taps[0] * self.taps[1], self.lanes_in + self.lanes_out)
+
+
+@dataclass(frozen=True, eq=False)
+class Rom:
+    """A read-only memory of ``width`` bits per word; ``words`` are already masked, so never negative."""
+
+    width: int
+    words: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Bits:
+    """A Verilog constant of a given width."""
+
+    width: int
+    value: int
+
+
+@dataclass(frozen=True)
+class RomFile:
+    """The name of a ROM of the unit; the emitted file name also carries the layer's."""
+
+    name: str
+
+
+ParameterValue = int | Bits | RomFile
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One unit of a chain: ``module`` with its parameters, ``in_bits`` and ``out_bits`` per beat."""
+
+    role: str
+    module: str
+    parameters: Mapping[str, ParameterValue]
+    in_bits: int
+    out_bits: int
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """A layer's hardware: units in a row, each fed by the one before it, and their ROM files."""
+
+    chain: tuple[Instance, ...]
+    summary: str
+    """One line for the head of the emitted file: what is computed, and how it is folded."""
+    roms: Mapping[str, Rom] = field(default_factory=dict)
+
+
+def pack(fields: IntArray, widths: int | IntArray) -> tuple[int, ...]:
+    """Pack integers (words, fields) into words, first field lowest, each masked to its width in bits."""
+    counts = np.broadcast_to(np.asarray(widths), fields.shape[1:])
+    offsets = np.concatenate([[0], np.cumsum(counts)])[:-1]
+    words = []
+    for row in fields:
+        word = 0
+        for value, width, offset in zip(row.tolist(), counts.tolist(), offsets.tolist(), strict=True):
+            word |= (value & ((1 << width) - 1)) << offset
+        words.append(word)
+    return tuple(words)
+
+
+def divisor_at_least(n: int, least: int) -> int:
+    """The smallest divisor of ``n`` that is not below ``least``."""
+    return next(d for d in range(max(1, least), n + 1) if n % d == 0)
+
+
+def useful(n: int) -> tuple[int, ...]:
+    """Every parallelism from 1 to ``n`` than which no smaller one needs as few passes over ``n`` things."""
+    return tuple(sorted({ceil_div(n, ceil_div(n, p)) for p in range(1, n + 1)}))
+
+
+def pareto(foldings: Iterable[Folding]) -> tuple[Folding, ...]:
+    """The foldings that no other beats in both cycles and cost, fastest first."""
+    best: list[Folding] = []
+    for folding in sorted(foldings, key=lambda f: (f.cycles, f.cost)):
+        if not best or folding.cost < best[-1].cost:
+            best.append(folding)
+    return tuple(best)

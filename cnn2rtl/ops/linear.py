@@ -1,0 +1,77 @@
+"""Fully connected layer over a whole feature map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.ops import units
+from cnn2rtl.ops.base import Op, register
+from cnn2rtl.ops.hardware import Folding, Unit, ceil_div, divisor_at_least, pareto, useful
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.qformat import IntArray, QFormat
+from cnn2rtl.quant.weighted import integer_sums, quantise_weighted
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class Linear(Op):
+    """``weight`` is (outputs, c, h, w), so that a flatten before it costs nothing; ``bias`` (outputs,)."""
+
+    kind = "linear"
+    weight: FloatArray
+    bias: FloatArray
+
+    @property
+    def parameters(self) -> int:
+        return self.weight.size + self.bias.size
+
+    def macs(self, shapes: Sequence[Shape]) -> int:
+        return self.weight.size
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        if self.weight.shape[1:] != shapes[0]:
+            raise ValueError(f"weights for {self.weight.shape[1:]} inputs, but the map is {shapes[0]}")
+        return (self.weight.shape[0], 1, 1)
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        return self.accumulate(inputs[0], self.weight, np.zeros(1)) + self.bias
+
+    def accumulate(self, x: FloatArray, weight: FloatArray, pad_value: FloatArray) -> FloatArray:
+        """Sum of products, (n, 1, 1, outputs), on floats or exact integers; there is nothing to pad."""
+        matrix = weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0])
+        return (x.reshape(x.shape[0], -1) @ matrix)[:, None, None, :]
+
+    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
+        return quantise_weighted(self.weight, self.bias, None, inputs[0], out, clamp, options)
+
+    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
+        return integer_sums(self.accumulate, inputs[0], layer)
+
+    def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
+        outputs, c, height, width = self.weight.shape
+        found = []
+        for simd in useful(c):
+            steps = height * width * ceil_div(c, simd)
+            for pe in useful(outputs):
+                lanes_out = divisor_at_least(pe, ceil_div(pe, steps))
+                found.append(Folding(pe, simd, simd, lanes_out, steps * ceil_div(outputs, pe)))
+        return pareto(found)
+
+    def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
+        assert layer.weight is not None
+        outputs, c, height, width = self.weight.shape
+        pe, simd = folding.pe, folding.simd
+        folds, repeat = ceil_div(c, simd), ceil_div(outputs, pe)
+        rows = units.pad_axis(units.pad_axis(layer.weight, 1, folds * simd), 0, repeat * pe)
+        rows = rows.reshape(repeat, pe, folds, simd, height, width).transpose(0, 4, 5, 2, 1, 3)
+        steps = height * width * folds
+        dot, roms = units.dot_product(
+            layer, pe=pe, simd=simd, shared=True, weights=rows.reshape(-1, pe, simd), steps=steps,
+            lanes_out=folding.lanes_out,
+        )  # fmt: skip
+        replay = units.replay_buffer(simd * layer.source.bits, steps, repeat)
+        return Unit((*replay, *dot), f"fully connected, {c}x{height}x{width} -> {outputs}", roms)

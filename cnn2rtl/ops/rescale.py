@@ -1,0 +1,49 @@
+"""A bare change of format or an activation that no other layer could absorb."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.ops import units
+from cnn2rtl.ops.base import Op, register
+from cnn2rtl.ops.hardware import Folding, Unit, ceil_div, pareto, useful
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.qformat import IntArray, QFormat
+from cnn2rtl.quant.rescaling import quantise_rescaling
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class Rescale(Op):
+    """The identity, requantised: one clamp per value and no multiplier of its own."""
+
+    kind = "rescale"
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        return shapes[0]
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        return inputs[0]
+
+    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
+        return quantise_rescaling(inputs[0], out, clamp, options)
+
+    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
+        assert layer.requant is not None
+        return layer.requant(inputs[0])
+
+    def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
+        c, height, width = shapes[0]
+        return pareto(
+            Folding(lanes, 1, lanes, lanes, height * width * ceil_div(c, lanes), multiplies=False) for lanes in useful(c)
+        )
+
+    def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
+        c, height, width = shapes[0]
+        source = layer.source
+        scale, rom = units.requantise(
+            layer, channels=c, lanes=folding.lanes_in, acc_bits=source.bits, acc_signed=source.signed
+        )
+        return Unit((scale,), f"clamp, {c} channels, {height}x{width} pixels", {"requant": rom})

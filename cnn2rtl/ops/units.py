@@ -1,0 +1,249 @@
+"""Builders for the units that layer kinds share; each mirrors one file of ``templates/units``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnn2rtl.graph import Shape
+from cnn2rtl.ops.hardware import Bits, Folding, Instance, Rom, RomFile, ceil_div, pack, pareto, useful
+from cnn2rtl.ops.window import Window
+from cnn2rtl.quant.layers import QuantLayer
+from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
+
+LOOP_CYCLES = 12
+"""Cycles from reading a pixel for the last time to reading the one that takes its place in the line buffer."""
+
+
+def ring_rows(window: Window, shape: Shape, cycles_per_pixel: int) -> int:
+    """Rows of line buffer with which no window ever waits for room, in any frame of a continuous stream.
+
+    The reader gives up pixels in raster order, up to the first tap of its window; the writer must by
+    then have been able to store what the following window needs, and as many pixels more as pass
+    while that news travels round the loop.
+    """
+    _, height, width = shape
+    h_out, w_out = window.out_size(height, width)
+    top, _, left, _ = window.padding
+    rows = np.arange(h_out) * window.stride[0] - top
+    cols = np.arange(w_out) * window.stride[1] - left
+    first = (rows[:, None] * width + cols).ravel()
+    last = np.minimum(first + (window.kernel[0] - 1) * width + window.kernel[1] - 1, height * width - 1)
+    following = np.append(last[1:], last[0] + height * width)
+    slack = ceil_div(LOOP_CYCLES, cycles_per_pixel)
+    pixels = int((following - first).max()) + 1 + slack
+    return max(ceil_div(pixels, width), window.kernel[0], top + 1)
+
+
+def window_buffer(
+    window: Window,
+    shape: Shape,
+    source: QFormat,
+    *,
+    lanes: int,
+    taps: tuple[int, int],
+    groups: int = 1,
+    repeat: int = 1,
+    cycles_per_pixel: int,
+    pad: IntArray | None = None,
+) -> Instance:
+    """Line buffer for ``shape`` (c, h, w). ``pad`` are the codes around the map, one per channel; default 0."""
+    channels, height, width = shape
+    folds = ceil_div(channels // groups, lanes)
+    h_out, w_out = window.out_size(height, width)
+    pad_word = np.zeros(groups * folds * lanes, np.int64)
+    if pad is not None:
+        pad_word[:channels] = pad
+    return Instance(
+        "window",
+        "window_buffer",
+        {
+            "BITS": source.bits,
+            "LANES": lanes,
+            "GROUPS": groups,
+            "FOLDS": folds,
+            "REPEAT": repeat,
+            "IN_H": height,
+            "IN_W": width,
+            "OUT_H": h_out,
+            "OUT_W": w_out,
+            "KERNEL_Y": window.kernel[0],
+            "KERNEL_X": window.kernel[1],
+            "STRIDE_Y": window.stride[0],
+            "STRIDE_X": window.stride[1],
+            "PAD_TOP": window.padding[0],
+            "PAD_LEFT": window.padding[2],
+            "TAPS_Y": taps[0],
+            "TAPS_X": taps[1],
+            "ROWS": ring_rows(window, shape, cycles_per_pixel),
+            "PAD": Bits(pad_word.size * source.bits, pack(pad_word[None], source.bits)[0]),
+        },
+        lanes * source.bits,
+        taps[0] * taps[1] * lanes * source.bits,
+    )
+
+
+def gearbox(role: str, element_bits: int, count: int, lanes_in: int, lanes_out: int) -> tuple[Instance, ...]:
+    """Change the elements per beat; nothing at all where they are equal."""
+    if lanes_in == lanes_out:
+        return ()
+    parameters = {"ELEMENT_W": element_bits, "COUNT": count, "IN_LANES": lanes_in, "OUT_LANES": lanes_out}
+    return (Instance(role, "gearbox", parameters, lanes_in * element_bits, lanes_out * element_bits),)
+
+
+def replay_buffer(bits: int, words: int, repeat: int) -> tuple[Instance, ...]:
+    """Show each vector of ``words`` beats ``repeat`` times; nothing at all for once."""
+    if repeat == 1:
+        return ()
+    return (Instance("replay", "replay_buffer", {"WIDTH": bits, "WORDS": words, "REPEAT": repeat}, bits, bits),)
+
+
+def dot_product(
+    layer: QuantLayer, *, pe: int, simd: int, shared: bool, weights: IntArray, steps: int, lanes_out: int
+) -> tuple[tuple[Instance, ...], dict[str, Rom]]:
+    """From activations to output channels: multiply-accumulate array, serialiser, requantisation.
+
+    ``weights`` are (words, pe, simd) in the order of the beats, ``steps`` of them per output. The array
+    computes ``pe`` channels at once, which leave ``lanes_out`` at a time.
+    """
+    source, acc_bits = layer.source, layer.acc_bits
+    channels = layer.acc_lo.size
+    mac = Instance(
+        "mac",
+        "mac_array",
+        {
+            "PE": pe,
+            "SIMD": simd,
+            "SHARED": int(shared),
+            "STEPS": steps,
+            "A_BITS": source.bits,
+            "A_SIGNED": int(source.signed),
+            "W_BITS": layer.weight_bits,
+            "ACC_W": acc_bits,
+            "WEIGHT_WORDS": weights.shape[0],
+            "WEIGHT_FILE": RomFile("weights"),
+        },
+        (1 if shared else pe) * simd * source.bits,
+        pe * acc_bits,
+    )
+    weight_rom = Rom(pe * simd * layer.weight_bits, pack(weights.reshape(weights.shape[0], -1), layer.weight_bits))
+    scale, scale_rom = requantise(layer, channels=channels, lanes=lanes_out, acc_bits=acc_bits, acc_signed=True)
+    chain = (mac, *gearbox("serialise", acc_bits, channels, pe, lanes_out), scale)
+    return chain, {"weights": weight_rom, "requant": scale_rom}
+
+
+def requantise(
+    layer: QuantLayer, *, channels: int, lanes: int, acc_bits: int, acc_signed: bool
+) -> tuple[Instance, Rom]:
+    """The requantisation of ``channels`` channels, ``lanes`` per beat, with its parameter ROM.
+
+    Parameters that are the same for all channels shrink to one word (a per-tensor rescaling).
+    """
+    requant = layer.requant
+    assert requant is not None
+    bias = np.zeros(channels, np.int64) if layer.bias is None else layer.bias
+    shift, multiplier = np.broadcast_to(requant.shift, channels), np.broadcast_to(requant.multiplier, channels)
+    if requant.multiplier_bits == 0:
+        # The rounding half goes into the bias; where the net shift is to the left there is nothing to round.
+        net = shift - requant.pre_shift
+        bias = bias + np.where(net > 0, np.int64(1) << np.maximum(net - 1, 0), 0)
+    base = int(shift.min())
+    shift_bits = int(shift.max() - base).bit_length()
+    reach = np.concatenate([bias, bias + layer.acc_lo, bias + layer.acc_hi])
+    sum_bits = max(signed_bits(int(reach.min()), int(reach.max())), acc_bits + (not acc_signed))
+
+    folds = ceil_div(channels, lanes)
+    entries = np.zeros((folds * lanes, 3), np.int64)
+    entries[:channels] = np.stack([bias, multiplier, shift - base], 1)
+    if not np.any(entries[:channels] != entries[0]):
+        folds, entries = 1, np.repeat(entries[:1], lanes, 0)
+    widths = np.tile([sum_bits, requant.multiplier_bits, shift_bits], lanes)
+    instance = Instance(
+        "requantise",
+        "requantise",
+        {
+            "LANES": lanes,
+            "FOLDS": folds,
+            "ACC_W": acc_bits,
+            "ACC_SIGNED": int(acc_signed),
+            "SUM_W": sum_bits,
+            "MULT_BITS": requant.multiplier_bits,
+            "PRE_SHIFT": requant.pre_shift,
+            "SHIFT_BASE": base,
+            "SHIFT_BITS": shift_bits,
+            "Q_BITS": layer.out.bits,
+            "LO": requant.lo,
+            "HI": requant.hi,
+            "PARAM_FILE": RomFile("requant"),
+        },
+        lanes * acc_bits,
+        lanes * layer.out.bits,
+    )
+    return instance, Rom(int(widths.sum()), pack(entries.reshape(folds, -1), widths))
+
+
+def fold_taps(weights: IntArray, taps: tuple[int, int]) -> IntArray:
+    """Reorder kernels (..., ky, kx) as (..., beats, taps per beat): ``taps`` rows and columns are read at once."""
+    *lead, ky, kx = weights.shape
+    blocks = weights.reshape(*lead, ky // taps[0], taps[0], kx // taps[1], taps[1])
+    return np.moveaxis(blocks, -3, -2).reshape(*lead, ky * kx // (taps[0] * taps[1]), taps[0] * taps[1])
+
+
+def slice_beats(weights: IntArray, simd: int) -> IntArray:
+    """Cut the last axis into zero-padded slices of ``simd``: (..., beats, n) becomes (..., beats * slices, simd)."""
+    *lead, beats, n = weights.shape
+    slices = ceil_div(n, simd)
+    padded = pad_axis(weights, -1, slices * simd)
+    return padded.reshape(*lead, beats * slices, simd)
+
+
+def pad_axis(values: IntArray, axis: int, length: int) -> IntArray:
+    """``values`` with zeros appended along ``axis`` up to ``length``."""
+    pads = [(0, 0)] * values.ndim
+    pads[axis] = (0, length - values.shape[axis])
+    return np.pad(values, pads)
+
+
+def tap_choices(window: Window) -> tuple[tuple[int, int], ...]:
+    """How many tap rows and columns a beat of the window may hold."""
+    ky, kx = window.kernel
+    return tuple(dict.fromkeys(((1, 1), (ky, 1), (ky, kx))))
+
+
+def pool_foldings(window: Window, shape: Shape) -> tuple[Folding, ...]:
+    """Foldings of a pool: tiles need no line buffer and one pass over the map, other windows a beat per tap block."""
+    channels, height, width = shape
+    h_out, w_out = window.out_size(height, width)
+    found = []
+    for lanes in useful(channels):
+        folds = ceil_div(channels, lanes)
+        passes = {(1, 1): 1} if window.tiles else {t: window.taps // (t[0] * t[1]) for t in tap_choices(window)}
+        for taps, steps in passes.items():
+            cycles = max(height * width, 0 if window.tiles else h_out * w_out * steps) * folds
+            found.append(Folding(lanes, taps[0] * taps[1], lanes, lanes, cycles, taps, multiplies=False))
+    return pareto(found)
+
+
+def pool_chain(
+    window: Window, shape: Shape, source: QFormat, folding: Folding, *, maximum: bool, out_bits: int, pad: int
+) -> tuple[Instance, ...]:
+    """Maximum or sum under ``window``; ``pad`` is the code around the map."""
+    channels, height, width = shape
+    lanes, taps = folding.lanes_in, folding.taps
+    common = {"MAX": int(maximum), "LANES": lanes}
+    values = {"BITS": source.bits, "SIGNED": int(source.signed), "OUT_BITS": out_bits}
+    if window.tiles:
+        tile = {
+            "FOLDS": ceil_div(channels, lanes), "IN_H": height, "IN_W": width,
+            "TILE_Y": window.kernel[0], "TILE_X": window.kernel[1],
+        }  # fmt: skip
+        return (
+            Instance("tile", "tile_reduce", {**common, **tile, **values}, lanes * source.bits, lanes * out_bits),
+        )
+    together = taps[0] * taps[1]
+    steps = window.taps // together
+    buffer = window_buffer(
+        window, shape, source, lanes=lanes, taps=taps, cycles_per_pixel=ceil_div(channels, lanes) * steps,
+        pad=np.full(channels, pad),
+    )  # fmt: skip
+    reduce = {**common, "TAPS": together, "STEPS": steps, **values}
+    return buffer, Instance("reduce", "tap_reduce", reduce, buffer.out_bits, lanes * out_bits)

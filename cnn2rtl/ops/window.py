@@ -1,0 +1,69 @@
+"""The geometry of a sliding window: kernel, stride and padding, shared by convolutions and pools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from cnn2rtl.graph import FloatArray, Shape
+
+
+@dataclass(frozen=True)
+class Window:
+    """``kernel`` and ``stride`` are (y, x); ``padding`` is (top, bottom, left, right), in pixels."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    @cached_property
+    def taps(self) -> int:
+        """Pixels under the window."""
+        return self.kernel[0] * self.kernel[1]
+
+    @property
+    def padded(self) -> bool:
+        return any(self.padding)
+
+    @property
+    def tiles(self) -> bool:
+        """Whether windows lie side by side: no overlap, no gap, no padding."""
+        return self.kernel == self.stride and not self.padded
+
+    def out_size(self, height: int, width: int) -> tuple[int, int]:
+        """Output (h, w); raises ``ValueError`` where the window does not fit the padded map."""
+        top, bottom, left, right = self.padding
+        room = (height + top + bottom - self.kernel[0], width + left + right - self.kernel[1])
+        if min(room) < 0:
+            raise ValueError(
+                f"a {self.kernel[0]}x{self.kernel[1]} window does not fit a {height}x{width} map "
+                f"with padding {self.padding}"
+            )
+        return room[0] // self.stride[0] + 1, room[1] // self.stride[1] + 1
+
+    def out_shape(self, shape: Shape, channels: int | None = None) -> Shape:
+        """Output (c, h, w); ``channels`` replaces the input's where the layer changes them."""
+        return (channels or shape[0], *self.out_size(*shape[1:]))
+
+    def shifted(self, x: FloatArray, pad_value: FloatArray | float = 0.0) -> Iterator[tuple[int, int, FloatArray]]:
+        """Yield (ky, kx, view): for each tap the input pixels it meets, shape (n, h_out, w_out, c).
+
+        ``pad_value`` is a number or one per channel.
+        """
+        top, bottom, left, right = self.padding
+        if self.padded:
+            n, h, w, c = x.shape
+            padded = np.empty((n, h + top + bottom, w + left + right, c), x.dtype)
+            padded[:] = pad_value
+            padded[:, top : top + h, left : left + w] = x
+            h_out, w_out = self.out_size(h, w)
+        else:
+            padded = x
+            h_out, w_out = self.out_size(x.shape[1], x.shape[2])
+        (sy, sx), (ky_count, kx_count) = self.stride, self.kernel
+        for ky in range(ky_count):
+            for kx in range(kx_count):
+                yield ky, kx, padded[:, ky : ky + sy * (h_out - 1) + 1 : sy, kx : kx + sx * (w_out - 1) + 1 : sx]

@@ -1,0 +1,25 @@
+"""Rewrites of the float graph, from the model's own layers to those that hardware has.
+
+Each pass is one file with one function, and keeps what the graph computes.
+"""
+
+from __future__ import annotations
+
+from cnn2rtl.graph import FloatGraph
+from cnn2rtl.passes.absorb_flatten import absorb_flatten
+from cnn2rtl.passes.absorb_input import absorb_input
+from cnn2rtl.passes.drop_identities import drop_identities
+from cnn2rtl.passes.fold_batchnorm import fold_batchnorm
+from cnn2rtl.passes.merge_activations import merge_activations
+from cnn2rtl.passes.to_depthwise import to_depthwise
+
+__all__ = ["absorb_input", "simplify"]
+
+PASSES = (drop_identities, merge_activations, fold_batchnorm, to_depthwise, absorb_flatten)
+
+
+def simplify(graph: FloatGraph) -> FloatGraph:
+    """The same network in layers that hardware has; raises :class:`UserError` where a Flatten has no place."""
+    for rewrite in PASSES:
+        graph = rewrite(graph)
+    return graph

@@ -1,0 +1,1 @@
+"""From floats to integers: formats, requantisation, calibration."""

@@ -1,0 +1,115 @@
+"""What quantisation makes of a layer, and of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnn2rtl.graph import Shape
+from cnn2rtl.quant.qformat import IntArray, QFormat, Requant, Scheme, signed_bits
+
+if TYPE_CHECKING:
+    from cnn2rtl.ops.base import Op
+
+_NONE = np.zeros(1, np.int64)
+
+
+@dataclass(frozen=True)
+class QuantOptions:
+    """Widths in bits (2 to 16) and the requantisation scheme."""
+
+    weight_bits: int
+    scheme: Scheme
+
+
+@dataclass(frozen=True, eq=False)
+class QuantLayer:
+    """Integer parameters of one layer.
+
+    ``weight`` has the shape of the op's float weight and two's complement ``weight_bits``; ``bias``
+    is (channels,) in accumulator units; ``pad`` (channels in,) are the codes around the map.
+    ``acc_lo`` and ``acc_hi``, (channels,), bound every partial sum before the bias over all inputs of
+    format ``source``: proven from these very weights. A layer that only passes codes on has no
+    ``requant`` and no accumulator.
+    """
+
+    source: QFormat
+    out: QFormat
+    weight: IntArray | None = None
+    weight_bits: int = 0
+    weight_scale: np.ndarray | None = None
+    bias: IntArray | None = None
+    pad: IntArray | None = None
+    requant: Requant | None = None
+    acc_lo: IntArray = _NONE
+    acc_hi: IntArray = _NONE
+
+    @property
+    def acc_bits(self) -> int:
+        """Accumulator bits, two's complement, that no partial sum can exceed."""
+        return signed_bits(int(self.acc_lo.min()), int(self.acc_hi.max()))
+
+
+@dataclass(frozen=True, eq=False)
+class QuantNode:
+    """One layer of the integer graph; ``layer`` is ``None`` for the input alone."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+    shape: Shape
+    out: QFormat
+    layer: QuantLayer | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class QuantGraph:
+    """The integer network, in topological order; the first node is the input (raw pixels)."""
+
+    name: str
+    nodes: tuple[QuantNode, ...]
+    output: str
+
+    @cached_property
+    def by_name(self) -> Mapping[str, QuantNode]:
+        return {node.name: node for node in self.nodes}
+
+    def __getitem__(self, name: str) -> QuantNode:
+        return self.by_name[name]
+
+    @property
+    def input(self) -> QuantNode:
+        return self.nodes[0]
+
+    @property
+    def layers(self) -> tuple[QuantNode, ...]:
+        """Every node that computes."""
+        return tuple(node for node in self.nodes if node.layer is not None)
+
+    def run(self, images: IntArray, on_tensor: Callable[[QuantNode, IntArray], None] | None = None) -> IntArray:
+        """Run the integer network on ``images`` (n, h, w, c) of the input format; show every tensor on request."""
+        last_use = {name: node.name for node in self.nodes for name in node.inputs}
+        values: dict[str, IntArray] = {}
+        result = images
+        for node in self.nodes:
+            if node.layer is None:
+                value = images
+            else:
+                value = node.op.integer([values[name] for name in node.inputs], node.layer)
+            values[node.name] = value
+            if on_tensor is not None:
+                on_tensor(node, value)
+            if node.name == self.output:
+                result = value
+            for name in node.inputs:
+                if last_use[name] == node.name:
+                    values.pop(name, None)
+        return result
+
+    def shapes(self, node: QuantNode) -> tuple[Shape, ...]:
+        """The shapes of a node's inputs."""
+        return tuple(self[name].shape for name in node.inputs)

@@ -1,0 +1,41 @@
+"""The float graph and its ranges made into the integer graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cnn2rtl.errors import UserError
+from cnn2rtl.graph import FloatGraph
+from cnn2rtl.quant.calibrate import Range
+from cnn2rtl.quant.layers import QuantGraph, QuantNode, QuantOptions
+from cnn2rtl.quant.qformat import PIXEL, QFormat, Scheme
+
+
+def quantise(
+    graph: FloatGraph,
+    ranges: Mapping[str, Range],
+    *,
+    weight_bits: int,
+    activation_bits: int,
+    output_bits: int,
+    scheme: Scheme,
+) -> QuantGraph:
+    """Integers for every layer; the network's output has ``output_bits``, all other tensors ``activation_bits``."""
+    for what, bits in (("weight", weight_bits), ("activation", activation_bits), ("output", output_bits)):
+        if not 2 <= bits <= 16:
+            raise UserError(f"{what} width {bits}: widths run from 2 to 16 bits; choose one of those")
+    options = QuantOptions(weight_bits, scheme)
+    nodes: list[QuantNode] = []
+    formats: dict[str, QFormat] = {}
+    for node in graph.nodes:
+        if not node.inputs:
+            nodes.append(QuantNode(node.name, node.op, (), node.shape, PIXEL))
+            formats[node.name] = PIXEL
+            continue
+        bits = output_bits if node.name == graph.output else activation_bits
+        reach = ranges[node.name]
+        wish = QFormat.covering(min(reach.low, 0.0), max(reach.high, 0.0), bits, scheme)
+        layer = node.op.quantise([formats[name] for name in node.inputs], wish, node.clamp, options)
+        nodes.append(QuantNode(node.name, node.op, node.inputs, node.shape, layer.out, layer))
+        formats[node.name] = layer.out
+    return QuantGraph(graph.name, tuple(nodes), graph.output)

@@ -1,0 +1,85 @@
+"""Integer weights, biases and accumulator bounds of layers that multiply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cnn2rtl.graph import Clamp, FloatArray
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.qformat import SHIFT_LIMIT, IntArray, QFormat, Requant, power_of_two_at_least
+
+
+def weight_scales(weight: FloatArray, bias: FloatArray, source: QFormat, out: QFormat, options: QuantOptions) -> np.ndarray:
+    """Per-channel scales, (channels,), under which the largest weight of each channel just fits.
+
+    A channel whose weights are all but zero would ask for an endlessly fine scale and with it an
+    endlessly wide bias; a scale finer than the output can show is pointless, so it stops there.
+    """
+    flat = weight.reshape(weight.shape[0], -1)
+    top = (1 << (options.weight_bits - 1)) - 1
+    scale = np.maximum(flat.max(1) / top, -flat.min(1) / (top + 1))
+    finest = out.scale / source.scale * 2.0**-SHIFT_LIMIT
+    scale = np.maximum(scale, np.maximum(finest, np.abs(bias) / source.scale * 2.0**-SHIFT_LIMIT))
+    if options.scheme == "pow2":
+        scale = np.array([power_of_two_at_least(s) for s in scale])
+    return scale
+
+
+def quantise_weighted(
+    weight: FloatArray,
+    bias: FloatArray,
+    pad: IntArray | None,
+    source: QFormat,
+    out: QFormat,
+    clamp: Clamp,
+    options: QuantOptions,
+) -> QuantLayer:
+    """Quantise a layer ``clamp(sum(weight * x) + bias)``; the first axis of ``weight`` is the output channel.
+
+    ``pad`` are the codes around the map, one per input channel, where they are not zero.
+    """
+    scale = weight_scales(weight, bias, source, out, options)
+    lowest, highest = -(1 << (options.weight_bits - 1)), (1 << (options.weight_bits - 1)) - 1
+    columns = (-1,) + (1,) * (weight.ndim - 1)
+    codes = np.clip(np.floor(weight / scale.reshape(columns) + 0.5), lowest, highest).astype(np.int64)
+    acc_scale = scale * source.scale
+    bias_codes = np.floor(bias / acc_scale + 0.5).astype(np.int64)
+
+    lo, hi = min(source.lo, 0), max(source.hi, 0)
+    if pad is not None and pad.size:
+        lo, hi = min(lo, int(pad.min())), max(hi, int(pad.max()))
+    # Any order of summation stays between the sum of all negative and of all positive products.
+    flat = codes.reshape(codes.shape[0], -1)
+    positive, negative = np.maximum(flat, 0).sum(1), np.minimum(flat, 0).sum(1)
+    acc_hi, acc_lo = positive * hi + negative * lo, positive * lo + negative * hi
+    return QuantLayer(
+        source=source,
+        out=out.clamped(clamp.lo, clamp.hi),
+        weight=codes,
+        weight_bits=options.weight_bits,
+        weight_scale=scale,
+        bias=bias_codes,
+        pad=pad,
+        requant=Requant.between(acc_scale, out.clamped(clamp.lo, clamp.hi), options.scheme),
+        acc_lo=acc_lo,
+        acc_hi=acc_hi,
+    )
+
+
+def integer_sums(
+    accumulate: Callable[[FloatArray, FloatArray, FloatArray], FloatArray], x: IntArray, layer: QuantLayer
+) -> IntArray:
+    """The golden arithmetic of a weighted layer: exact sums of products, bias, requantisation.
+
+    The sums run as floating point matrix products, whose every intermediate is an integer below 2**53
+    (2**24 in single precision), so nothing is ever rounded.
+    """
+    assert layer.weight is not None and layer.bias is not None and layer.requant is not None
+    if layer.acc_bits > 53:
+        raise OverflowError(f"{layer.acc_bits} accumulator bits exceed what the golden model computes exactly")
+    exact = np.float32 if layer.acc_bits <= 24 else np.float64
+    pad = np.zeros(1) if layer.pad is None else layer.pad
+    acc = accumulate(x.astype(exact), layer.weight.astype(exact), pad.astype(exact))
+    return layer.requant(acc.astype(np.int64) + layer.bias)

@@ -1,0 +1,199 @@
+"""The emitted design as data: a mapping from path to text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import gcd
+
+from cnn2rtl import __version__
+from cnn2rtl.graph import Shape
+from cnn2rtl.ops import units
+from cnn2rtl.ops.hardware import Bits, Folding, Instance, ParameterValue, RomFile, Unit, ceil_div
+from cnn2rtl.quant.layers import QuantGraph, QuantNode
+from cnn2rtl.quant.qformat import QFormat
+from cnn2rtl.render import templates
+from cnn2rtl.render.names import identifier, unique_identifiers
+from cnn2rtl.render.rom import hex_lines
+from cnn2rtl.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A tensor on wires: ``lanes`` channels of ``out.bits`` bits per beat, ``depth`` beats of FIFO behind it."""
+
+    name: str
+    node: str
+    shape: Shape
+    format: QFormat
+    lanes: int
+    depth: int
+
+    @property
+    def bits(self) -> int:
+        """Bits per beat."""
+        return self.lanes * self.format.bits
+
+    @property
+    def pixel_beats(self) -> int:
+        return ceil_div(self.shape[0], self.lanes)
+
+    @property
+    def frame_beats(self) -> int:
+        return self.shape[1] * self.shape[2] * self.pixel_beats
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A module of the design: the layer's unit between an input adapter and its output stream."""
+
+    module: str
+    node: QuantNode
+    source: Stream
+    out: Stream
+    folding: Folding
+    unit: Unit
+
+    @property
+    def chain(self) -> tuple[Instance, ...]:
+        """The units of the module, first the adapter to the layer's own lanes where it needs one."""
+        adapter = units.gearbox(
+            "adapt", self.source.format.bits, self.source.shape[0], self.source.lanes, self.folding.lanes_in
+        )
+        return (*adapter, *self.unit.chain)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Everything that is emitted. ``files`` maps paths in the output folder to their text."""
+
+    name: str
+    graph: QuantGraph
+    schedule: Schedule
+    input: Stream
+    layers: tuple[Layer, ...]
+    files: Mapping[str, str]
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Every stream in the order of the data, the input first."""
+        return (self.input, *(layer.out for layer in self.layers))
+
+    @property
+    def output(self) -> Stream:
+        return self.layers[-1].out
+
+
+def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object]) -> Design:
+    """Everything but the test vectors. ``facts`` (provenance, options) go into ``design.json`` as they are."""
+    taken = (*templates.unit_names(), "stream_check", "testbench", "s_axis", "m_axis")
+    top = identifier(graph.name)
+    names = unique_identifiers([graph.name, *(node.name for node in graph.layers)], taken)
+    top = names.pop(graph.name, top)
+    depth = {edge.source: edge.depth for edge in schedule.edges}
+    first = next(node for node in graph.layers if graph.input.name in node.inputs)
+    pixels = Stream(
+        "pixels", graph.input.name, graph.input.shape, graph.input.out,
+        schedule.foldings[first.name].lanes_in, depth[graph.input.name],
+    )  # fmt: skip
+
+    streams = {graph.input.name: pixels}
+    layers = []
+    for node in graph.layers:
+        assert node.layer is not None
+        folding = schedule.foldings[node.name]
+        unit = node.op.unit(node.layer, graph.shapes(node), folding)
+        out = Stream(names[node.name], node.name, node.shape, node.out, folding.lanes_out, depth[node.name])
+        streams[node.name] = out
+        layers.append(Layer(names[node.name], node, streams[node.inputs[0]], out, folding, unit))
+
+    files: dict[str, str] = {}
+    for layer in layers:
+        files[f"rtl/{layer.module}.v"] = templates.fill(
+            "design/layer.v.j2", layer=layer, chain=layer.chain, literal=lambda v, m=layer.module: literal(v, m)
+        )
+        for role, rom in layer.unit.roms.items():
+            files[f"rom/{layer.module}_{role}.hex"] = hex_lines(rom)
+    design = Design(top, graph, schedule, pixels, tuple(layers), files)
+    files[f"rtl/{top}.v"] = templates.fill("design/top.v.j2", design=design)
+    for name in used_units(layers):
+        files[f"rtl/{name}.v"] = templates.read(f"units/{name}.v")
+    for path in ("testbench.v", "Makefile", "test_design.py"):
+        files[f"sim/{path}"] = templates.fill(f"sim/{path}.j2", design=design, gcd=gcd)
+    files["sim/stream_check.v"] = templates.read("sim/stream_check.v")
+    for path in ("vivado/build.tcl", "quartus/build.tcl", "yosys/synth.ys"):
+        files[f"syn/{path}"] = templates.fill(f"scripts/{path}.j2", design=design)
+    files["README.md"] = templates.fill("design/README.md.j2", design=design, version=__version__)
+    files["design.json"] = json.dumps(description(design, facts), indent=2) + "\n"
+    return design
+
+
+def used_units(layers: list[Layer]) -> tuple[str, ...]:
+    """The library modules that the design needs, with those that these instantiate."""
+    found: set[str] = set()
+    wanted = {instance.module for layer in layers for instance in layer.chain} | {"stream_fifo", "frame_check"}
+    library = templates.unit_names()
+    while wanted:
+        name = wanted.pop()
+        found.add(name)
+        text = templates.read(f"units/{name}.v")
+        wanted |= {other for other in library if f" {other} #(" in text} - found
+    return tuple(sorted(found))
+
+
+def literal(value: ParameterValue, module: str) -> str:
+    """A parameter's value in Verilog."""
+    if isinstance(value, RomFile):
+        return f'"{module}_{value.name}.hex"'
+    if isinstance(value, Bits):
+        return f"{value.width}'h{value.value:x}"
+    return str(value)
+
+
+def describe_format(q: QFormat) -> dict[str, object]:
+    return {"bits": q.bits, "signed": q.signed, "scale": q.scale, "lo": q.lo, "hi": q.hi}
+
+
+def description(design: Design, facts: Mapping[str, object]) -> dict[str, object]:
+    """The contents of ``design.json``: all that later commands and other programs need to know."""
+    graph, schedule = design.graph, design.schedule
+    macs = sum(node.op.macs(graph.shapes(node)) for node in graph.layers)
+    return {
+        "generator": f"cnn2rtl {__version__}",
+        "name": design.name,
+        **facts,
+        "interval": schedule.interval,
+        "multipliers": schedule.multipliers,
+        "macs": macs,
+        "mac_efficiency": round(schedule.mac_efficiency(macs), 6),
+        "weight_bits": sum(len(r.words) * r.width for la in design.layers for n, r in la.unit.roms.items() if n == "weights"),
+        "input": describe_stream(design.input),
+        "layers": [
+            {
+                **describe_stream(layer.out),
+                "kind": layer.node.op.kind,
+                "summary": layer.unit.summary,
+                "pe": layer.folding.pe,
+                "simd": layer.folding.simd,
+                "taps": list(layer.folding.taps),
+                "multipliers": layer.folding.multipliers,
+                "cycles": layer.folding.cycles,
+                "macs": layer.node.op.macs(graph.shapes(layer.node)),
+                "accumulator_bits": layer.node.layer.acc_bits if layer.node.layer and layer.node.layer.requant else 0,
+            }
+            for layer in design.layers
+        ],
+    }
+
+
+def describe_stream(stream: Stream) -> dict[str, object]:
+    return {
+        "stream": stream.name,
+        "node": stream.node,
+        "shape": list(stream.shape),
+        "format": describe_format(stream.format),
+        "lanes": stream.lanes,
+        "fifo": stream.depth,
+        "beats": stream.frame_beats,
+    }

@@ -1,0 +1,54 @@
+"""Where the templates lie, and how they are filled in."""
+
+from __future__ import annotations
+
+import importlib.resources
+from functools import cache
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import jinja2
+
+
+@cache
+def template_root() -> Traversable:
+    """The ``templates`` folder: inside the installed package, or beside it in a checkout."""
+    packaged = importlib.resources.files("cnn2rtl") / "templates"
+    if packaged.is_dir():
+        return packaged
+    return Path(__file__).resolve().parents[2] / "templates"
+
+
+def read(path: str) -> str:
+    """The text of ``path`` below the template root."""
+    return template_root().joinpath(*path.split("/")).read_text(encoding="utf-8")
+
+
+def unit_names() -> tuple[str, ...]:
+    """The modules of the unit library."""
+    files = (entry.name for entry in (template_root() / "units").iterdir())
+    return tuple(sorted(name.removesuffix(".v") for name in files if name.endswith(".v")))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    # Verilog replicates with {{ }}, so templates use delimiters that it does not know.
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(read),
+        variable_start_string="{=",
+        variable_end_string="=}",
+        block_start_string="{%",
+        block_end_string="%}",
+        comment_start_string="{#",
+        comment_end_string="#}",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+    )
+
+
+def fill(path: str, **values: object) -> str:
+    """Template ``path`` with ``values``; a value that is missing is an error."""
+    return _environment().get_template(path).render(**values)

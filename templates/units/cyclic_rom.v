@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: cnn2rtl contributors
+// SPDX-License-Identifier: Apache-2.0
+
+// Read-only memory that is read from the first word to the last, again and again. A reader asks for the next
+// word and does not know where it lives.
+//
+// `data` is the word asked for by the latest `next`, one cycle later.
+`default_nettype none
+
+module cyclic_rom #(
+    // Bits per word, >= 1.
+    parameter WIDTH = 8,
+    // Words, >= 1.
+    parameter DEPTH = 16,
+    // Hex file, one word per line, DEPTH lines.
+    parameter FILE = ""
+) (
+    input  wire             clk,
+    input  wire             rst,
+    input  wire             next,
+    output reg  [WIDTH-1:0] data
+);
+    localparam ADDR_W = (DEPTH > 1) ? $clog2(DEPTH) : 1;
+    localparam [ADDR_W-1:0] LAST = DEPTH - 1;
+
+    reg [WIDTH-1:0] mem [0:DEPTH-1];
+    reg [ADDR_W-1:0] addr;
+
+    initial $readmemh(FILE, mem);
+
+    always @(posedge clk) begin
+        if (rst)       addr <= 0;
+        else if (next) addr <= (addr == LAST) ? {ADDR_W{1'b0}} : addr + 1'b1;
+    end
+
+    always @(posedge clk) begin
+        if (next) data <= mem[addr];
+    end
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: cnn2rtl contributors
+// SPDX-License-Identifier: Apache-2.0
+
+// Changes the number of elements per beat. A group of COUNT elements arrives IN_LANES at a time and leaves
+// OUT_LANES at a time; neither needs to divide the other, or COUNT. The last beat of a group may be part
+// filled; its spare lanes are zero if the input's are.
+//
+// Latency 1 cycle (0 where the lanes are equal); ceil(COUNT/IN_LANES) beats in and ceil(COUNT/OUT_LANES) beats
+// out per group, whichever are more set the pace, without a lost cycle between groups.
+`default_nettype none
+
+module gearbox #(
+    // Bits per element, >= 1.
+    parameter ELEMENT_W = 8,
+    // Elements per group: the channels of a pixel, or the taps of a window; >= 1.
+    parameter COUNT = 1,
+    // Elements per input beat, >= 1.
+    parameter IN_LANES = 1,
+    // Elements per output beat, >= 1.
+    parameter OUT_LANES = 1
+) (
+    input  wire                           clk,
+    input  wire                           rst,
+    input  wire                           s_valid,
+    output wire                           s_ready,
+    input  wire [IN_LANES*ELEMENT_W-1:0]  s_data,
+    output wire                           m_valid,
+    input  wire                           m_ready,
+    output wire [OUT_LANES*ELEMENT_W-1:0] m_data
+);
+    function integer gcd(input integer a, input integer b);
+        integer x, y, t;
+        begin
+            x = a;
+            y = b;
+            while (y != 0) begin
+                t = x % y;
+                x = y;
+                y = t;
+            end
+            gcd = x;
+        end
+    endfunction
+
+    generate
+        if (IN_LANES == OUT_LANES) begin : g_wire
+            assign m_valid = s_valid;
+            assign s_ready = m_ready;
+            assign m_data  = s_data;
+            // Nothing to clock.
+            wire unused = &{1'b0, clk, rst};
+        end else begin : g_convert
+            // Elements only ever move by multiples of UNIT lanes: few positions, small multiplexers.
+            localparam UNIT   = gcd(IN_LANES, OUT_LANES);
+            localparam UNIT_W = UNIT * ELEMENT_W;
+            localparam IN_U   = IN_LANES / UNIT;
+            localparam OUT_U  = OUT_LANES / UNIT;
+            localparam ALL_U  = (COUNT + UNIT - 1) / UNIT;
+            // Up to OUT_U - 1 units wait while a beat comes in; the end of a group rounds up to a full beat.
+            localparam HOLD_U = ((OUT_U - 1 + IN_U + OUT_U - 1) / OUT_U) * OUT_U;
+            localparam MOST_U = (ALL_U > HOLD_U) ? ALL_U : HOLD_U;
+            localparam FILL_W = $clog2(MOST_U + IN_U + OUT_U + 1);
+            localparam [FILL_W-1:0] IN_F   = IN_U;
+            localparam [FILL_W-1:0] OUT_F  = OUT_U;
+            localparam [FILL_W-1:0] HOLD_F = HOLD_U;
+            localparam [FILL_W-1:0] ALL_F  = ALL_U;
+
+            reg [HOLD_U*UNIT_W-1:0] held;
+            reg [FILL_W-1:0] fill;           // units held, a multiple of OUT_U once a group is complete
+            reg [FILL_W-1:0] left;           // units of the group still to come
+
+            assign m_valid = fill >= OUT_F;
+            assign m_data  = held[OUT_U*UNIT_W-1:0];
+            wire take = m_valid && m_ready;
+
+            wire ends = left <= IN_F;
+            wire [FILL_W-1:0] kept = take ? fill - OUT_F : fill;
+            wire [FILL_W-1:0] add  = ends ? left : IN_F;
+            wire [FILL_W-1:0] sum  = kept + add;
+
+            // Round up to whole output beats at the end of a group.
+            reg [FILL_W-1:0] rounded;
+            integer beat;
+            always @* begin
+                rounded = 0;
+                for (beat = 0; beat < HOLD_U; beat = beat + OUT_U)
+                    if (sum > beat[FILL_W-1:0]) rounded = beat[FILL_W-1:0] + OUT_F;
+            end
+
+            wire [FILL_W-1:0] after = ends ? rounded : sum;
+            assign s_ready = after <= HOLD_F;
+            wire put = s_valid && s_ready;
+
+            // Kept units move down, new ones land above them; everything above the last one is zero.
+            reg [HOLD_U*UNIT_W-1:0] merged;
+            integer slot, from;
+            always @* begin
+                merged = 0;
+                for (slot = 0; slot < HOLD_U; slot = slot + 1) begin
+                    if (slot[FILL_W-1:0] < kept) begin
+                        if (!take)
+                            merged[slot*UNIT_W +: UNIT_W] = held[slot*UNIT_W +: UNIT_W];
+                        else if (slot + OUT_U < HOLD_U)
+                            merged[slot*UNIT_W +: UNIT_W] = held[((slot + OUT_U) % HOLD_U)*UNIT_W +: UNIT_W];
+                    end
+                    for (from = 0; from < IN_U; from = from + 1)
+                        if (put && slot[FILL_W-1:0] == kept + from[FILL_W-1:0] && from[FILL_W-1:0] < add)
+                            merged[slot*UNIT_W +: UNIT_W] = s_data[from*UNIT_W +: UNIT_W];
+                end
+            end
+
+            always @(posedge clk) begin
+                if (rst) begin
+                    fill <= 0;
+                    left <= ALL_F;
+                end else begin
+                    fill <= put ? after : kept;
+                    if (put) left <= ends ? ALL_F : left - IN_F;
+                end
+            end
+
+            always @(posedge clk) begin
+                if (put || take) held <= merged;
+            end
+        end
+    endgenerate
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,35 @@
+// SPDX-FileCopyrightText: cnn2rtl contributors
+// SPDX-License-Identifier: Apache-2.0
+
+// Memory with one write port and one synchronous read port; block RAM or LUT RAM, as the tool sees fit.
+//
+// Every user of this module guarantees that a word is never written in the cycle in which it is read, so the
+// collision logic that some tools would add around the memory is switched off.
+`default_nettype none
+
+module simple_ram #(
+    // Bits per word, >= 1.
+    parameter WIDTH = 8,
+    // Words, >= 1.
+    parameter DEPTH = 16,
+    // Derived: address bits.
+    parameter ADDR_W = (DEPTH > 1) ? $clog2(DEPTH) : 1
+) (
+    input  wire              clk,
+    input  wire              write,
+    input  wire [ADDR_W-1:0] write_addr,
+    input  wire [WIDTH-1:0]  write_data,
+    input  wire              read,
+    input  wire [ADDR_W-1:0] read_addr,
+    output reg  [WIDTH-1:0]  read_data
+);
+    (* ramstyle = "no_rw_check" *)
+    reg [WIDTH-1:0] mem [0:DEPTH-1];
+
+    always @(posedge clk) begin
+        if (write) mem[write_addr] <= write_data;
+        if (read)  read_data <= mem[read_addr];
+    end
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,163 @@
+// SPDX-FileCopyrightText: cnn2rtl contributors
+// SPDX-License-Identifier: Apache-2.0
+
+// Maximum or sum over tiles: windows side by side, without overlap or padding. Needs no line buffer, only one
+// partial result per tile of a row and channel.
+//
+// One beat per cycle in; latency 2 cycles from a tile's last pixel. Pixels right of and below the last whole
+// tile are swallowed.
+`default_nettype none
+
+module tile_reduce #(
+    // 1: maximum, 0: sum.
+    parameter MAX = 1,
+    // Channels per beat, and beats per pixel, >= 1.
+    parameter LANES = 1,
+    parameter FOLDS = 1,
+    // Size of the map and of a tile, in pixels.
+    parameter IN_H = 8,
+    parameter IN_W = 8,
+    parameter TILE_Y = 2,
+    parameter TILE_X = 2,
+    // Bits per value, two's complement (1) or unsigned (0).
+    parameter BITS = 8,
+    parameter SIGNED = 0,
+    // Bits per result, the same for a maximum.
+    parameter OUT_BITS = 8
+) (
+    input  wire                      clk,
+    input  wire                      rst,
+    input  wire                      s_valid,
+    output wire                      s_ready,
+    input  wire [LANES*BITS-1:0]     s_data,
+    output reg                       m_valid,
+    input  wire                      m_ready,
+    output reg  [LANES*OUT_BITS-1:0] m_data
+);
+    localparam OUT_H = IN_H / TILE_Y;
+    localparam OUT_W = IN_W / TILE_X;
+    localparam DEPTH = OUT_W * FOLDS;
+    localparam ADDR_W = (DEPTH > 1) ? $clog2(DEPTH) : 1;
+    localparam FOLD_W = $clog2(FOLDS + 1);
+    localparam X_W = $clog2(IN_W + 1);
+    localparam Y_W = $clog2(IN_H + 1);
+    localparam [FOLD_W-1:0] LAST_FOLD = FOLDS - 1;
+    localparam [X_W-1:0] LAST_X = IN_W - 1, TILE_LAST_X = TILE_X - 1, TILES_X = OUT_W;
+    localparam [Y_W-1:0] LAST_Y = IN_H - 1, TILE_LAST_Y = TILE_Y - 1, TILES_Y = OUT_H;
+
+    wire en = !m_valid || m_ready;
+    assign s_ready = en;
+    wire accept = s_valid && en;
+
+    // Position in the map, in the tile, and of the tile.
+    reg [FOLD_W-1:0] fold;
+    reg [X_W-1:0] x, in_x, tile_x;
+    reg [Y_W-1:0] y, in_y, tile_y;
+    reg [ADDR_W-1:0] addr, tile_addr;      // of this beat's partial result, and of its tile's first
+    wire last_fold = fold == LAST_FOLD;
+    wire last_x = last_fold && (x == LAST_X);
+    wire last_y = last_x && (y == LAST_Y);
+    wire tile_ends = in_x == TILE_LAST_X;
+    wire whole = (tile_x != TILES_X) && (tile_y != TILES_Y);
+
+    always @(posedge clk) begin
+        if (rst) begin
+            fold      <= 0;
+            x         <= 0;
+            in_x      <= 0;
+            tile_x    <= 0;
+            y         <= 0;
+            in_y      <= 0;
+            tile_y    <= 0;
+            addr      <= 0;
+            tile_addr <= 0;
+        end else if (accept) begin
+            fold <= last_fold ? {FOLD_W{1'b0}} : fold + 1'b1;
+            if (last_x) begin
+                x         <= 0;
+                in_x      <= 0;
+                tile_x    <= 0;
+                addr      <= 0;
+                tile_addr <= 0;
+            end else if (last_fold) begin
+                x    <= x + 1'b1;
+                in_x <= tile_ends ? {X_W{1'b0}} : in_x + 1'b1;
+                if (tile_ends) begin
+                    tile_x    <= tile_x + 1'b1;
+                    tile_addr <= addr + 1'b1;
+                    addr      <= addr + 1'b1;
+                end else begin
+                    addr <= tile_addr;
+                end
+            end else begin
+                addr <= addr + 1'b1;
+            end
+            if (last_y) begin
+                y      <= 0;
+                in_y   <= 0;
+                tile_y <= 0;
+            end else if (last_x) begin
+                y    <= y + 1'b1;
+                in_y <= (in_y == TILE_LAST_Y) ? {Y_W{1'b0}} : in_y + 1'b1;
+                if (in_y == TILE_LAST_Y) tile_y <= tile_y + 1'b1;
+            end
+        end
+    end
+
+    // Stage 1: fetch the partial result; the last one written may not be in memory yet.
+    reg valid_q, first_q, last_q, again_q;
+    reg [LANES*BITS-1:0] data_q;
+    reg [ADDR_W-1:0] addr_q;
+    wire [LANES*OUT_BITS-1:0] stored;
+    reg [LANES*OUT_BITS-1:0] latest;
+    wire [LANES*OUT_BITS-1:0] result;
+    wire again = valid_q && (addr == addr_q);
+    simple_ram #(.WIDTH(LANES*OUT_BITS), .DEPTH(DEPTH)) u_partial (
+        .clk(clk),
+        .write(en && valid_q),         .write_addr(addr_q), .write_data(result),
+        .read(accept && !again), .read_addr(addr),    .read_data(stored)
+    );
+    always @(posedge clk) begin
+        if (rst) begin
+            valid_q <= 1'b0;
+            m_valid <= 1'b0;
+        end else if (en) begin
+            valid_q <= s_valid && whole;
+            m_valid <= valid_q && last_q;
+        end
+    end
+    always @(posedge clk) begin
+        if (en) begin
+            data_q  <= s_data;
+            addr_q  <= addr;
+            again_q <= again;
+            first_q <= (in_x == 0) && (in_y == 0);
+            last_q  <= tile_ends && (in_y == TILE_LAST_Y);
+        end
+    end
+
+    // Stage 2: combine, keep, and show at the tile's end.
+    genvar lane;
+    generate
+        for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
+            wire [OUT_BITS-1:0] value, both;
+            wire [OUT_BITS-1:0] partial = again_q ? latest[lane*OUT_BITS +: OUT_BITS]
+                                                  : stored[lane*OUT_BITS +: OUT_BITS];
+            extend #(.IN_W(BITS), .OUT_W(OUT_BITS), .SIGNED(SIGNED)) u_extend (
+                .in(data_q[lane*BITS +: BITS]), .out(value)
+            );
+            combine #(.MAX(MAX), .BITS(OUT_BITS), .SIGNED(SIGNED)) u_combine (
+                .a(partial), .b(value), .out(both)
+            );
+            assign result[lane*OUT_BITS +: OUT_BITS] = first_q ? value : both;
+        end
+    endgenerate
+    always @(posedge clk) begin
+        if (en && valid_q) begin
+            latest <= result;
+            m_data <= result;
+        end
+    end
+endmodule
+
+`default_nettype wire

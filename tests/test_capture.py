@@ -1,0 +1,307 @@
+"""The float graph computes what PyTorch computes, or the user is told in one go why it cannot."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from models import StudentNet, randomised
+from torch import Tensor, nn
+
+from cnn2rtl.errors import UserError
+from cnn2rtl.frontend import capture
+from cnn2rtl.graph import Clamp, FloatGraph, Shape
+from cnn2rtl.ops import Affine, AvgPool2d, Conv2d, Identity, Linear
+
+
+def assert_equal(graph: FloatGraph, model: nn.Module, shape: Shape, seed: int = 1) -> None:
+    x = torch.randn(2, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    with torch.no_grad():
+        expected = model.double()(x).numpy()
+    expected = expected.reshape(*expected.shape, *(1,) * (4 - expected.ndim)).transpose(0, 2, 3, 1)
+    actual = graph.forward(x.numpy().transpose(0, 2, 3, 1))
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+class Functional(nn.Module):
+    """Everything that a forward function can write without a module."""
+
+    mean: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, padding=1)
+        self.bn = nn.BatchNorm2d(6)
+        self.fc = nn.Linear(6 * 4, 5)
+        self.register_buffer("mean", torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = (x - self.mean) / 0.25 * 2 + torch.tensor([1.0, 2.0, 3.0]).view(3, 1, 1)
+        x = F.relu6(self.bn(self.conv(1 - x)), inplace=True)
+        x = F.avg_pool2d(F.max_pool2d(x, 2), (2, 2))
+        x = torch.clamp(F.hardtanh(x, 0.5, 3.0).contiguous(), max=2.5).clamp_min(0.6)
+        x = F.dropout(x, 0.5, self.training).detach()
+        return F.relu(self.fc(x.view(x.size(0), -1)).clone())
+
+
+class Twice(nn.Module):
+    """One module called twice, and a tensor with two readers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = nn.ReLU(inplace=True)
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.act(self.conv(self.act(self.conv(x))))
+        return out
+
+
+class Pruned(nn.Module):
+    mask: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 3, 3, 3))
+        self.register_buffer("mask", (torch.rand(4, 3, 3, 3) > 0.5).float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight * self.mask)
+
+
+class Lambda(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor], *modules: nn.Module) -> None:
+        super().__init__()
+        self.function, self.inner = function, nn.Sequential(*modules)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self.inner(x))
+
+
+def flat(*tail: nn.Module) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.Flatten(), *tail)
+
+
+MODELS: dict[str, tuple[Callable[[], nn.Module], Shape]] = {
+    "student": (StudentNet, (3, 16, 16)),
+    "pruned student": (lambda: StudentNet((16, 32, 64, 99, 198, 198, 198, 256)), (3, 16, 16)),
+    "conv alone": (lambda: nn.Conv2d(3, 5, 3), (3, 7, 9)),
+    "stride, padding": (lambda: nn.Conv2d(3, 5, (3, 5), stride=(2, 3), padding=(1, 2)), (3, 11, 13)),
+    "same, even kernel": (lambda: nn.Conv2d(3, 5, (4, 2), padding="same"), (3, 7, 9)),
+    "valid": (lambda: nn.Conv2d(3, 5, 3, padding="valid", bias=False), (3, 7, 9)),
+    "grouped": (lambda: nn.Conv2d(6, 9, 3, padding=1, groups=3), (6, 7, 9)),
+    "depthwise multiplier": (lambda: nn.Conv2d(4, 8, 3, groups=4), (4, 7, 9)),
+    "conv, BN, ReLU": (lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()), (3, 8, 8)),
+    "BN first": (lambda: nn.Sequential(nn.BatchNorm2d(3, eps=0.1), nn.Conv2d(3, 4, 3, padding=1)), (3, 8, 8)),
+    "BN without affine": (lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, affine=False)), (3, 8, 8)),
+    "BN1d": (lambda: flat(nn.Linear(36, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)), (3, 8, 8)),
+    "hardtanh": (lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.Hardtanh(-0.3, 0.4)), (3, 8, 8)),
+    "max pool": (lambda: nn.MaxPool2d((3, 2), stride=2, padding=(1, 0)), (3, 9, 8)),
+    "max pool, harmless ceil": (lambda: nn.MaxPool2d(2, ceil_mode=True), (3, 8, 8)),
+    "avg pool": (lambda: nn.AvgPool2d(3, stride=2, padding=1), (3, 9, 8)),
+    "avg pool, no pad": (lambda: nn.AvgPool2d(2, count_include_pad=False), (3, 8, 8)),
+    "adaptive": (lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1)), (3, 5, 7)),
+    "adaptive, dividing": (lambda: nn.AdaptiveAvgPool2d((3, 2)), (3, 6, 8)),
+    "mean": (lambda: Lambda(lambda x: x.mean((2, 3)), nn.Conv2d(3, 4, 1), nn.ReLU()), (3, 5, 7)),
+    "mean, keepdim": (lambda: Lambda(lambda x: x.mean((-1, -2), keepdim=True), nn.Conv2d(3, 4, 1)), (3, 5, 7)),
+    "flatten, linear": (lambda: flat(nn.Dropout(), nn.Linear(36, 5)), (3, 8, 8)),
+    "squeeze": (
+        lambda: Lambda(lambda x: x.squeeze(-1).squeeze(-1).unsqueeze(-1).reshape(x.shape[0], 4), nn.Conv2d(3, 4, 5)),
+        (3, 5, 5),
+    ),
+    "MLP": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(48, 7), nn.ReLU(), nn.Linear(7, 3, bias=False)), (3, 4, 4)),
+    "functional": (Functional, (3, 8, 8)),
+    "called twice": (Twice, (4, 6, 6)),
+    "weights from weights": (Pruned, (3, 6, 6)),
+    "identity": (lambda: nn.Sequential(nn.Identity(), nn.Conv2d(3, 4, 1), nn.Identity()), (3, 4, 4)),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_equals_torch(name: str) -> None:
+    make, shape = MODELS[name]
+    torch.manual_seed(0)
+    model = randomised(make())
+    graph = capture(model, shape, "net")
+    assert graph.input.name == "input" and graph.input.shape == shape
+    assert len(graph.by_name) == len(graph.nodes)
+    assert_equal(graph, model, shape)
+
+
+@pytest.mark.parametrize("decompose", ["as exported", "core"])
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("make", [lambda: StudentNet((4, 6, 8, 8, 8, 8, 8, 8)), Functional])
+def test_exported_programs(make: Callable[[], nn.Module], dynamic: bool, decompose: str) -> None:
+    model = randomised(make())
+    shape = (3, 16, 16) if isinstance(model, StudentNet) else (3, 8, 8)
+    dynamic_shapes = ({0: torch.export.Dim.DYNAMIC},) if dynamic else None
+    program = torch.export.export(model, (torch.randn(2, *shape),), dynamic_shapes=dynamic_shapes)
+    if decompose == "core":
+        program = program.run_decompositions()
+    assert_equal(capture(program, None, "net"), model.float(), shape)
+    with pytest.raises(UserError, match=r"exported for a 3x(8x8|16x16) input, but 3x9x9 is asked for"):
+        capture(program, (3, 9, 9), "net")
+
+
+@pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16, torch.float64])
+def test_weight_types(dtype: torch.dtype) -> None:
+    model = randomised(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())).to(dtype)
+    graph = capture(model, (3, 6, 6), "net")
+    assert next(model.parameters()).dtype == dtype
+    assert_equal(graph, model, (3, 6, 6))
+
+
+def test_names_are_module_paths() -> None:
+    graph = capture(randomised(StudentNet()), (3, 32, 32), "net")
+    names = [node.name for node in graph.nodes]
+    assert names[:5] == ["input", "cnn.0.0", "cnn.0.1", "cnn.0.2", "cnn.0.3"]
+    assert names[-3:] == ["cnn.8", "flatten", "fc.0"] and graph.output == "fc.0"
+    twice = [node.name for node in capture(Twice().eval(), (4, 6, 6), "net").nodes]
+    assert twice == ["input", "conv", "act", "conv_2", "act_2"]
+    inside = capture(nn.Sequential(nn.Conv2d(3, 4, 1), Lambda(F.relu, nn.Identity())).eval(), (3, 4, 4), "net")
+    assert inside.output == "1.relu"
+
+
+def test_what_layers_become() -> None:
+    model = randomised(StudentNet())
+    graph = capture(model, (3, 32, 32), "net")
+    conv, bn, relu6 = graph["cnn.0.0"].op, graph["cnn.0.1"].op, graph["cnn.0.2"]
+    assert isinstance(conv, Conv2d) and conv.weight.dtype == np.float64 and conv.weight.shape == (16, 3, 3, 3)
+    assert isinstance(bn, Affine) and bn.mean_out is not None and bn.std_out is not None
+    state = model.state_dict()
+    np.testing.assert_allclose(bn.mean_out, state["cnn.0.1.bias"].numpy())
+    np.testing.assert_allclose(bn.std_out, state["cnn.0.1.weight"].abs().numpy())
+    assert isinstance(relu6.op, Identity) and relu6.clamp == Clamp(0, 6)
+    pool, fc = graph["cnn.8"].op, graph["fc.0"].op
+    assert isinstance(pool, AvgPool2d) and pool.window.kernel == (2, 2)
+    assert isinstance(fc, Linear) and fc.weight.shape == (11, 256, 1, 1)
+
+
+def test_the_model_is_left_alone() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train().half()
+    capture(model, (3, 6, 6), "net")
+    assert model.training and next(model.parameters()).dtype == torch.half
+
+
+def test_all_unsupported_operations_at_once() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3, dilation=2), nn.SiLU(), nn.Sequential(nn.ConvTranspose2d(4, 4, 2), nn.Sigmoid()),
+        nn.MaxPool2d(2, ceil_mode=True), nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten(),
+        nn.LazyLinear(4), nn.Softmax(1),
+    )  # fmt: skip
+    model(torch.zeros(2, 3, 12, 12))
+    with pytest.raises(UserError) as caught:
+        capture(model, (3, 12, 12), "net")
+    expected = [
+        "`0` (conv2d): dilation 2x2 is not supported; use dilation=1",
+        "`1` (silu): is not supported; use ReLU, ReLU6 or Hardtanh",
+        "`2.0` (conv_transpose2d): is not supported; only downscaling is supported",
+        "`2.1` (sigmoid): is not supported; use ReLU, ReLU6 or Hardtanh",
+        "`3` (max_pool2d): ceil_mode=True is not supported where windows stick out of the 9x9 map",
+        "`4` (batch_norm): BatchNorm without running statistics; train it with track_running_stats=True",
+        "`7` (softmax): is not supported; leave it out: the largest output stays the largest",
+    ]
+    assert list(caught.value.problems) == expected
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.conv(x) + x, x.permute(0, 1, 3, 2)], 1)
+
+
+REFUSED: dict[str, tuple[nn.Module, str]] = {
+    "residual": (Residual(), r"(?s)`add` \(add\): add of two feature maps.*`permute`.*keep the order.*`cat`"),
+    "linear on 4-D": (nn.Linear(6, 2), r"`linear` \(linear\): Linear over the last dimension of a tensor of 4"),
+    "dilated pool": (nn.MaxPool2d(2, dilation=2), "dilation is not supported in pooling"),
+    "transposed": (nn.ConvTranspose2d(3, 3, 2), "conv_transpose2d"),
+    "avg pool padding": (nn.AvgPool2d(2, padding=1, count_include_pad=False), "count_include_pad=False"),
+    "divisor": (nn.AvgPool2d(2, divisor_override=3), "divisor_override is not supported"),
+    "adaptive": (nn.AdaptiveAvgPool2d(4), "a 6x6 map does not divide into 4x4 equal windows"),
+    "partial mean": (Lambda(lambda x: x.mean((1, 2))), "only the mean over height and width"),
+    "view": (Lambda(lambda x: x.flatten(2)), r"changes \(3, 6, 6\) to \(3, 36\); only flattening"),
+    "batch dropped": (nn.Sequential(nn.AdaptiveAvgPool2d(1), Lambda(torch.squeeze)), "batch dimension"),
+    "batch mixed": (Lambda(lambda x: x.view(-1, 36)), "mixes the images of a batch"),
+    "indices": (Lambda(lambda x: F.max_pool2d(x, 2, return_indices=True)[1] * 1.0), "indices of a pooling"),
+    "maps as weights": (Lambda(lambda x: F.linear(x.flatten(1), x.flatten(1))), "only trained constants"),
+    "per-pixel constant": (Lambda(lambda x: x * torch.arange(36.0).view(6, 6)), "one number, or of one per channel"),
+    "constant output": (Lambda(lambda x: torch.ones(1, 3)), "does not depend on its input"),
+    "rounding": (Lambda(lambda x: torch.div(x, 2, rounding_mode="floor")), "is not supported"),
+    "two outputs": (Lambda(lambda x: (x + 1, x + 2)), "gives 2 outputs; one is supported"),  # type: ignore[arg-type, return-value]
+    "padding mode": (nn.Conv2d(3, 3, 3, padding=1, padding_mode="reflect"), "give the padding to the convolution"),
+    "tensor of bounds": (Lambda(lambda x: torch.clamp(x, torch.zeros(1), torch.ones(1))), "clamp"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals(name: str) -> None:
+    model, message = REFUSED[name]
+    with pytest.raises(UserError, match=message):
+        capture(model, (3, 6, 6), "net")
+
+
+class TwoInputs(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x * y
+
+
+class Counting(nn.Module):
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.count.add_(1)
+        return x * self.count
+
+
+class DataDependent(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2 if x.sum() > 0 else x
+
+
+def test_models_that_cannot_be_captured() -> None:
+    def refusal(model: nn.Module | torch.export.ExportedProgram, shape: Shape | None = (3, 6, 6)) -> str:
+        with pytest.raises(UserError) as caught:
+            capture(model, shape, "net")
+        assert "Traceback" not in str(caught.value)
+        return str(caught.value)
+
+    assert refusal(TwoInputs()) == "the model takes 2 inputs (x, y); one image is supported"
+    assert "does not tell its input's shape" in refusal(nn.Conv2d(3, 3, 1), None)
+    assert "the model changes `count` while it runs" in refusal(Counting())
+    assert "torch.export cannot capture the model" in refusal(DataDependent())
+    wrong = refusal(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(5, 2)))
+    assert re.fullmatch(
+        "the model does not run on a 3x6x6 input, most likely because it was made for another shape: "
+        "layer `2` fails with mat1 and mat2 shapes cannot be multiplied .*",
+        wrong,
+    )
+    assert "layer `0` fails with Given groups=1" in refusal(nn.Sequential(nn.Conv2d(1, 4, 3)))
+    x = torch.randn(2, 3, 6, 6)
+    assert "takes 2 inputs" in refusal(torch.export.export(TwoInputs(), (x, x)), None)
+    training = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout()).train()
+    assert refusal(torch.export.export(training, (x,)), None).count("call model.eval() before torch.export") == 2
+    assert "(n, c, h, w) of fixed size" in refusal(torch.export.export(nn.Linear(6, 2), (torch.randn(1, 6),)), None)
+    free = {2: torch.export.Dim.DYNAMIC}
+    variable = torch.export.export(nn.Conv2d(3, 3, 1), (x,), dynamic_shapes=(free,))
+    assert "(n, c, h, w) of fixed size" in refusal(variable, None)
+
+
+def test_a_saved_program_captures_the_same() -> None:
+    model = randomised(Functional())
+    buffer = io.BytesIO()
+    torch.export.save(torch.export.export(model, (torch.randn(1, 3, 8, 8),)), buffer)
+    program = torch.export.load(io.BytesIO(buffer.getvalue()))
+    assert_equal(capture(program, (3, 8, 8), "net"), model, (3, 8, 8))
