@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from cnn2rtl.graph import Clamp, FloatArray, Shape
 from cnn2rtl.ops import units
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.ops.hardware import Folding, Unit
-from cnn2rtl.ops.window import Window
+from cnn2rtl.ops.window import Array, Window
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
 from cnn2rtl.quant.rescaling import quantise_rescaling
@@ -31,11 +29,11 @@ class AvgPool2d(Op):
     def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
         return self.total(inputs[0]) / self.window.taps
 
-    def total(self, x: FloatArray) -> FloatArray:
+    def total(self, x: Array) -> Array:
         """Sum of the pixels under each window, (n, h_out, w_out, c)."""
         views = self.window.shifted(x)
         _, _, first = next(views)
-        acc = np.array(first)
+        acc = first.copy()
         for _, _, pixels in views:
             acc += pixels
         return acc

@@ -70,13 +70,17 @@ ParameterValue = int | Bits | RomFile
 
 @dataclass(frozen=True)
 class Instance:
-    """One unit of a chain: ``module`` with its parameters, ``in_bits`` and ``out_bits`` per beat."""
+    """One unit of a chain: ``module`` with its parameters, ``in_bits`` and ``out_bits`` per beat.
+
+    ``memory_bits`` counts its line buffers and the like; ROMs are counted by themselves.
+    """
 
     role: str
     module: str
     parameters: Mapping[str, ParameterValue]
     in_bits: int
     out_bits: int
+    memory_bits: int = 0
 
 
 @dataclass(frozen=True, eq=False)

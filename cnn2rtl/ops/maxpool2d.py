@@ -11,7 +11,7 @@ from cnn2rtl.graph import Clamp, FloatArray, Shape
 from cnn2rtl.ops import units
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.ops.hardware import Folding, Unit
-from cnn2rtl.ops.window import Window
+from cnn2rtl.ops.window import Array, Window
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
 from cnn2rtl.quant.rescaling import quantise_rescaling
@@ -31,8 +31,8 @@ class MaxPool2d(Op):
     def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
         return self._maximum(inputs[0], -np.inf)
 
-    def _maximum(self, x: FloatArray, pad: float) -> FloatArray:
-        best: FloatArray | None = None
+    def _maximum(self, x: Array, pad: float) -> Array:
+        best: Array | None = None
         for _, _, pixels in self.window.shifted(x, pad):
             best = pixels if best is None else np.maximum(best, pixels)
         assert best is not None

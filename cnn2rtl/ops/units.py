@@ -53,6 +53,8 @@ def window_buffer(
     pad_word = np.zeros(groups * folds * lanes, np.int64)
     if pad is not None:
         pad_word[:channels] = pad
+    rows = ring_rows(window, shape, cycles_per_pixel)
+    columns = ceil_div(width + window.padding[2] % taps[1], taps[1]) * taps[1]
     return Instance(
         "window",
         "window_buffer",
@@ -74,11 +76,12 @@ def window_buffer(
             "PAD_LEFT": window.padding[2],
             "TAPS_Y": taps[0],
             "TAPS_X": taps[1],
-            "ROWS": ring_rows(window, shape, cycles_per_pixel),
+            "ROWS": rows,
             "PAD": Bits(pad_word.size * source.bits, pack(pad_word[None], source.bits)[0]),
         },
         lanes * source.bits,
         taps[0] * taps[1] * lanes * source.bits,
+        rows * columns * pad_word.size * source.bits,
     )
 
 
@@ -94,7 +97,10 @@ def replay_buffer(bits: int, words: int, repeat: int) -> tuple[Instance, ...]:
     """Show each vector of ``words`` beats ``repeat`` times; nothing at all for once."""
     if repeat == 1:
         return ()
-    return (Instance("replay", "replay_buffer", {"WIDTH": bits, "WORDS": words, "REPEAT": repeat}, bits, bits),)
+    # The unit holds two vectors, and more where they are so short that two do not cover its latency.
+    vectors = 2 + (8 // (words * repeat) if words * repeat < 8 else 0)
+    parameters = {"WIDTH": bits, "WORDS": words, "REPEAT": repeat}
+    return (Instance("replay", "replay_buffer", parameters, bits, bits, vectors * words * bits),)
 
 
 def dot_product(
@@ -236,9 +242,9 @@ def pool_chain(
             "FOLDS": ceil_div(channels, lanes), "IN_H": height, "IN_W": width,
             "TILE_Y": window.kernel[0], "TILE_X": window.kernel[1],
         }  # fmt: skip
-        return (
-            Instance("tile", "tile_reduce", {**common, **tile, **values}, lanes * source.bits, lanes * out_bits),
-        )
+        memory_bits = width // window.kernel[1] * ceil_div(channels, lanes) * lanes * out_bits
+        parameters = {**common, **tile, **values}
+        return (Instance("tile", "tile_reduce", parameters, lanes * source.bits, lanes * out_bits, memory_bits),)
     together = taps[0] * taps[1]
     steps = window.taps // together
     buffer = window_buffer(

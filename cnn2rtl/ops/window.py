@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
-from cnn2rtl.graph import FloatArray, Shape
+from cnn2rtl.graph import Shape
+
+Array = TypeVar("Array", bound=np.ndarray[Any, Any])
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Window:
         """Output (c, h, w); ``channels`` replaces the input's where the layer changes them."""
         return (channels or shape[0], *self.out_size(*shape[1:]))
 
-    def shifted(self, x: FloatArray, pad_value: FloatArray | float = 0.0) -> Iterator[tuple[int, int, FloatArray]]:
+    def shifted(self, x: Array, pad_value: Array | float = 0) -> Iterator[tuple[int, int, Array]]:
         """Yield (ky, kx, view): for each tap the input pixels it meets, shape (n, h_out, w_out, c).
 
         ``pad_value`` is a number or one per channel.
@@ -56,13 +59,12 @@ class Window:
         top, bottom, left, right = self.padding
         if self.padded:
             n, h, w, c = x.shape
-            padded = np.empty((n, h + top + bottom, w + left + right, c), x.dtype)
+            padded: Any = np.empty((n, h + top + bottom, w + left + right, c), x.dtype)
             padded[:] = pad_value
             padded[:, top : top + h, left : left + w] = x
-            h_out, w_out = self.out_size(h, w)
         else:
             padded = x
-            h_out, w_out = self.out_size(x.shape[1], x.shape[2])
+        h_out, w_out = self.out_size(x.shape[1], x.shape[2])
         (sy, sx), (ky_count, kx_count) = self.stride, self.kernel
         for ky in range(ky_count):
             for kx in range(kx_count):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,9 @@ from cnn2rtl.quant.qformat import IntArray, QFormat, Requant, Scheme, signed_bit
 if TYPE_CHECKING:
     from cnn2rtl.ops.base import Op
 
-_NONE = np.zeros(1, np.int64)
+
+def _none() -> IntArray:
+    return np.zeros(1, np.int64)
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class QuantLayer:
     bias: IntArray | None = None
     pad: IntArray | None = None
     requant: Requant | None = None
-    acc_lo: IntArray = _NONE
-    acc_hi: IntArray = _NONE
+    acc_lo: IntArray = field(default_factory=_none)
+    acc_hi: IntArray = field(default_factory=_none)
 
     @property
     def acc_bits(self) -> int:

@@ -120,7 +120,8 @@ class Requant:
     def __call__(self, acc: IntArray) -> IntArray:
         """Requantise accumulators whose last axis is the channels. Exact in int64, checked by the caller's widths."""
         half = (np.int64(1) << self.shift) >> 1
-        return np.clip((acc * self.multiplier + half) >> self.shift, self.lo, self.hi)
+        codes: IntArray = np.clip((acc * self.multiplier + half) >> self.shift, self.lo, self.hi)
+        return codes
 
 
 def signed_bits(lo: int, hi: int) -> int:

@@ -19,7 +19,7 @@ def weight_scales(weight: FloatArray, bias: FloatArray, source: QFormat, out: QF
     """
     flat = weight.reshape(weight.shape[0], -1)
     top = (1 << (options.weight_bits - 1)) - 1
-    scale = np.maximum(flat.max(1) / top, -flat.min(1) / (top + 1))
+    scale: np.ndarray = np.maximum(flat.max(1) / top, -flat.min(1) / (top + 1))
     finest = out.scale / source.scale * 2.0**-SHIFT_LIMIT
     scale = np.maximum(scale, np.maximum(finest, np.abs(bias) / source.scale * 2.0**-SHIFT_LIMIT))
     if options.scheme == "pow2":

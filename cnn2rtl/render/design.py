@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import gcd
+from functools import partial
 
 from cnn2rtl import __version__
 from cnn2rtl.graph import Shape
@@ -111,7 +111,7 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object]) -
     files: dict[str, str] = {}
     for layer in layers:
         files[f"rtl/{layer.module}.v"] = templates.fill(
-            "design/layer.v.j2", layer=layer, chain=layer.chain, literal=lambda v, m=layer.module: literal(v, m)
+            "design/layer.v.j2", layer=layer, chain=layer.chain, literal=partial(literal, module=layer.module)
         )
         for role, rom in layer.unit.roms.items():
             files[f"rom/{layer.module}_{role}.hex"] = hex_lines(rom)
@@ -120,12 +120,15 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object]) -
     for name in used_units(layers):
         files[f"rtl/{name}.v"] = templates.read(f"units/{name}.v")
     for path in ("testbench.v", "Makefile", "test_design.py"):
-        files[f"sim/{path}"] = templates.fill(f"sim/{path}.j2", design=design, gcd=gcd)
+        files[f"sim/{path}"] = templates.fill(f"sim/{path}.j2", design=design)
     files["sim/stream_check.v"] = templates.read("sim/stream_check.v")
+    sources, roms = ([path for path in files if path.startswith(folder)] for folder in ("rtl/", "rom/"))
     for path in ("vivado/build.tcl", "quartus/build.tcl", "yosys/synth.ys"):
-        files[f"syn/{path}"] = templates.fill(f"scripts/{path}.j2", design=design)
-    files["README.md"] = templates.fill("design/README.md.j2", design=design, version=__version__)
-    files["design.json"] = json.dumps(description(design, facts), indent=2) + "\n"
+        files[f"syn/{path}"] = templates.fill(f"scripts/{path}.j2", design=design, sources=sources, roms=roms)
+    about = description(design, facts)
+    files["design.json"] = json.dumps(about, indent=2) + "\n"
+    files["README.md"] = templates.fill("design/README.md.j2", design=design, about=about)
+    files["report.html"] = templates.fill("design/report.html.j2", design=design, about=about)
     return design
 
 
@@ -152,7 +155,7 @@ def literal(value: ParameterValue, module: str) -> str:
 
 
 def describe_format(q: QFormat) -> dict[str, object]:
-    return {"bits": q.bits, "signed": q.signed, "scale": q.scale, "lo": q.lo, "hi": q.hi}
+    return {"name": str(q), "bits": q.bits, "signed": q.signed, "scale": q.scale, "lo": q.lo, "hi": q.hi}
 
 
 def description(design: Design, facts: Mapping[str, object]) -> dict[str, object]:
@@ -167,7 +170,9 @@ def description(design: Design, facts: Mapping[str, object]) -> dict[str, object
         "multipliers": schedule.multipliers,
         "macs": macs,
         "mac_efficiency": round(schedule.mac_efficiency(macs), 6),
-        "weight_bits": sum(len(r.words) * r.width for la in design.layers for n, r in la.unit.roms.items() if n == "weights"),
+        "rom_bits": sum(len(rom.words) * rom.width for layer in design.layers for rom in layer.unit.roms.values()),
+        "buffer_bits": sum(stream.depth * stream.bits for stream in design.streams)
+        + sum(instance.memory_bits for layer in design.layers for instance in layer.chain),
         "input": describe_stream(design.input),
         "layers": [
             {

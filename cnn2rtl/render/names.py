@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain, count
 
 KEYWORDS = frozenset(
     """always and assign automatic begin buf bufif0 bufif1 case casex casez cell cmos config deassign default defparam
@@ -35,11 +36,9 @@ def unique_identifiers(names: Iterable[str], taken: Iterable[str]) -> dict[str, 
     used = {word.lower() for word in taken} | KEYWORDS
     result: dict[str, str] = {}
     for name in names:
-        stem = candidate = identifier(name)
-        number = 2
-        while candidate.lower() in used:
-            candidate = f"{stem}_{number}" if stem.lower() not in KEYWORDS else f"{stem}_layer"
-            stem, number = (candidate, 2) if candidate.endswith("_layer") and number == 2 else (stem, number + 1)
-        used.add(candidate.lower())
-        result[name] = candidate
+        word = identifier(name)
+        stem = f"{word}_layer" if word.lower() in used else word
+        numbered = (f"{stem}_{number}" for number in count(2))
+        result[name] = next(c for c in chain([word, stem], numbered) if c.lower() not in used)
+        used.add(result[name].lower())
     return result

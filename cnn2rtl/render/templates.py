@@ -33,7 +33,7 @@ def unit_names() -> tuple[str, ...]:
 @cache
 def _environment() -> jinja2.Environment:
     # Verilog replicates with {{ }}, so templates use delimiters that it does not know.
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(read),
         variable_start_string="{=",
         variable_end_string="=}",
@@ -47,6 +47,8 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         autoescape=False,
     )
+    environment.filters["thousands"] = "{:,}".format
+    return environment
 
 
 def fill(path: str, **values: object) -> str:

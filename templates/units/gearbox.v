@@ -83,7 +83,7 @@ module gearbox #(
             integer beat;
             always @* begin
                 rounded = 0;
-                for (beat = 0; beat < HOLD_U; beat = beat + OUT_U)
+                for (beat = 0; beat <= HOLD_U; beat = beat + OUT_U)
                     if (sum > beat[FILL_W-1:0]) rounded = beat[FILL_W-1:0] + OUT_F;
             end
 

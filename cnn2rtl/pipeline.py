@@ -1,0 +1,147 @@
+"""The whole line, from a model to a project folder. Each stage hands one frozen value to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from cnn2rtl import store
+from cnn2rtl.graph import FloatGraph
+from cnn2rtl.images import Pixels
+from cnn2rtl.output import write_project
+from cnn2rtl.passes import absorb_input, simplify
+from cnn2rtl.quant.calibrate import measure_ranges, ranges_from_statistics
+from cnn2rtl.quant.layers import QuantGraph
+from cnn2rtl.quant.qformat import IntArray, Scheme
+from cnn2rtl.quant.quantise import quantise
+from cnn2rtl.render import Design, render
+from cnn2rtl.schedule import Target, schedule
+from cnn2rtl.verify.vectors import frame_vectors
+
+VECTOR_FRAMES = 2
+"""Frames of test vectors that are emitted with a design."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user may choose. The network was trained on ``(pixel / 255 - mean) / std``."""
+
+    weight_bits: int = 8
+    activation_bits: int = 8
+    output_bits: int = 16
+    scheme: Scheme = "pow2"
+    mean: Sequence[float] = (0.0,)
+    std: Sequence[float] = (1.0,)
+    target: Target = Target()
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A network on its way into hardware: the float graph on raw pixels, the integers, the emitted design."""
+
+    float_graph: FloatGraph
+    graph: QuantGraph
+    design: Design
+    vector_images: Pixels
+
+    def golden(self, images: np.ndarray) -> IntArray:
+        """Outputs of the hardware, integers (n, h, w, c), for ``images``, raw pixels (n, h, w, c)."""
+        return self.graph.run(self._pixels(images))
+
+    def golden_tensors(self, images: np.ndarray) -> dict[str, IntArray]:
+        """As :meth:`golden`, but every tensor, by the name of its layer."""
+        tensors: dict[str, IntArray] = {}
+        self.graph.run(self._pixels(images), lambda node, codes: tensors.update({node.name: codes}))
+        return tensors
+
+    def _pixels(self, images: np.ndarray) -> IntArray:
+        c, h, w = self.graph.input.shape
+        images = np.asarray(images)
+        if images.ndim != 4 or images.shape[1:] != (h, w, c):
+            raise ValueError(f"images of shape {images.shape}: (n, {h}, {w}, {c}) is expected")
+        if images.dtype.kind not in "ui" or images.min(initial=0) < 0 or images.max(initial=0) > 255:
+            raise ValueError("images must be integers from 0 to 255: the hardware takes raw pixels")
+        return images.astype(np.int64)
+
+    @cached_property
+    def files(self) -> Mapping[str, str | bytes]:
+        """Every file of the project: path to contents."""
+        streams = {stream.node: stream for stream in self.design.streams}
+        frames = [frame_vectors(self.graph, streams, image) for image in self.vector_images.astype(np.int64)]
+        vectors = {f"sim/vectors/{name}": b"".join(frame[name] for frame in frames) for name in frames[0]}
+        return {
+            **self.design.files,
+            **vectors,
+            "sim/vectors/frames": f"{len(frames)}\n",
+            "model.npz": store.dump({"float": self.float_graph, "integer": self.graph}),
+        }
+
+    def write(self, out: str | Path, force: bool = False) -> None:
+        """Write the project into the folder ``out``: all of it, or nothing."""
+        write_project(Path(out), self.files, force)
+
+
+def compile_graph(
+    captured: FloatGraph,
+    options: Options,
+    images: Pixels | None = None,
+    source: str = "",
+    on_image: Callable[[int], None] | None = None,
+) -> Compiled:
+    """From a captured network to a design. ``images`` (n, h, w, c), raw pixels, calibrate it.
+
+    Without images the BatchNorm statistics do. ``source`` names where the images come from;
+    ``on_image`` hears how many more have been measured.
+    """
+    graph = absorb_input(simplify(captured), options.mean, options.std)
+    ranges = ranges_from_statistics(graph) if images is None else measure_ranges(graph, images, on_image)
+    integers = quantise(
+        graph, ranges, weight_bits=options.weight_bits, activation_bits=options.activation_bits,
+        output_bits=options.output_bits, scheme=options.scheme,
+    )  # fmt: skip
+    plan = schedule(integers, options.target)
+    facts = {
+        "options": {key: value for key, value in asdict(options).items() if key != "target"},
+        "calibration": f"{len(images)} images{source}" if images is not None else "the BatchNorm statistics alone",
+        "notes": (*_calibration_notes(images), *border_notes(graph)),
+    }
+    return Compiled(graph, integers, render(integers, plan, facts), _vector_images(integers, images))
+
+
+def _calibration_notes(images: Pixels | None) -> tuple[str, ...]:
+    if images is not None:
+        return ()
+    return (
+        "No calibration images: ranges are estimated from the BatchNorm statistics; real images (--calib) keep more "
+        "of the accuracy.",
+    )
+
+
+def border_notes(graph: FloatGraph) -> tuple[str, ...]:
+    """What it costs that the pixels around the image must be whole numbers, one line per layer that sees them."""
+    notes = []
+    for node in graph.consumers(graph.input.name):
+        value = getattr(node.op, "pad_value", None)
+        window = getattr(node.op, "window", None)
+        if value is None or window is None or not window.padded or not np.any(value):
+            continue
+        error = float(np.abs(np.floor(value + 0.5).clip(0, 255) - value).max())
+        exact = ", ".join(f"{v:.6g}" for v in np.unique(value))
+        notes.append(
+            f"{node.name}: the border stands for the mean pixel ({exact}); "
+            + ("it is exact." if error < 1e-9 else f"rounded to whole pixels it is off by up to {error:.3g} of 255.")
+        )
+    return tuple(notes)
+
+
+def _vector_images(graph: QuantGraph, images: Pixels | None) -> Pixels:
+    """The frames of the emitted test vectors: the first calibration images, else noise of a fixed seed."""
+    c, h, w = graph.input.shape
+    if images is not None and len(images) >= VECTOR_FRAMES:
+        return images[:VECTOR_FRAMES]
+    noise = np.random.default_rng(0).integers(0, 256, (VECTOR_FRAMES, h, w, c), np.uint8)
+    return noise if images is None else np.concatenate([images, noise])[:VECTOR_FRAMES]

@@ -1,0 +1,83 @@
+"""Graphs in a file: both networks of a project, so that later commands need no model and no pickle.
+
+A stored object is JSON, with every array in a member of its own beside it. Only the classes of
+``CLASSES`` are ever made, so a hostile file can at worst describe a network that is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from cnn2rtl.graph import Clamp, FloatGraph, Node
+from cnn2rtl.ops import REGISTRY, Input, Window
+from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode
+from cnn2rtl.quant.qformat import QFormat, Requant
+
+CLASSES: Mapping[str, type[Any]] = {
+    cls.__name__: cls
+    for cls in (
+        Clamp, FloatGraph, Node, Input, Window, QuantGraph, QuantLayer, QuantNode, QFormat, Requant,
+        *REGISTRY.values(),
+    )
+}  # fmt: skip
+
+
+def dump(objects: Mapping[str, object]) -> bytes:
+    """The contents of a ``.npz`` file that holds ``objects``; the same objects give the same bytes."""
+    arrays: dict[str, np.ndarray] = {}
+    shared: dict[int, Any] = {}
+
+    def encode(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            if id(value) not in shared:
+                shared[id(value)] = {"array": f"a{len(arrays)}"}
+                arrays[shared[id(value)]["array"]] = _narrow(value)
+            return {**shared[id(value)], "dtype": str(value.dtype)}
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+            return {"class": type(value).__name__, "fields": fields}
+        if isinstance(value, tuple):
+            return [encode(item) for item in value]
+        if isinstance(value, np.generic):
+            return value.item()
+        return value
+
+    text = json.dumps({name: encode(value) for name, value in objects.items()})
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, graphs=np.frombuffer(text.encode(), np.uint8), **arrays)
+    return buffer.getvalue()
+
+
+def load(data: bytes) -> dict[str, Any]:
+    """What :func:`dump` stored; raises ``ValueError`` for anything else."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+
+        def decode(value: Any) -> Any:
+            if isinstance(value, list):
+                return tuple(decode(item) for item in value)
+            if isinstance(value, dict) and "array" in value:
+                return arrays[value["array"]].astype(value["dtype"])
+            if isinstance(value, dict):
+                return CLASSES[value["class"]](**{name: decode(item) for name, item in value["fields"].items()})
+            return value
+
+        graphs = json.loads(arrays["graphs"].tobytes())
+        return {name: decode(value) for name, value in graphs.items()}
+    except (KeyError, TypeError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"not a stored network: {error}") from error
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    """Integers in as few bytes as hold them all."""
+    if array.dtype.kind != "i" or not array.size:
+        return array
+    return array.astype(np.result_type(np.min_scalar_type(array.min()), np.min_scalar_type(array.max())))

@@ -1,0 +1,11 @@
+"""Proof by simulation: the emitted design against the golden model."""
+
+from cnn2rtl.verify.engine import ENGINES, Engine
+from cnn2rtl.verify.icarus import Icarus
+from cnn2rtl.verify.simulate import Verdict, engine_for, simulate
+from cnn2rtl.verify.vectors import frame_vectors, write_vectors
+from cnn2rtl.verify.verilator import Verilator
+
+__all__ = [
+    "ENGINES", "Engine", "Icarus", "Verdict", "Verilator", "engine_for", "frame_vectors", "simulate", "write_vectors",
+]  # fmt: skip

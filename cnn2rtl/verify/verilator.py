@@ -1,0 +1,24 @@
+"""Verilator: compiled, a hundred times faster on large designs, needs a C++ compiler."""
+
+from __future__ import annotations
+
+import os
+
+from cnn2rtl.verify.engine import Engine
+
+
+class Verilator(Engine):
+    name = "verilator"
+    programs = ("verilator", "make", "g++")
+    name_of_package = "verilator make g++"
+
+    def build(self) -> None:
+        # The design is linted in its own tests; here warnings would only hide errors.
+        self.call(
+            "verilator", "--binary", "--timing", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-j",
+            str(os.cpu_count() or 1), "--top-module", "testbench", "--Mdir", "verilated", "-o", "testbench",
+            *self.sources,
+        )  # fmt: skip
+
+    def command(self, *plusargs: str) -> list[str]:
+        return [str(self.work / "verilated" / "testbench"), *plusargs]
