@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -15,3 +16,29 @@ class UserError(Exception):
     def __init__(self, problems: str | Iterable[str]) -> None:
         self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class Problems:
+    """Gathers the mistakes of independent steps, to raise them all at once::
+
+    problems = Problems()
+    with problems.gather():
+        shape = parse_shape(text)
+    problems.check()
+    """
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    @contextmanager
+    def gather(self) -> Iterator[None]:
+        """Keep a :class:`UserError` of the enclosed step and go on."""
+        try:
+            yield
+        except UserError as error:
+            self.found += error.problems
+
+    def check(self) -> None:
+        """Raise what has been gathered, if anything."""
+        if self.found:
+            raise UserError(self.found)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from math import inf
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
 from cnn2rtl import store
+from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import Pixels
 from cnn2rtl.output import write_project
@@ -36,7 +40,26 @@ class Options:
     scheme: Scheme = "pow2"
     mean: Sequence[float] = (0.0,)
     std: Sequence[float] = (1.0,)
-    target: Target = Target()
+    target: Target = field(default_factory=Target)
+
+    def check(self) -> None:
+        """Raise one :class:`UserError` for all values that no network could be built with."""
+        problems = [
+            f"{what} width {bits}: widths run from 2 to 16 bits"
+            for what, bits in (
+                ("weight", self.weight_bits), ("activation", self.activation_bits), ("output", self.output_bits),
+            )
+            if not 2 <= bits <= 16
+        ]  # fmt: skip
+        target = self.target
+        if target.fps is not None and not 0 < target.fps < inf:
+            problems.append(f"--fps {target.fps:g}: a number greater than 0 is expected")
+        if not 0 < target.clock_mhz < inf:
+            problems.append(f"--clock {target.clock_mhz:g}: a number of MHz greater than 0 is expected")
+        if target.multipliers is not None and target.multipliers < 1:
+            problems.append(f"--multipliers {target.multipliers}: at least 1 is needed")
+        if problems:
+            raise UserError(problems)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +70,11 @@ class Compiled:
     graph: QuantGraph
     design: Design
     vector_images: Pixels
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What ``design.json`` says."""
+        return cast(Mapping[str, Any], json.loads(self.design.files["design.json"]))
 
     def golden(self, images: np.ndarray) -> IntArray:
         """Outputs of the hardware, integers (n, h, w, c), for ``images``, raw pixels (n, h, w, c)."""
@@ -71,7 +99,7 @@ class Compiled:
     def files(self) -> Mapping[str, str | bytes]:
         """Every file of the project: path to contents."""
         streams = {stream.node: stream for stream in self.design.streams}
-        frames = [frame_vectors(self.graph, streams, image) for image in self.vector_images.astype(np.int64)]
+        frames = [frame_vectors(self.graph, streams, image) for image in self.vector_images]
         vectors = {f"sim/vectors/{name}": b"".join(frame[name] for frame in frames) for name in frames[0]}
         return {
             **self.design.files,
@@ -97,6 +125,7 @@ def compile_graph(
     Without images the BatchNorm statistics do. ``source`` names where the images come from;
     ``on_image`` hears how many more have been measured.
     """
+    options.check()
     graph = absorb_input(simplify(captured), options.mean, options.std)
     ranges = ranges_from_statistics(graph) if images is None else measure_ranges(graph, images, on_image)
     integers = quantise(
@@ -115,10 +144,11 @@ def compile_graph(
 def _calibration_notes(images: Pixels | None) -> tuple[str, ...]:
     if images is not None:
         return ()
-    return (
+    note = (
         "No calibration images: ranges are estimated from the BatchNorm statistics; real images (--calib) keep more "
-        "of the accuracy.",
+        "of the accuracy."
     )
+    return (note,)
 
 
 def border_notes(graph: FloatGraph) -> tuple[str, ...]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+
+# One worker for all of it: another would build and install the wheel again.
+pytestmark = pytest.mark.xdist_group("wheel")
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "digits"
@@ -64,6 +71,26 @@ def test_the_wheel_holds_package_templates_and_licence(wheel: Path) -> None:
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     # Nothing else: no tests, examples or tools beside the package.
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"cnn2rtl"}
+
+
+def test_what_the_package_imports_it_declares() -> None:
+    """The borrowed environment holds more than the dependencies, so an undeclared one would not be missed there."""
+    imported = set()
+    for file in (ROOT / "cnn2rtl").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.split(".")[0])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=~! ]", requirement)[0].lower() for requirement in project["dependencies"]}
+    providers = importlib.metadata.packages_distributions()
+    undeclared = {
+        name
+        for name in imported - sys.stdlib_module_names - {"cnn2rtl"}
+        if not declared & {distribution.lower() for distribution in providers.get(name, ())}
+    }
+    assert not undeclared
 
 
 def test_the_installed_package_reads_its_own_templates(installed: Path, tmp_path: Path) -> None:

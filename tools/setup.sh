@@ -44,19 +44,21 @@ if [ ${#packages[@]} != 0 ]; then
     fi
 fi
 
-if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-    echo "cnn2rtl needs Python 3.11 or newer, but $python is $("$python" -V). Type: make PYTHON=python3.11 ..." >&2
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    version=$("$python" -V 2>/dev/null) || version="not there"
+    echo "cnn2rtl needs Python 3.11 or newer, but $python is $version. Name another: make PYTHON=python3.12 ..." >&2
     exit 1
 fi
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     echo "$python cannot make virtual environments: its modules venv and ensurepip are missing." >&2
-    echo "Type the name of one that can: make PYTHON=/usr/bin/python3 ..." >&2
+    echo "Name another: make PYTHON=/usr/bin/python3 ..." >&2
     exit 1
 fi
 
 # An environment that an interrupted run left without pip is completed.
 .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv .venv
-pip=(.venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt)
+echo "Installing Python packages into .venv (a few minutes at most)"
+pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt)
 # First and by its exact version, so that a CPU build of it, where there is one, is preferred to the newest CUDA build.
 "${pip[@]}" "$(grep '^torch==' constraints.txt)"
 "${pip[@]}" -e '.[test,synth]'

@@ -126,8 +126,10 @@ def _load_archive(path: Path, data: bytes, trust_pickle: bool) -> ExportedProgra
             raise UserError(
                 [f"{path}: {problem}" for problem in problems]
                 + [
-                    "an archive that torch.export.save wrote for a plain CNN holds none of this: export the model "
-                    "again, or, if you trust the file to run code, give --trust-pickle"
+                    (
+                        "an archive that torch.export.save wrote for a plain CNN holds none of this: export the model "
+                        "again, or, if you trust the file to run code, give --trust-pickle"
+                    )
                 ]
             )
     try:

@@ -52,6 +52,11 @@ class Op(ABC):
         """Trained numbers this layer carries (weights and biases)."""
         return 0
 
+    @property
+    def weights(self) -> int:
+        """Of these, the numbers that multiply activations and are stored at the weights' width."""
+        return 0
+
     # What follows is asked of hardware layers only; a kind that a pass always rewrites need not answer.
 
     def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:

@@ -37,6 +37,10 @@ class Conv2d(Op):
     def parameters(self) -> int:
         return self.weight.size + self.bias.size
 
+    @property
+    def weights(self) -> int:
+        return self.weight.size
+
     def macs(self, shapes: Sequence[Shape]) -> int:
         _, h, w = self.out_shape(shapes)
         return h * w * self.weight.size

@@ -36,6 +36,10 @@ class DepthwiseConv2d(Op):
     def parameters(self) -> int:
         return self.weight.size + self.bias.size
 
+    @property
+    def weights(self) -> int:
+        return self.weight.size
+
     def macs(self, shapes: Sequence[Shape]) -> int:
         c, h, w = self.out_shape(shapes)
         return c * h * w * self.window.taps

@@ -29,6 +29,10 @@ class Linear(Op):
     def parameters(self) -> int:
         return self.weight.size + self.bias.size
 
+    @property
+    def weights(self) -> int:
+        return self.weight.size
+
     def macs(self, shapes: Sequence[Shape]) -> int:
         return self.weight.size
 

@@ -37,7 +37,8 @@ class Rescale(Op):
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         c, height, width = shapes[0]
         return pareto(
-            Folding(lanes, 1, lanes, lanes, height * width * ceil_div(c, lanes), multiplies=False) for lanes in useful(c)
+            Folding(lanes, 1, lanes, lanes, height * width * ceil_div(c, lanes), multiplies=False)
+            for lanes in useful(c)
         )
 
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:

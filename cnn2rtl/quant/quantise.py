@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.quant.calibrate import Range
 from cnn2rtl.quant.layers import QuantGraph, QuantNode, QuantOptions
@@ -20,10 +19,7 @@ def quantise(
     output_bits: int,
     scheme: Scheme,
 ) -> QuantGraph:
-    """Integers for every layer; the network's output has ``output_bits``, all other tensors ``activation_bits``."""
-    for what, bits in (("weight", weight_bits), ("activation", activation_bits), ("output", output_bits)):
-        if not 2 <= bits <= 16:
-            raise UserError(f"{what} width {bits}: widths run from 2 to 16 bits; choose one of those")
+    """Integers for every layer: ``output_bits`` for the network's output, ``activation_bits`` else; each 2 to 16."""
     options = QuantOptions(weight_bits, scheme)
     nodes: list[QuantNode] = []
     formats: dict[str, QFormat] = {}

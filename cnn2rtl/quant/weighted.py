@@ -11,7 +11,9 @@ from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import SHIFT_LIMIT, IntArray, QFormat, Requant, power_of_two_at_least
 
 
-def weight_scales(weight: FloatArray, bias: FloatArray, source: QFormat, out: QFormat, options: QuantOptions) -> np.ndarray:
+def weight_scales(
+    weight: FloatArray, bias: FloatArray, source: QFormat, out: QFormat, options: QuantOptions
+) -> np.ndarray:
     """Per-channel scales, (channels,), under which the largest weight of each channel just fits.
 
     A channel whose weights are all but zero would ask for an endlessly fine scale and with it an

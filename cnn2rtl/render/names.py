@@ -26,7 +26,7 @@ KEYWORDS = frozenset(
 
 
 def identifier(name: str) -> str:
-    """``name`` with everything but letters, digits and underscores replaced; never empty, never starting with a digit."""
+    """``name`` with all but letters, digits and underscores replaced; never empty, no digit first."""
     word = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_") or "layer"
     return f"layer_{word}" if word[0].isdigit() else word
 

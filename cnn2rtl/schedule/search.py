@@ -71,8 +71,8 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
         if limit < floor:
             slowest = max(choices, key=lambda name: choices[name][0].cycles)
             problems.append(
-                f"{target.fps:g} frames/s at {target.clock_mhz:g} MHz leave {limit} cycles per frame, but {slowest} takes "
-                f"{floor} even fully parallel; ask for at most {target.clock_mhz * 1e6 / floor:.1f} frames/s, "
+                f"{target.fps:g} frames/s at {target.clock_mhz:g} MHz leave {limit} cycles per frame, but {slowest} "
+                f"takes {floor} even fully parallel; ask for at most {target.clock_mhz * 1e6 / floor:.1f} frames/s, "
                 f"a faster clock or a smaller input"
             )
     if target.multipliers is not None and target.multipliers < least:

@@ -31,7 +31,7 @@ def beats(codes: IntArray, stream: Stream) -> bytes:
     return np.packbits(row, axis=-1, bitorder="little")[:, ::-1].tobytes()
 
 
-def frame_vectors(graph: QuantGraph, streams: Mapping[str, Stream], image: IntArray) -> dict[str, bytes]:
+def frame_vectors(graph: QuantGraph, streams: Mapping[str, Stream], image: np.ndarray) -> dict[str, bytes]:
     """File name and contents for every stream (given by its node's name): one frame of ``image`` (h, w, c)."""
     files: dict[str, bytes] = {}
 
@@ -47,7 +47,7 @@ def write_vectors(
     folder: Path,
     graph: QuantGraph,
     streams: Mapping[str, Stream],
-    images: IntArray,
+    images: np.ndarray,
     on_image: Callable[[], None] = lambda: None,
 ) -> None:
     """Golden vectors of ``images`` (n, h, w, c), raw pixels, one frame after the other in ``folder``."""

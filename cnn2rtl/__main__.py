@@ -1,0 +1,5 @@
+"""``python -m cnn2rtl``."""
+
+from cnn2rtl.cli import main
+
+main()

@@ -1,0 +1,50 @@
+"""What all commands share: where they print, progress bars, and how options are read."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from cnn2rtl.errors import UserError
+from cnn2rtl.graph import Shape
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+debug = False
+"""Whether errors show their traceback."""
+
+
+def progress() -> Progress:
+    """A progress bar on standard error, gone when it is done."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
+        TimeRemainingColumn(), console=err, transient=True,
+    )  # fmt: skip
+
+
+def table(*columns: str, left: int = 1) -> Table:
+    """A plain table whose first ``left`` columns are text and whose others are numbers."""
+    result = Table(box=None, header_style="bold", pad_edge=False)
+    for index, column in enumerate(columns):
+        result.add_column(column, justify="left" if index < left else "right", overflow="fold")
+    return result
+
+
+def parse_shape(text: str | None) -> Shape | None:
+    """``3x128x128`` as (c, h, w)."""
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isdecimal() and part.isascii() and int(part) for part in parts):
+        raise UserError(f"--input {text}: channels x height x width is expected, like 3x128x128")
+    c, h, w = (int(part) for part in parts)
+    return c, h, w
+
+
+def parse_numbers(option: str, text: str) -> tuple[float, ...]:
+    """Comma-separated numbers."""
+    try:
+        return tuple(float(part) for part in text.replace(" ", ",").split(",") if part)
+    except ValueError:
+        raise UserError(f"{option} {text}: numbers are expected, separated by commas, like 0.485,0.456,0.406") from None

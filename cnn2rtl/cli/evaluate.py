@@ -1,0 +1,50 @@
+"""``cnn2rtl evaluate``: what the integers cost in accuracy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.markup import escape
+
+from cnn2rtl.cli import console
+from cnn2rtl.evaluate import evaluate as compare
+from cnn2rtl.images import load_images
+from cnn2rtl.project import open_project
+
+
+def evaluate(
+    project: Annotated[Path, typer.Argument(metavar="OUT", help="Project folder that `generate` wrote.")],
+    data: Annotated[Path, typer.Option(help="Images: a folder (subfolders are classes), or .npz, .npy, .pt.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Use so many of them, spread over the classes.")] = None,
+    fit: Annotated[
+        Literal["crop", "resize"], typer.Option(help="Cut out an image's centre, or resize its shorter side first.")
+    ] = "crop",
+) -> None:
+    """Compare the float network with the golden model: top-1 agreement, accuracy, SQNR of every layer."""
+    opened = open_project(project)
+    images = load_images(data, opened.graph.input.shape, fit, limit)
+    outputs = opened.graph[opened.graph.output].shape[0]
+    labels = images.labels
+    if images.class_names and len(images.class_names) != outputs:
+        console.out.print(
+            f"[yellow]note[/] {len(images.class_names)} class folders, but the network has {outputs} outputs: "
+            "folder names cannot be matched to outputs, so no accuracy is given",
+            soft_wrap=True,
+        )
+        labels = None
+    with console.progress() as bar:
+        task = bar.add_task("evaluating", total=len(images))
+        result = compare(opened.float_graph, opened.graph, images.images, labels, lambda more: bar.advance(task, more))
+    rows = console.table("layer", "format", "SQNR dB", left=2)
+    for name, decibels in result.sqnr.items():
+        rows.add_row(
+            escape(name), str(opened.graph[name].out), "exact" if decibels == float("inf") else f"{decibels:.1f}"
+        )
+    console.out.print(rows)
+    agreed = round(result.agreement * result.images)
+    console.out.print(f"top-1 agreement  {100 * result.agreement:.1f} %  ({agreed} of {result.images} images)")
+    if result.float_accuracy is not None and result.integer_accuracy is not None:
+        console.out.print(f"accuracy         {100 * result.float_accuracy:.1f} % float")
+        console.out.print(f"                 {100 * result.integer_accuracy:.1f} % integer, the same in hardware")

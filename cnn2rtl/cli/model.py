@@ -1,0 +1,40 @@
+"""The arguments that say which network: shared by every command that reads a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnn2rtl.cli.console import parse_shape
+from cnn2rtl.errors import Problems
+from cnn2rtl.graph import FloatGraph, Shape
+
+ModelFile = Annotated[Path, typer.Argument(help="torch.export archive, state_dict (with --arch) or pickled nn.Module.")]
+Arch = Annotated[
+    str | None, typer.Option(metavar="FILE.py:NAME", help="Class or factory of the network a state_dict belongs to.")
+]
+InputSize = Annotated[
+    str | None, typer.Option("--input", metavar="CxHxW", help="Input size, like 3x128x128; an archive knows its own.")
+]
+TrustPickle = Annotated[
+    bool, typer.Option("--trust-pickle", help="Load a pickled model of unknown classes. This runs the file's code.")
+]
+
+
+def capture_file(
+    file: Path, arch: str | None, size: str | None, trust_pickle: bool, problems: Problems
+) -> FloatGraph | None:
+    """The float graph of the network in ``file``; what is wrong with it goes to ``problems``."""
+    from cnn2rtl.frontend import capture, load_model
+
+    shape: Shape | None = None
+    wrong_before = len(problems.found)
+    with problems.gather():
+        shape = parse_shape(size)
+    with problems.gather():
+        model = load_model(file, arch, trust_pickle)
+        if len(problems.found) == wrong_before:
+            return capture(model, shape, file.name.split(".")[0])
+    return None

@@ -1,0 +1,56 @@
+"""A generated project, opened again: what ``simulate`` and ``evaluate`` work on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnn2rtl import store
+from cnn2rtl.errors import UserError
+from cnn2rtl.graph import FloatGraph
+from cnn2rtl.quant.layers import QuantGraph
+from cnn2rtl.render import Stream
+
+
+@dataclass(frozen=True, eq=False)
+class Project:
+    """``about`` is ``design.json``; ``streams`` go by their node's name."""
+
+    folder: Path
+    about: Mapping[str, Any]
+    float_graph: FloatGraph
+    graph: QuantGraph
+    streams: Mapping[str, Stream]
+
+    @property
+    def interval(self) -> int:
+        """Predicted cycles from one frame to the next."""
+        return int(self.about["interval"])
+
+
+def open_project(folder: Path) -> Project:
+    """Read the project in ``folder``; raises :class:`UserError` if there is none, or a damaged one."""
+    try:
+        about = json.loads((folder / "design.json").read_text(encoding="utf-8"))
+        graphs = store.load((folder / "model.npz").read_bytes())
+        graph, float_graph = graphs["integer"], graphs["float"]
+        streams = {
+            s["node"]: Stream(
+                s["stream"], s["node"], graph[s["node"]].shape, graph[s["node"]].out, s["lanes"], s["fifo"]
+            )
+            for s in (about["input"], *about["layers"])
+        }
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{folder}: no cnn2rtl project ({Path(error.filename).name} is missing); make one with `cnn2rtl generate`"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder}: design.json or model.npz is damaged ({error}); generate the project again"
+        ) from None
+    return Project(folder, about, float_graph, graph, streams)

@@ -1,0 +1,222 @@
+"""Random small networks, each fully determined by its seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from models import randomised
+from torch import nn
+
+from cnn2rtl.frontend import capture
+from cnn2rtl.graph import FloatGraph, Shape
+from cnn2rtl.images import Pixels
+from cnn2rtl.passes import absorb_input, simplify
+from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.schedule import Target
+
+MOST_MACS = 6000
+"""Of one layer: on one multiplier it takes so many cycles per frame, which bounds the time of a simulation."""
+
+
+class MeanOverMap(nn.Module):
+    """The mean over height and width as a function, not as a pooling module."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean((2, 3))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network and everything else that a design depends on."""
+
+    seed: int
+    model: nn.Module
+    shape: Shape
+    options: Options
+    images: Pixels | None
+    budget: str
+
+    def __str__(self) -> str:
+        layers = ", ".join(map(repr, self.model.children()))
+        calibration = "no images" if self.images is None else f"{len(self.images)} images"
+        return f"seed {self.seed}: {self.shape} [{layers}] {self.options}, {self.budget} multipliers, {calibration}"
+
+    def capture(self) -> FloatGraph:
+        return capture(self.model, self.shape, f"net{self.seed}")
+
+    def compile(self) -> Compiled:
+        graph = self.capture()
+        options = self.options
+        if self.budget in MULTIPLIERS:
+            weighted = [n for n in absorb_input(simplify(graph), options.mean, options.std).nodes if n.op.parameters]
+            budget = MULTIPLIERS[self.budget](random.Random(self.seed), len(weighted))
+            options = Options(**{**vars(options), "target": Target(multipliers=budget)})
+        return compile_graph(graph, options, self.images)
+
+
+MULTIPLIERS: dict[str, Callable[[random.Random, int], int]] = {
+    "least": lambda rng, layers: layers,
+    "few": lambda rng, layers: layers + rng.randint(1, 8),
+    "some": lambda rng, layers: layers + rng.randint(8, 60),
+    "many": lambda rng, layers: 10_000,
+}
+
+
+def images_for(shape: Shape, seed: int, count: int) -> Pixels:
+    """Frames of random pixels; some are all black or all white."""
+    rng = np.random.default_rng(seed)
+    c, h, w = shape
+    images = rng.integers(0, 256, (count, h, w, c), np.uint8)
+    for image in images:
+        if rng.random() < 0.2:
+            image[:] = rng.choice([0, 255])
+    return images
+
+
+def random_case(seed: int) -> Case:
+    """The network of ``seed``."""
+    rng = random.Random(seed)
+    torch.manual_seed(seed)
+    shape = (rng.choice([1, 1, 2, 3, 3, 4, 5]), *_map_size(rng))
+    model = randomised(_Builder(rng, shape).build(), seed)
+    if rng.random() < 0.4:
+        _unbalance(model, rng)
+    normalised = rng.random() < 0.4
+    bits = [rng.choice([2, 3, 4, 5, 8, 8, 8, 11, 16]) for _ in range(3)]
+    options = Options(
+        weight_bits=bits[0],
+        activation_bits=bits[1],
+        output_bits=bits[2],
+        scheme=rng.choice(["pow2", "scale"]),
+        mean=[rng.uniform(0.3, 0.6) for _ in range(shape[0])] if normalised else (0.0,),
+        std=[rng.uniform(0.1, 0.4) for _ in range(shape[0])] if normalised else (1.0,),
+    )
+    images = images_for(shape, seed, rng.randint(1, 4)) if rng.random() < 0.7 else None
+    return Case(seed, model, shape, options, images, rng.choice(["least", "few", "some", "many", "default"]))
+
+
+def _map_size(rng: random.Random) -> tuple[int, int]:
+    if rng.random() < 0.12:
+        return rng.choice([(1, 1), (1, 1), (1, rng.randint(2, 16)), (rng.randint(2, 16), 1)])
+    return rng.randint(2, 12), rng.randint(2, 12)
+
+
+def _unbalance(model: nn.Module, rng: random.Random) -> None:
+    """Give channels very different weights, and some none at all, as training and pruning do."""
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            with torch.no_grad():
+                for channel in module.weight:
+                    channel *= 0.0 if rng.random() < 0.05 else 2.0 ** rng.uniform(-4, 3)
+
+
+class _Builder:
+    """Layers one after the other, each tried on the map that the ones before it left."""
+
+    def __init__(self, rng: random.Random, shape: Shape) -> None:
+        self.rng = rng
+        self.layers: list[nn.Module] = []
+        self.x = torch.zeros(1, *shape)
+
+    @property
+    def channels(self) -> int:
+        return self.x.shape[1]
+
+    def add(self, layer: nn.Module) -> None:
+        self.x = layer.eval()(self.x)
+        self.layers.append(layer)
+
+    def build(self) -> nn.Sequential:
+        rng = self.rng
+        if rng.random() < 0.15:
+            self.add(rng.choice([nn.BatchNorm2d(self.channels), nn.ReLU(), nn.Identity()]))
+        for _ in range(rng.randint(1, 5)):
+            rng.choice([self.convolution, self.convolution, self.convolution, self.pool, self.trifle])()
+        rng.choice([self.head, self.head, self.pooled, lambda: None])()
+        return nn.Sequential(*self.layers) if self.layers else nn.Sequential(nn.Identity())
+
+    def pair(self, most: int) -> tuple[int, int]:
+        """Square as often as not."""
+        first, second = self.rng.randint(1, most), self.rng.randint(1, most)
+        return (first, first) if self.rng.random() < 0.5 else (first, second)
+
+    def fits(self, layer: nn.Module, macs_per_output: int = 1) -> bool:
+        try:
+            out = layer.eval()(self.x)
+        except RuntimeError:  # the window is larger than the padded map
+            return False
+        return 0 < out.numel() * macs_per_output <= MOST_MACS
+
+    def convolution(self) -> None:
+        rng, c = self.rng, self.channels
+        for _ in range(20):
+            style = rng.choice(["standard", "standard", "pointwise", "depthwise", "grouped"])
+            kernel = (1, 1) if style == "pointwise" else self.pair(5)
+            groups, out = 1, rng.choice([1, 2, 3, 4, 5, 7, 8, 9, 12, 16])
+            if style == "depthwise":
+                groups = c
+                out = c if rng.random() < 0.8 else c * 2
+            elif style == "grouped":
+                groups = rng.choice([g for g in range(1, c + 1) if c % g == 0])
+                out = groups * rng.randint(1, 4)
+            padding: Any = tuple(rng.choice([0, k // 2, k // 2, rng.randint(0, k)]) for k in kernel)
+            stride = (1, 1) if style == "pointwise" and rng.random() < 0.8 else rng.choice([(1, 1), self.pair(3)])
+            if rng.random() < 0.1:
+                stride, padding = (1, 1), rng.choice(["same", "valid"])
+            conv = nn.Conv2d(c, out, kernel, stride, padding, groups=groups, bias=rng.random() < 0.7)
+            if self.fits(conv, conv.weight[0].numel()):
+                self.add(conv)
+                if rng.random() < 0.6:
+                    self.add(nn.BatchNorm2d(out))
+                self.activation()
+                return
+
+    def activation(self) -> None:
+        layer = self.rng.choice([nn.ReLU, nn.ReLU6, nn.Identity, nn.Hardtanh])()
+        if not isinstance(layer, nn.Identity):
+            self.add(layer)
+
+    def pool(self) -> None:
+        rng = self.rng
+        for _ in range(20):
+            kernel = self.pair(4)
+            stride = kernel if rng.random() < 0.5 else self.pair(4)
+            padding = tuple(rng.choice([0, rng.randint(0, k // 2)]) for k in kernel)
+            layer: nn.Module
+            if rng.random() < 0.6:
+                layer = nn.MaxPool2d(kernel, stride, padding)
+            else:
+                layer = nn.AvgPool2d(kernel, stride, padding)
+            if self.fits(layer):
+                self.add(layer)
+                if rng.random() < 0.2:
+                    self.activation()
+                return
+
+    def trifle(self) -> None:
+        self.add(
+            self.rng.choice(
+                [nn.Dropout(0.5), nn.Identity(), nn.ReLU6(), nn.BatchNorm2d(self.channels), nn.Dropout2d(0.1)]
+            )
+        )
+
+    def pooled(self) -> None:
+        self.add(self.rng.choice([nn.AdaptiveAvgPool2d(1), MeanOverMap()]))
+
+    def head(self) -> None:
+        rng = self.rng
+        if rng.random() < 0.5:
+            self.pooled()
+        if self.x.ndim == 4:
+            self.add(nn.Flatten())
+        for _ in range(rng.randint(1, 2)):
+            features = self.x.shape[1]
+            self.add(nn.Linear(features, rng.randint(1, max(1, min(12, MOST_MACS // features))), rng.random() < 0.8))
+            if rng.random() < 0.2:
+                self.add(nn.BatchNorm1d(self.x.shape[1]))
+            self.add(rng.choice([nn.ReLU, nn.Identity, nn.Dropout])())

@@ -1,0 +1,256 @@
+"""Test bench of the unit library: runs a unit with its parameters in Icarus, and drives and checks its streams.
+
+Half of it belongs to pytest (:func:`simulate`), half to the simulator that pytest starts (:class:`Bench`).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shlex
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+from cocotb_tools.runner import get_runner
+
+from cnn2rtl.ops.hardware import Bits, ParameterValue, Rom, RomFile, pack
+from cnn2rtl.render.rom import hex_lines
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+UNITS = ROOT / "templates" / "units"
+PATIENCE = 1000
+"""Cycles without a transfer after which a stream counts as stuck."""
+TAIL = 12
+"""Cycles after the last beat in which no other may come."""
+
+Stalls = Callable[[], bool]
+
+
+# ------------------------------------------------------------------------------------------------ pytest's half
+
+
+@dataclass(frozen=True)
+class Case:
+    """A unit with one set of parameters. The fields of a case are what its author chose; the rest follows."""
+
+    unit: ClassVar[str]
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterValue]:
+        """The Verilog parameters, by default the fields in capitals."""
+        return {f.name.upper(): getattr(self, f.name) for f in fields(self)}
+
+    @property
+    def roms(self) -> Mapping[str, Rom]:
+        """Contents of the ROM files that the parameters name."""
+        return {}
+
+    def __str__(self) -> str:
+        values = (getattr(self, f.name) for f in fields(self))
+        return "-".join(str(v).translate(str.maketrans("", "", " ()[]'\"/=")).replace(",", ".") for v in values)
+
+    def literals(self) -> dict[str, str]:
+        """The parameters as Verilog constants."""
+        return {name: _literal(value) for name, value in self.parameters.items()}
+
+    def write_roms(self, folder: Path) -> None:
+        for name, rom in self.roms.items():
+            (folder / f"{name}.hex").write_text(hex_lines(rom))
+
+
+def _literal(value: ParameterValue) -> str:
+    if isinstance(value, RomFile):
+        return f'"{value.name}.hex"'
+    if isinstance(value, Bits):
+        return f"{value.width}'h{value.value:x}"
+    return str(value)
+
+
+def simulate(case: Case, folder: Path, module: str | None = None) -> None:
+    """Run the cocotb tests of ``module`` (by default those beside the pytest function) on ``case``.
+
+    ``WAVES=1`` in the environment keeps a trace in ``folder``; ``SEED`` replaces the case's own seed.
+    """
+    seed = os.environ.get("SEED") or str(zlib.crc32(f"{case.unit} {case}".encode()))
+    test = os.environ["PYTEST_CURRENT_TEST"].rsplit(" ", 1)[0]
+    again = f"SEED={seed} WAVES=1 python -m pytest {shlex.quote(test)}"
+    try:
+        runner = get_runner("icarus")
+        runner.build(
+            sources=sorted(UNITS.glob("*.v")),
+            hdl_toplevel=case.unit,
+            parameters=case.literals(),
+            build_dir=folder,
+            timescale=("1ns", "1ps"),
+            always=True,
+        )
+        case.write_roms(folder)
+        runner.test(
+            test_module=module or f"test_{case.unit}",
+            hdl_toplevel=case.unit,
+            build_dir=folder,
+            seed=seed,
+            extra_env={"PYTHONPATH": os.pathsep.join(map(str, (HERE, ROOT))), "UNIT": case.unit, "CASE": str(case)},
+        )
+    except BaseException:
+        print(
+            f"\n{case.unit} {dict(case.literals())}\nseed {seed}; to see it again, with waves in {folder}:\n  {again}"
+        )
+        raise
+
+
+# --------------------------------------------------------------------------------------------- the simulator's half
+
+
+def current_case() -> Any:
+    """The case that this simulation is about."""
+    cases = import_module(f"test_{os.environ['UNIT']}").CASES
+    return next(case for case in cases if str(case) == os.environ["CASE"])
+
+
+def rng_for(test: str) -> random.Random:
+    """Random numbers of one test: the same whichever other tests run."""
+    return random.Random(f"{os.environ['COCOTB_RANDOM_SEED']} {test}")
+
+
+def always() -> bool:
+    return True
+
+
+def sometimes(rng: random.Random) -> Stalls:
+    """Bursts and pauses of random length, so that the stream is now ahead, now behind."""
+    state = {"on": True, "left": 0}
+
+    def step() -> bool:
+        if state["left"] == 0:
+            state["on"] = not state["on"] or rng.random() < 0.3
+            state["left"] = rng.choice((1, 1, 1, 2, 3, 5, 9))
+        state["left"] -= 1
+        return state["on"]
+
+    return step
+
+
+@dataclass
+class Transfers:
+    """In which clock cycle each beat was taken from the source, and given to the sink."""
+
+    taken: list[int] = field(default_factory=list)
+    given: list[int] = field(default_factory=list)
+
+
+class Bench:
+    """Clock, reset, source and sink of a unit with one stream in and one out."""
+
+    def __init__(self, dut: Any) -> None:
+        self.dut = dut
+
+    @classmethod
+    async def start(cls, dut: Any) -> Bench:
+        """Start the clock and reset the unit."""
+        Clock(dut.clk, 10, "ns").start()
+        bench = cls(dut)
+        dut.s_data.value = 0
+        await bench.reset()
+        return bench
+
+    async def reset(self, cycles: int = 2, s_valid: int = 0) -> None:
+        """Reset for some cycles; what is offered meanwhile is not for the unit to keep."""
+        dut = self.dut
+        await RisingEdge(dut.clk)
+        dut.rst.value, dut.s_valid.value, dut.m_ready.value = 1, s_valid, 0
+        for _ in range(cycles):
+            await RisingEdge(dut.clk)
+        dut.rst.value, dut.s_valid.value = 0, 0
+        await FallingEdge(dut.clk)
+        assert int(dut.m_valid.value) == 0, "m_valid after reset"
+
+    async def run(
+        self,
+        beats: Sequence[int],
+        expected: Sequence[int],
+        offer: Stalls = always,
+        accept: Stalls = always,
+        *,
+        rng: random.Random,
+        shy: bool = False,
+        stop_after: int | None = None,
+    ) -> Transfers:
+        """Stream ``beats`` through the unit and compare what comes out with ``expected``, beat by beat.
+
+        Inputs change after the rising edge; everything is read at the falling one, where it has
+        settled. A ``shy`` sink is never ready before it has seen valid. ``stop_after`` that many cycles
+        the stream is left as it is.
+        """
+        dut, clk, width = self.dut, self.dut.clk, len(self.dut.s_data)
+        done = Transfers()
+        offering, seen, pending, quiet, cycle = False, False, None, 0, 0
+        while stop_after is None or cycle < stop_after:
+            await RisingEdge(clk)
+            if not offering:
+                offering = len(done.taken) < len(beats) and offer()
+                dut.s_valid.value = int(offering)
+                # What stands there without valid means nothing.
+                dut.s_data.value = beats[len(done.taken)] if offering else rng.getrandbits(width)
+            ready = accept() and (seen or not shy)
+            dut.m_ready.value = int(ready)
+
+            await FallingEdge(clk)
+            index = len(done.given)
+            seen = int(dut.m_valid.value) == 1
+            if pending is not None:
+                assert seen, f"beat {index}: valid fell before the beat was taken"
+            if seen:
+                data = int(dut.m_data.value)
+                assert pending in (None, data), (
+                    f"beat {index}: data changed from {pending:x} to {data:x} while it waited"
+                )
+                assert index < len(expected), f"beat {index} ({data:x}) after the last one that was due"
+                assert data == expected[index], f"beat {index} of {len(expected)}: {data:x}, not {expected[index]:x}"
+                pending = None if ready else data
+                if ready:
+                    done.given.append(cycle)
+            if offering and int(dut.s_ready.value) == 1:
+                done.taken.append(cycle)
+                offering = False
+            moved = cycle in (done.given[-1:] + done.taken[-1:])
+            quiet = 0 if moved else quiet + 1
+            cycle += 1
+            if len(done.taken) == len(beats) and len(done.given) == len(expected) and quiet >= TAIL:
+                break
+            assert quiet < PATIENCE, (
+                f"stuck: {len(done.taken)} of {len(beats)} beats in, {len(done.given)} of {len(expected)} out"
+            )
+        return done
+
+
+# ---------------------------------------------------------------------------------------------------------- data
+
+
+def random_codes(rng: random.Random, shape: Iterable[int], bits: int, signed: bool) -> np.ndarray:
+    """Integers of ``bits`` bits, the extremes among them more often than chance would have it."""
+    lo, hi = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    generator = np.random.default_rng(rng.getrandbits(64))
+    values = generator.integers(lo, hi + 1, tuple(shape))
+    edges = generator.choice(np.array([lo, hi, 0]), values.shape)
+    return np.where(generator.random(values.shape) < 0.25, edges, values)
+
+
+def beats_of(values: np.ndarray, bits: int) -> list[int]:
+    """Pack (..., lanes) into one integer per beat, lane 0 lowest."""
+    return list(pack(np.asarray(values, np.int64).reshape(-1, values.shape[-1]), bits))
+
+
+def in_lanes(values: np.ndarray, lanes: int) -> np.ndarray:
+    """Cut the last axis into zero-padded beats: (..., n) becomes (..., beats, lanes)."""
+    *lead, n = values.shape
+    pads = [(0, 0)] * len(lead) + [(0, -n % lanes)]
+    return np.pad(values, pads).reshape(*lead, -1, lanes)
