@@ -41,18 +41,19 @@ def evaluate(
 ) -> Evaluation:
     """Compare both networks on ``images`` (n, h, w, c), raw pixels; ``on_image`` hears how many more are done.
 
-    A class is the channel of the largest output (of the mean over the map, where the output is one).
+    What class an output stands for is its layer's to say: for most, the channel that is largest.
     SQNR of a layer = 10 log10(sum of squares of its float values / sum of squares of the difference).
     """
     signal = {node.name: 0.0 for node in graph.layers}
     noise = dict(signal)
+    output = graph[graph.output].op
     votes: list[np.ndarray] = []
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
         values: dict[str, FloatArray] = {}
         outputs = float_graph.forward(batch.astype(np.float64), partial(_keep, values))
         integers = graph.run(batch.astype(np.int64), partial(_compare, values, signal, noise))
-        votes.append(np.stack([outputs.mean((1, 2)).argmax(-1), integers.mean((1, 2)).argmax(-1)]))
+        votes.append(np.stack([output.classes(outputs), output.classes(integers)]))
         on_image(len(batch))
     by_float, by_integer = np.concatenate(votes, axis=1)
     truth = None if labels is None else np.asarray(labels)

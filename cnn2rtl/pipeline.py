@@ -14,8 +14,9 @@ import numpy as np
 
 from cnn2rtl import store
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import FloatGraph
+from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.images import Pixels
+from cnn2rtl.ops import ArgMax
 from cnn2rtl.output import write_project
 from cnn2rtl.passes import absorb_input, simplify
 from cnn2rtl.quant.calibrate import measure_ranges, ranges_from_statistics
@@ -40,6 +41,7 @@ class Options:
     scheme: Scheme = "pow2"
     mean: Sequence[float] = (0.0,)
     std: Sequence[float] = (1.0,)
+    class_index: bool = False
     target: Target = field(default_factory=Target)
 
     def check(self) -> None:
@@ -127,10 +129,13 @@ def compile_graph(
     """
     options.check()
     graph = absorb_input(simplify(captured), options.mean, options.std)
+    scores = graph.output
+    if options.class_index:
+        graph = with_class_index(graph)
     ranges = ranges_from_statistics(graph) if images is None else measure_ranges(graph, images, on_image)
     integers = quantise(
         graph, ranges, weight_bits=options.weight_bits, activation_bits=options.activation_bits,
-        output_bits=options.output_bits, scheme=options.scheme,
+        output_bits=options.output_bits, scheme=options.scheme, scores=scores,
     )  # fmt: skip
     plan = schedule(integers, options.target)
     facts = {
@@ -139,6 +144,16 @@ def compile_graph(
         "notes": (*_calibration_notes(images), *border_notes(graph)),
     }
     return Compiled(graph, integers, render(integers, plan, facts), _vector_images(integers, images))
+
+
+def with_class_index(graph: FloatGraph) -> FloatGraph:
+    """The graph with one more layer, which tells the index of the largest output."""
+    name = "class_index"
+    while name in graph.by_name:
+        name += "_"
+    op = ArgMax()
+    node = Node(name, op, (graph.output,), op.out_shape([graph[graph.output].shape]))
+    return FloatGraph(graph.name, (*graph.nodes, node), name)
 
 
 def _calibration_notes(images: Pixels | None) -> tuple[str, ...]:

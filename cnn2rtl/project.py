@@ -30,6 +30,12 @@ class Project:
         """Predicted cycles from one frame to the next."""
         return int(self.about["interval"])
 
+    @property
+    def classes(self) -> int:
+        """How many classes the network tells apart."""
+        node = self.graph[self.graph.output]
+        return node.op.class_count(self.graph.shapes(node))
+
 
 def open_project(folder: Path) -> Project:
     """Read the project in ``folder``; raises :class:`UserError` if there is none, or a damaged one."""

@@ -25,7 +25,7 @@ def evaluate(
     """Compare the float network with the golden model: top-1 agreement, accuracy, SQNR of every layer."""
     opened = open_project(project)
     images = load_images(data, opened.graph.input.shape, fit, limit)
-    outputs = opened.graph[opened.graph.output].shape[0]
+    outputs = opened.classes
     labels = images.labels
     if images.class_names and len(images.class_names) != outputs:
         console.out.print(

@@ -24,6 +24,9 @@ def generate(
     weight_bits: Annotated[int | None, typer.Option(help="Width of the weights alone.")] = None,
     activation_bits: Annotated[int | None, typer.Option(help="Width of the activations alone.")] = None,
     output_bits: Annotated[int, typer.Option(help="Width of the network's outputs, 2 to 16.")] = 16,
+    class_index: Annotated[
+        bool, typer.Option("--class-index", help="Deliver the index of the largest output instead of the outputs.")
+    ] = False,
     size: InputSize = None,
     mean: Annotated[
         str, typer.Option(help="The network was trained on (pixel/255 - mean)/std: one number, or one per channel.")
@@ -64,6 +67,7 @@ def generate(
         scheme=scheme,
         mean=means,
         std=stds,
+        class_index=class_index,
         target=Target(fps, clock, multipliers),
     )
     with problems.gather():
@@ -98,8 +102,8 @@ def _summarise(compiled: Compiled, folder: Path) -> None:
         f"{about['buffer_bits']:,} bits of line buffers and FIFOs",
         "speed": f"{about['interval']:,} cycles per frame ({1e8 / about['interval']:,.1f} frames/s at 100 MHz), "
         f"{100 * about['mac_efficiency']:.1f} % MAC efficiency",
-        "accuracy": f"{options['weight_bits']}-bit weights, {options['activation_bits']}-bit activations, calibrated on "
-        f"{about['calibration']}; measure it: cnn2rtl evaluate {folder} --data FOLDER",
+        "accuracy": f"{options['weight_bits']}-bit weights, {options['activation_bits']}-bit activations, calibrated "
+        f"on {about['calibration']}; measure it: cnn2rtl evaluate {folder} --data FOLDER",
         "proof": f"cnn2rtl simulate {folder}   or, without cnn2rtl: make -C {folder / 'sim'}",
     }
     console.out.print(f"[bold]{escape(str(folder))}[/]: {about['name']}, {len(about['layers'])} layers", soft_wrap=True)

@@ -1,5 +1,6 @@
 """Layer kinds, one file each. Importing the package registers them all."""
 
+from cnn2rtl.ops.argmax import ArgMax
 from cnn2rtl.ops.avgpool2d import AvgPool2d
 from cnn2rtl.ops.base import REGISTRY, Op
 from cnn2rtl.ops.conv2d import Conv2d
@@ -13,6 +14,7 @@ from cnn2rtl.ops.window import Window
 __all__ = [
     "REGISTRY",
     "Affine",
+    "ArgMax",
     "AvgPool2d",
     "Conv2d",
     "DepthwiseConv2d",

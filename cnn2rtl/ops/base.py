@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+import numpy as np
+
 from cnn2rtl.graph import FloatArray, Shape
 
 if TYPE_CHECKING:
@@ -56,6 +58,15 @@ class Op(ABC):
     def weights(self) -> int:
         """Of these, the numbers that multiply activations and are stored at the weights' width."""
         return 0
+
+    def class_count(self, shapes: Sequence[Shape]) -> int:
+        """How many classes outputs of this layer tell apart."""
+        return self.out_shape(shapes)[0]
+
+    def classes(self, outputs: np.ndarray) -> IntArray:
+        """The class that each of a batch of outputs, (n, h, w, c), stands for: the largest channel."""
+        chosen: IntArray = outputs.mean((1, 2)).argmax(-1)
+        return chosen
 
     # What follows is asked of hardware layers only; a kind that a pass always rewrites need not answer.
 

@@ -18,8 +18,12 @@ def quantise(
     activation_bits: int,
     output_bits: int,
     scheme: Scheme,
+    scores: str | None = None,
 ) -> QuantGraph:
-    """Integers for every layer: ``output_bits`` for the network's output, ``activation_bits`` else; each 2 to 16."""
+    """Integers for every layer.
+
+    The tensor ``scores``, by default the output, has ``output_bits``, all others ``activation_bits``; each 2 to 16.
+    """
     options = QuantOptions(weight_bits, scheme)
     nodes: list[QuantNode] = []
     formats: dict[str, QFormat] = {}
@@ -28,7 +32,7 @@ def quantise(
             nodes.append(QuantNode(node.name, node.op, (), node.shape, PIXEL))
             formats[node.name] = PIXEL
             continue
-        bits = output_bits if node.name == graph.output else activation_bits
+        bits = output_bits if node.name == (scores or graph.output) else activation_bits
         reach = ranges[node.name]
         wish = QFormat.covering(min(reach.low, 0.0), max(reach.high, 0.0), bits, scheme)
         layer = node.op.quantise([formats[name] for name in node.inputs], wish, node.clamp, options)

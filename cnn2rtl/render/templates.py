@@ -48,6 +48,8 @@ def _environment() -> jinja2.Environment:
         autoescape=False,
     )
     environment.filters["thousands"] = "{:,}".format
+    # The range of a port of so many bits, wide enough for the names behind it to align.
+    environment.filters["bus"] = lambda bits: f"[{bits - 1}:0]".rjust(9)
     return environment
 
 

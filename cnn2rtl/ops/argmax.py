@@ -1,0 +1,66 @@
+"""The class index: which channel is largest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.ops.base import Op, register
+from cnn2rtl.ops.hardware import Folding, Instance, Unit, pareto
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.qformat import IntArray, QFormat
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class ArgMax(Op):
+    """Index of the largest channel of each pixel, the first one of equals; c channels become one."""
+
+    kind = "argmax"
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        return (1, *shapes[0][1:])
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        return self._index(inputs[0]).astype(np.float64)
+
+    @staticmethod
+    def _index(x: np.ndarray) -> IntArray:
+        index: IntArray = np.argmax(x, -1, keepdims=True)
+        return index
+
+    def class_count(self, shapes: Sequence[Shape]) -> int:
+        return shapes[0][0]
+
+    def classes(self, outputs: np.ndarray) -> IntArray:
+        # A map of votes has no mean: the first pixel speaks for images that have but one.
+        return outputs[:, 0, 0, 0].astype(np.int64)
+
+    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
+        # How many channels there are is the shape's business: 16 bits count more than any network has classes.
+        return QuantLayer(source=inputs[0], out=QFormat.full(16, False, 1.0))
+
+    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
+        return self._index(inputs[0])
+
+    def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
+        c, height, width = shapes[0]
+        # Lanes that divide the channels leave no spare lane that could win.
+        return pareto(
+            Folding(lanes, 1, lanes, 1, height * width * c // lanes, multiplies=False)
+            for lanes in range(1, c + 1)
+            if c % lanes == 0
+        )
+
+    def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
+        c, height, width = shapes[0]
+        lanes, source = folding.lanes_in, layer.source
+        parameters = {
+            "LANES": lanes, "BEATS": c // lanes, "BITS": source.bits, "SIGNED": int(source.signed),
+            "INDEX_BITS": layer.out.bits,
+        }  # fmt: skip
+        instance = Instance("argmax", "argmax", parameters, lanes * source.bits, layer.out.bits)
+        return Unit((instance,), f"index of the largest of {c} channels, {height}x{width} pixels")

@@ -1,0 +1,44 @@
+"""Replay buffer: each vector as often as asked, without a pause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+from stream_tests import StreamCase
+from unit_bench import Transfers, simulate
+
+VECTORS = 7
+"""Vectors in a frame: more than the unit can hold."""
+
+
+@dataclass(frozen=True)
+class ReplayBuffer(StreamCase):
+    unit = "replay_buffer"
+    width: int
+    words: int
+    repeat: int
+
+    def frame(self, rng: Random) -> tuple[list[int], list[int]]:
+        vectors = [[rng.getrandbits(self.width) for _ in range(self.words)] for _ in range(VECTORS)]
+        return sum(vectors, []), sum((vector * self.repeat for vector in vectors), [])
+
+    def check_speed(self, done: Transfers, beats_in: int, beats_out: int) -> None:
+        start = done.taken[0] + (0 if self.repeat == 1 else 2)
+        assert done.given == list(range(start, start + len(done.given)))
+
+
+CASES = tuple(
+    ReplayBuffer(width, words, repeat)
+    for width, words, repeat in (
+        (8, 1, 1), (8, 4, 1), (8, 1, 2), (1, 1, 3), (5, 2, 2), (16, 3, 2), (8, 2, 3), (7, 1, 8), (8, 1, 9),
+        (33, 5, 4), (64, 8, 2), (4, 16, 3),
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_replay_buffer(case: ReplayBuffer, tmp_path: Path) -> None:
+    simulate(case, tmp_path, "stream_tests")

@@ -1,0 +1,46 @@
+"""Stream FIFO: order, latency, rate and room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import cocotb
+import pytest
+from stream_tests import StreamCase
+from unit_bench import Bench, Transfers, always, current_case, rng_for, simulate
+
+
+@dataclass(frozen=True)
+class StreamFifo(StreamCase):
+    unit = "stream_fifo"
+    width: int
+    depth: int
+
+    def frame(self, rng: Random) -> tuple[list[int], list[int]]:
+        beats = [rng.getrandbits(self.width) for _ in range(3 * self.depth + 5)]
+        return beats, beats
+
+    def check_speed(self, done: Transfers, beats_in: int, beats_out: int) -> None:
+        assert done.taken == list(range(len(done.taken)))
+        assert done.given == [cycle + 2 for cycle in done.taken]
+
+
+@cocotb.test()
+async def room(dut: Any) -> None:
+    """A sink that takes nothing finds DEPTH + 1 beats waiting, and not one more was taken in."""
+    case, rng = current_case(), rng_for("room")
+    bench = await Bench.start(dut)
+    beats, expected = case.frame(rng)
+    done = await bench.run(beats, expected, always, lambda: False, rng=rng, stop_after=2 * len(beats))
+    assert (len(done.taken), len(done.given)) == (case.depth + 1, 0)
+
+
+CASES = (StreamFifo(8, 2), StreamFifo(1, 3), StreamFifo(5, 4), StreamFifo(40, 16), StreamFifo(9, 21))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_stream_fifo(case: StreamFifo, tmp_path: Path) -> None:
+    simulate(case, tmp_path, "stream_tests,test_stream_fifo")

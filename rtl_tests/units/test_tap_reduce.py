@@ -1,0 +1,52 @@
+"""Tap reduction: maximum and sum over a window that comes in beats of taps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+from stream_tests import StreamCase
+from unit_bench import Transfers, beats_of, random_codes, simulate
+
+WINDOWS = 12
+"""Windows in a frame."""
+
+
+@dataclass(frozen=True)
+class TapReduce(StreamCase):
+    unit = "tap_reduce"
+    max: int
+    lanes: int
+    taps: int
+    steps: int
+    bits: int
+    signed: int
+    out_bits: int
+
+    def frame(self, rng: Random) -> tuple[list[int], list[int]]:
+        values = random_codes(rng, (WINDOWS, self.steps, self.taps, self.lanes), self.bits, bool(self.signed))
+        results = values.max((1, 2)) if self.max else values.sum((1, 2))
+        return beats_of(values.reshape(-1, self.taps * self.lanes), self.bits), beats_of(results, self.out_bits)
+
+    def check_speed(self, done: Transfers, beats_in: int, beats_out: int) -> None:
+        assert done.taken == list(range(len(done.taken)))
+        assert done.given == [cycle + 2 for cycle in done.taken[self.steps - 1 :: self.steps]]
+
+
+CASES = (
+    TapReduce(1, 1, 1, 1, 2, 0, 2),
+    TapReduce(1, 3, 1, 9, 8, 1, 8),
+    TapReduce(1, 2, 3, 3, 8, 0, 8),
+    TapReduce(1, 5, 9, 1, 5, 1, 5),
+    TapReduce(0, 1, 1, 4, 8, 0, 10),
+    TapReduce(0, 3, 4, 4, 8, 1, 12),
+    TapReduce(0, 2, 7, 7, 16, 1, 22),
+    TapReduce(0, 4, 9, 1, 3, 0, 7),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_tap_reduce(case: TapReduce, tmp_path: Path) -> None:
+    simulate(case, tmp_path, "stream_tests")

@@ -1,0 +1,145 @@
+"""Window buffer: every window, tap and padding pixel in its place, and not a cycle lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from stream_tests import StreamCase
+from unit_bench import Transfers, beats_of, in_lanes, random_codes, simulate
+
+from cnn2rtl.ops import units
+from cnn2rtl.ops.hardware import Bits, ParameterValue, ceil_div
+from cnn2rtl.ops.window import Window
+from cnn2rtl.quant.qformat import IntArray, QFormat
+
+LATENCY = 4
+"""Cycles from taking the pixel that completes a window to showing the window's first beat."""
+
+
+@dataclass(frozen=True)
+class WindowBuffer(StreamCase):
+    unit = "window_buffer"
+    channels: int
+    height: int
+    width: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)  # top, bottom, left, right
+    taps: tuple[int, int] = (1, 1)
+    lanes: int = 1
+    groups: int = 1
+    repeat: int = 1
+    bits: int = 8
+    padded_with_codes: bool = False
+
+    @cached_property
+    def window(self) -> Window:
+        return Window(self.kernel, self.stride, self.padding)
+
+    @property
+    def pixel_beats(self) -> int:
+        return self.groups * ceil_div(self.channels // self.groups, self.lanes)
+
+    @property
+    def window_beats(self) -> int:
+        return self.pixel_beats * self.repeat * self.window.taps // (self.taps[0] * self.taps[1])
+
+    @cached_property
+    def pad(self) -> IntArray:
+        """A code per channel, the last one with all bits set."""
+        codes = np.arange(1, self.channels + 1) * 37 % (1 << self.bits)
+        codes[-1] = (1 << self.bits) - 1
+        return codes if self.padded_with_codes else np.zeros(self.channels, np.int64)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, ParameterValue]:  # type: ignore[override]
+        return units.window_buffer(
+            self.window, (self.channels, self.height, self.width), QFormat.full(self.bits, False, 1.0),
+            lanes=self.lanes, taps=self.taps, groups=self.groups, repeat=self.repeat,
+            cycles_per_pixel=max(self.pixel_beats, self.window_beats), pad=self.pad,
+        ).parameters  # fmt: skip
+
+    def frame(self, rng: Random) -> tuple[list[int], list[int]]:
+        image = random_codes(rng, (self.height, self.width, self.channels), self.bits, False)
+        pixels = self._in_beats(image)
+        top, bottom, left, right = self.padding
+        padded = np.empty((self.height + top + bottom, self.width + left + right, *pixels.shape[2:]), np.int64)
+        padded[:] = self._in_beats(self.pad)
+        padded[top : top + self.height, left : left + self.width] = pixels
+
+        (ky, kx), (sy, sx), (ty, tx) = self.kernel, self.stride, self.taps
+        windows = np.lib.stride_tricks.sliding_window_view(padded, self.kernel, (0, 1))[::sy, ::sx]
+        h_out, w_out = windows.shape[:2]
+        # (y, x, group, fold, lane, tap row block, tap row, tap column block, tap column)
+        windows = windows.reshape(h_out, w_out, self.groups, -1, self.lanes, ky // ty, ty, kx // tx, tx)
+        beats = windows.transpose(0, 1, 2, 3, 5, 7, 6, 8, 4).reshape(h_out, w_out, self.groups, 1, -1, ty * tx * self.lanes)
+        return beats_of(pixels, self.bits), beats_of(np.repeat(beats, self.repeat, 3), self.bits)
+
+    def _in_beats(self, pixels: IntArray) -> IntArray:
+        """(..., channels) as (..., beats, lanes): no beat holds channels of two groups."""
+        grouped = in_lanes(pixels.reshape(*pixels.shape[:-1], self.groups, -1), self.lanes)
+        return grouped.reshape(*pixels.shape[:-1], -1, self.lanes)
+
+    def check_speed(self, done: Transfers, beats_in: int, beats_out: int) -> None:
+        """A frame takes as long as its pixels, or its windows: padding, row and frame ends are free."""
+        top, _, left, _ = self.padding
+        rows, columns = (min(k - p, n) for k, p, n in ((self.kernel[0], top, self.height), (self.kernel[1], left, self.width)))
+        # The first window's last tap in the map; one wholly outside waits for the first pixel all the same.
+        completes = max((rows - 1) * self.width + columns, 1) * self.pixel_beats - 1
+        assert done.given[0] == done.taken[completes] + LATENCY
+        ends = done.given[beats_out - 1 :: beats_out]
+        assert [b - a for a, b in zip(ends, ends[1:], strict=False)] == [max(beats_in, beats_out)] * 2
+        if beats_in >= beats_out:
+            assert done.taken == list(range(len(done.taken)))
+        else:
+            second = done.given[beats_out:]
+            assert second == list(range(second[0], second[0] + len(second)))
+
+
+ONE = (1, 1, 1, 1)
+CASES = (
+    WindowBuffer(1, 1, 1, (1, 1)),
+    WindowBuffer(1, 1, 1, (3, 3), padding=ONE),
+    WindowBuffer(2, 1, 1, (3, 3), padding=ONE, taps=(3, 3), lanes=2, padded_with_codes=True),
+    WindowBuffer(1, 8, 8, (3, 3), padding=ONE, taps=(3, 3)),
+    WindowBuffer(3, 6, 5, (3, 3), padding=ONE, padded_with_codes=True),
+    WindowBuffer(5, 5, 7, (3, 3), padding=ONE, taps=(3, 1), lanes=2, padded_with_codes=True),
+    WindowBuffer(3, 7, 6, (3, 3), (2, 2), ONE, taps=(3, 3), lanes=3, bits=5),
+    WindowBuffer(2, 9, 9, (3, 3), (2, 2), ONE, taps=(3, 1)),
+    WindowBuffer(2, 8, 8, (3, 3), (2, 2), (0, 1, 0, 1), lanes=2),
+    WindowBuffer(1, 7, 9, (2, 2), (3, 3)),
+    WindowBuffer(2, 7, 9, (1, 1), (2, 2), lanes=2, repeat=3),
+    WindowBuffer(1, 9, 6, (2, 2), (2, 2), (1, 1, 0, 0), taps=(2, 2)),
+    WindowBuffer(4, 6, 6, (5, 5), padding=(2, 2, 2, 2), taps=(5, 1), lanes=4, bits=3),
+    WindowBuffer(1, 6, 7, (5, 3), (1, 2), (2, 1, 0, 2), taps=(5, 3)),
+    WindowBuffer(2, 5, 9, (1, 5), padding=(0, 0, 3, 1), taps=(1, 5), padded_with_codes=True),
+    WindowBuffer(2, 9, 4, (4, 1), (2, 1), (1, 2, 0, 0), taps=(4, 1)),
+    WindowBuffer(1, 9, 5, (2, 1), (3, 1)),
+    WindowBuffer(4, 5, 4, (3, 3), padding=ONE, lanes=1, groups=2, repeat=3, padded_with_codes=True),
+    WindowBuffer(6, 4, 5, (3, 3), (2, 1), ONE, taps=(3, 3), lanes=3, groups=2, bits=4, padded_with_codes=True),
+    WindowBuffer(7, 4, 4, (3, 3), padding=ONE, lanes=3, repeat=2, padded_with_codes=True),
+    WindowBuffer(1, 4, 6, (7, 7), (2, 2), (3, 3, 3, 3), taps=(7, 7)),
+    WindowBuffer(1, 3, 3, (3, 3), padding=(2, 2, 2, 2)),
+    WindowBuffer(1, 12, 11, (3, 3), taps=(3, 3), bits=16),
+    WindowBuffer(1, 10, 1, (3, 1), padding=(1, 1, 0, 0), bits=2),
+    WindowBuffer(1, 1, 10, (1, 3), padding=(0, 0, 1, 1), bits=2),
+    WindowBuffer(9, 5, 5, (3, 3), padding=ONE, taps=(3, 3), lanes=9, repeat=4, bits=6),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_window_buffer(case: WindowBuffer, tmp_path: Path) -> None:
+    simulate(case, tmp_path, "stream_tests")
+
+
+def test_pad_word_holds_every_channel() -> None:
+    """The cases mean what they say: distinct codes per channel reach the parameter."""
+    pad = next(case for case in CASES if case.padded_with_codes and case.channels == 5).parameters["PAD"]
+    assert isinstance(pad, Bits)
+    assert [(pad.value >> (8 * c)) & 255 for c in range(5)] == [37, 74, 111, 148, 255]
