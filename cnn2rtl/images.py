@@ -74,6 +74,18 @@ def load_images(
     return ImageSet(_read_files(files, shape, fit), None, (), tuple(map(str, files)))
 
 
+def from_array(array: object, shape: Shape, name: str) -> Pixels:
+    """Images in memory for a network with an input of ``shape`` (c, h, w): a numpy array or a torch tensor.
+
+    What :func:`load_images` says of arrays in files holds here too; where both orders are possible, a numpy
+    array is (n, h, w, c) and a tensor (n, c, h, w). ``name`` is what errors call it.
+    """
+    if not hasattr(array, "__array__"):
+        raise UserError(f"{name}: holds a {type(array).__name__} where an array of images is expected")
+    pixels = _pixels(name, _nhwc(name, np.asarray(array), shape, isinstance(array, np.ndarray)))
+    return np.ascontiguousarray(pixels)
+
+
 def _from_folder(folder: Path, shape: Shape, fit: Fit, limit: int | None) -> ImageSet:
     files = sorted(
         file.relative_to(folder)
@@ -86,7 +98,9 @@ def _from_folder(folder: Path, shape: Shape, fit: Fit, limit: int | None) -> Ima
     classes: tuple[str, ...] = ()
     if all(len(file.parts) == 2 for file in files):
         # A class without images still counts: the network's outputs are numbered with it.
-        classes = tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not _hidden(entry)))
+        classes = tuple(
+            sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not _hidden(Path(entry.name)))
+        )
         number = {name: index for index, name in enumerate(classes)}
         labels = tuple(number[file.parts[0]] for file in files)
     kept = _spread(len(files), labels, limit)
@@ -165,7 +179,7 @@ def _from_arrays(path: Path, shape: Shape, limit: int | None) -> ImageSet:
     except Exception as error:
         line = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path}: cannot be read as {path.suffix.lower()} ({line})") from None
-    images = _pixels(path, _nhwc(path, found, shape))
+    images = _pixels(path, _nhwc(path, found, shape, path.suffix.lower() in (".npz", ".npy")))
     labels = _labels(path, classes, len(images))
     kept = _spread(len(images), labels, limit)
     return ImageSet(
@@ -212,7 +226,8 @@ def _images_and_labels(path: Path, content: object) -> tuple[np.ndarray[Any, Any
     return np.asarray(images), None if labels is None else np.asarray(labels)
 
 
-def _nhwc(path: Path, array: np.ndarray[Any, Any], shape: Shape) -> np.ndarray[Any, Any]:
+def _nhwc(path: Path | str, array: np.ndarray[Any, Any], shape: Shape, channels_last: bool) -> np.ndarray[Any, Any]:
+    """``array`` as (n, h, w, c); ``channels_last`` decides where both readings are possible."""
     channels, height, width = shape
     if array.ndim == 3 and channels == 1:
         array = array[..., None]
@@ -221,14 +236,13 @@ def _nhwc(path: Path, array: np.ndarray[Any, Any], shape: Shape) -> np.ndarray[A
     if found not in (first, last):
         either = f"n x {_times(last)} or n x {_times(first)}"
         raise UserError(f"{path}: the images are {_times(array.shape)}; {either} expected")
-    numpy_file = path.suffix.lower() in (".npz", ".npy")
-    channels_first = found == first and not (found == last and numpy_file)
+    channels_first = found == first and not (found == last and channels_last)
     if not len(array):
         raise UserError(f"{path}: holds no images")
     return array.transpose(0, 2, 3, 1) if channels_first else array
 
 
-def _pixels(path: Path, array: np.ndarray[Any, Any]) -> Pixels:
+def _pixels(path: Path | str, array: np.ndarray[Any, Any]) -> Pixels:
     if array.dtype == np.uint8:
         return array
     whole = np.issubdtype(array.dtype, np.integer)

@@ -1,7 +1,7 @@
 """Graphs in a file: both networks of a project, so that later commands need no model and no pickle.
 
 A stored object is JSON, with every array in a member of its own beside it. Only the classes of
-``CLASSES`` are ever made, so a hostile file can at worst describe a network that is refused.
+``classes()`` are ever made, so a hostile file can at worst describe a network that is refused.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from cnn2rtl.ops import REGISTRY, Input, Window
 from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode
 from cnn2rtl.quant.qformat import QFormat, Requant
 
-CLASSES: Mapping[str, type[Any]] = {
+_PARTS: Mapping[str, type[Any]] = {
     cls.__name__: cls
-    for cls in (
-        Clamp, FloatGraph, Node, Input, Window, QuantGraph, QuantLayer, QuantNode, QFormat, Requant,
-        *REGISTRY.values(),
-    )
-}  # fmt: skip
+    for cls in (Clamp, FloatGraph, Node, Input, Window, QuantGraph, QuantLayer, QuantNode, QFormat, Requant)
+}
+
+
+def classes() -> Mapping[str, type[Any]]:
+    """The classes that may be stored: the parts of a graph, and every layer kind that is registered by now."""
+    return {**{cls.__name__: cls for cls in REGISTRY.values()}, **_PARTS}
 
 
 def dump(objects: Mapping[str, object]) -> bytes:
@@ -60,6 +62,7 @@ def load(data: bytes) -> dict[str, Any]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
+        known = classes()
 
         def decode(value: Any) -> Any:
             if isinstance(value, list):
@@ -67,7 +70,7 @@ def load(data: bytes) -> dict[str, Any]:
             if isinstance(value, dict) and "array" in value:
                 return arrays[value["array"]].astype(value["dtype"])
             if isinstance(value, dict):
-                return CLASSES[value["class"]](**{name: decode(item) for name, item in value["fields"].items()})
+                return known[value["class"]](**{name: decode(item) for name, item in value["fields"].items()})
             return value
 
         graphs = json.loads(arrays["graphs"].tobytes())

@@ -16,10 +16,10 @@ debug = False
 
 
 def progress() -> Progress:
-    """A progress bar on standard error, gone when it is done."""
+    """A progress bar on standard error, gone when it is done; none where nobody watches."""
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
-        TimeRemainingColumn(), console=err, transient=True,
+        TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal,
     )  # fmt: skip
 
 

@@ -70,9 +70,9 @@ def generate(
         class_index=class_index,
         target=Target(fps, clock, multipliers),
     )
-    with problems.gather():
-        options.check()
     graph = capture_file(model, arch, size, trust_pickle, problems)
+    with problems.gather():
+        options.check(None if graph is None else graph.input.shape[0])
     images = None
     if calib is not None:
         with problems.gather():
@@ -86,7 +86,7 @@ def generate(
 
     with console.progress() as bar:
         task = bar.add_task("calibrating", total=1 if images is None else len(images))
-        source = "" if calib is None else f" of {calib.name}"
+        source = "" if calib is None else f" of {calib.resolve().name}"
         compiled = compile_graph(graph, options, images, source, lambda more: bar.advance(task, more))
         bar.update(task, description="writing")
         compiled.write(folder, force)

@@ -51,7 +51,7 @@ def simulate(
         f"[bold green]PASS[/] {opened.about['name']}: 0 wrong of {values * len(pixels):,} values in "
         f"{len(opened.graph.layers)} layers; latency {verdict.latency:,} cycles"
         + (f", frame interval {verdict.interval:,} cycles" if verdict.interval else "")
-        + (f" (predicted {opened.interval:,})" if not stall else ""),
+        + (f" (predicted {opened.interval:,})" if verdict.interval and not stall else ""),
         soft_wrap=True,
     )
 

@@ -96,7 +96,8 @@ class Conv2d(Op):
                     for pe in self._parallel(group_out):
                         compute = h_out * w_out * self.groups * ceil_div(group_out, pe) * steps
                         lanes_out = divisor_at_least(pe, ceil_div(pe, steps))
-                        found.append(Folding(pe, simd, lanes, lanes_out, max(compute, beats_in), taps))
+                        cycles, even = max(compute, beats_in), compute >= beats_in
+                        found.append(Folding(pe, simd, lanes, lanes_out, cycles, taps, even=even))
         return pareto(found)
 
     def _parallel(self, channels: int) -> tuple[int, ...]:

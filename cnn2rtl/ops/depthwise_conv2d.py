@@ -77,9 +77,10 @@ class DepthwiseConv2d(Op):
                 together = taps[0] * taps[1]
                 for simd in useful(together):
                     steps = self.window.taps // together * ceil_div(together, simd)
-                    cycles = max(h_out * w_out * folds * steps, height * width * folds)
+                    compute, beats_in = h_out * w_out * folds * steps, height * width * folds
+                    cycles, even = max(compute, beats_in), compute >= beats_in
                     lanes_out = divisor_at_least(pe, ceil_div(pe, steps))
-                    found.append(Folding(pe, simd, pe, lanes_out, cycles, taps))
+                    found.append(Folding(pe, simd, pe, lanes_out, cycles, taps, even=even))
         return pareto(found)
 
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:

@@ -21,6 +21,7 @@ class Folding:
     ``pe`` outputs are computed side by side from ``simd`` products each; the layer takes ``lanes_in``
     channels per input beat, reads ``taps`` (rows, columns) of the window at once, and emits
     ``lanes_out`` channels per beat. ``cycles`` is the layer's own frame interval, in clock cycles.
+    An ``even`` layer delivers at an even pace; others wait for rows of input, then deliver a row in one go.
     """
 
     pe: int
@@ -30,6 +31,7 @@ class Folding:
     cycles: int
     taps: tuple[int, int] = (1, 1)
     multiplies: bool = True
+    even: bool = True
 
     @property
     def multipliers(self) -> int:

@@ -15,23 +15,31 @@ LOOP_CYCLES = 12
 
 
 def ring_rows(window: Window, shape: Shape, cycles_per_pixel: int) -> int:
-    """Rows of line buffer with which no window ever waits for room, in any frame of a continuous stream.
+    """Rows of line buffer with which no window ever waits, in any frame of a continuous stream.
 
-    The reader gives up pixels in raster order, up to the first tap of its window; the writer must by
-    then have been able to store what the following window needs, and as many pixels more as pass
-    while that news travels round the loop.
+    The reader gives up pixels in raster order, up to the first tap of its window. The writer must by
+    then have been able to store what the following window needs; and, since windows in the padding
+    need little and those after them much, what a layer that delivers evenly has brought meanwhile;
+    and as many pixels more as pass while the news of room travels round the loop.
     """
     _, height, width = shape
     h_out, w_out = window.out_size(height, width)
     top, _, left, _ = window.padding
-    rows = np.arange(h_out) * window.stride[0] - top
-    cols = np.arange(w_out) * window.stride[1] - left
-    first = (rows[:, None] * width + cols).ravel()
-    last = np.minimum(first + (window.kernel[0] - 1) * width + window.kernel[1] - 1, height * width - 1)
+    # Pixel, in raster order, under the first tap of each window, and what the window needs at last.
+    y = (np.arange(h_out) * window.stride[0] - top)[:, None]
+    x = np.arange(w_out) * window.stride[1] - left
+    last = (y + window.kernel[0] - 1) * width + x + window.kernel[1] - 1
+    # Windows that begin above the map give up nothing, those right of it no more than their row, those below it
+    # nothing more.
+    begins = (y >= 0) & (y < height)
+    kept = np.where(begins, y * width + np.where(x <= width, x, x[x <= width].max(initial=-left)), 0)
+    kept = np.where(y >= height, kept[begins[:, 0]].max(initial=0), kept)
+    last = last.clip(0, height * width - 1).ravel()
     following = np.append(last[1:], last[0] + height * width)
-    slack = ceil_div(LOOP_CYCLES, cycles_per_pixel)
-    pixels = int((following - first).max()) + 1 + slack
-    return max(ceil_div(pixels, width), window.kernel[0], top + 1)
+    even = np.arange(last.size) * (height * width / last.size)
+    arrived = np.ceil(even + (last - even).max()).astype(np.int64)
+    pixels = int((np.maximum(following, arrived) - kept.ravel()).max()) + 1 + ceil_div(LOOP_CYCLES, cycles_per_pixel)
+    return max(ceil_div(pixels, width), window.kernel[0])
 
 
 def window_buffer(
@@ -148,14 +156,18 @@ def requantise(
     assert requant is not None
     bias = np.zeros(channels, np.int64) if layer.bias is None else layer.bias
     shift, multiplier = np.broadcast_to(requant.shift, channels), np.broadcast_to(requant.multiplier, channels)
+    # Where a shift leaves nothing of any sum, a longer one, whose half might not fit, leaves no less.
+    reach = np.concatenate([bias, bias + layer.acc_lo, bias + layer.acc_hi])
+    product_bits = signed_bits(int(reach.min()), int(reach.max())) + (requant.multiplier_bits or requant.pre_shift)
+    shift = np.minimum(shift, product_bits)
     if requant.multiplier_bits == 0:
         # The rounding half goes into the bias; where the net shift is to the left there is nothing to round.
         net = shift - requant.pre_shift
         bias = bias + np.where(net > 0, np.int64(1) << np.maximum(net - 1, 0), 0)
-    base = int(shift.min())
-    shift_bits = int(shift.max() - base).bit_length()
     reach = np.concatenate([bias, bias + layer.acc_lo, bias + layer.acc_hi])
     sum_bits = max(signed_bits(int(reach.min()), int(reach.max())), acc_bits + (not acc_signed))
+    base = int(shift.min())
+    shift_bits = int(shift.max() - base).bit_length()
 
     folds = ceil_div(channels, lanes)
     entries = np.zeros((folds * lanes, 3), np.int64)
@@ -225,7 +237,7 @@ def pool_foldings(window: Window, shape: Shape) -> tuple[Folding, ...]:
         passes = {(1, 1): 1} if window.tiles else {t: window.taps // (t[0] * t[1]) for t in tap_choices(window)}
         for taps, steps in passes.items():
             cycles = max(height * width, 0 if window.tiles else h_out * w_out * steps) * folds
-            found.append(Folding(lanes, taps[0] * taps[1], lanes, lanes, cycles, taps, multiplies=False))
+            found.append(Folding(lanes, taps[0] * taps[1], lanes, lanes, cycles, taps, multiplies=False, even=False))
     return pareto(found)
 
 

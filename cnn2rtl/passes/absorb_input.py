@@ -26,10 +26,8 @@ def absorb_input(graph: FloatGraph, mean: Sequence[float], std: Sequence[float])
     wrong number of values or a ``std`` that is not positive.
     """
     channels = graph.input.shape[0]
-    zero = 255.0 * _per_channel("mean", mean, channels)
-    unit = 255.0 * _per_channel("std", std, channels)
-    if unit.min() <= 0:
-        raise UserError(f"std {', '.join(map(str, std))}: every value must be greater than 0")
+    check_normalisation(mean, std, channels)
+    zero, unit = (255.0 * np.broadcast_to(np.asarray(given, np.float64), (channels,)) for given in (mean, std))
     consumers = graph.consumers(graph.input.name)
     absorbing = all(raw.dispatch(type(node.op)) is not raw.dispatch(object) for node in consumers)
     if absorbing and consumers and graph.output != graph.input.name:
@@ -37,13 +35,19 @@ def absorb_input(graph: FloatGraph, mean: Sequence[float], std: Sequence[float])
     return _with_layer(graph, zero, unit)
 
 
-def _per_channel(name: str, values: Sequence[float], channels: int) -> FloatArray:
-    given = f"{name} {', '.join(map(str, values))}"
-    if len(values) not in (1, channels):
-        raise UserError(f"{given}: one value, or one for each of the input's {channels} channels, is expected")
-    if not all(isfinite(value) for value in values):
-        raise UserError(f"{given}: every value must be a finite number")
-    return np.broadcast_to(np.asarray(values, np.float64), (channels,)).copy()
+def check_normalisation(mean: Sequence[float], std: Sequence[float], channels: int | None = None) -> None:
+    """Raise one :class:`UserError` for all that is wrong with the values; ``channels`` of the input, where known."""
+    problems = []
+    for name, values in (("mean", mean), ("std", std)):
+        given = f"{name} {', '.join(map(str, values))}"
+        if channels is not None and len(values) not in (1, channels):
+            problems.append(f"{given}: one value, or one for each of the input's {channels} channels, is expected")
+        if not all(isfinite(value) for value in values):
+            problems.append(f"{given}: every value must be a finite number")
+        elif name == "std" and min(values, default=1.0) <= 0:
+            problems.append(f"{given}: every value must be greater than 0")
+    if problems:
+        raise UserError(problems)
 
 
 def _with_layer(graph: FloatGraph, zero: FloatArray, unit: FloatArray) -> FloatGraph:

@@ -14,6 +14,9 @@ Scheme = Literal["pow2", "scale"]
 MULTIPLIER_BITS = 16
 """Width of the multiplier in the ``scale`` scheme: a relative error of at most 2**-16."""
 
+STEEPEST = 16
+"""Largest useful ratio of an accumulator's unit to its output's, as a power of two."""
+
 SHIFT_LIMIT = 24
 """Largest useful gap, in bits, between an accumulator's resolution and its output's."""
 
@@ -103,7 +106,8 @@ class Requant:
     @classmethod
     def between(cls, acc_scale: np.ndarray, out: QFormat, scheme: Scheme) -> Requant:
         """From accumulators worth ``acc_scale`` per unit, (channels,), to ``out``."""
-        ratio = acc_scale / out.scale
+        # One or two units of so coarse an accumulator fill an output of 16 bits: steeper makes no difference.
+        ratio = np.minimum(acc_scale / out.scale, 1 << STEEPEST)
         mantissa, exponent = np.frexp(ratio)
         if scheme == "pow2" and np.all(mantissa == 0.5):
             shift = 1 - exponent.astype(np.int64)
@@ -113,15 +117,19 @@ class Requant:
         shift = MULTIPLIER_BITS - exponent.astype(np.int64)
         overflow = multiplier >> MULTIPLIER_BITS  # a mantissa that rounded up to 1
         multiplier, shift = multiplier >> overflow, shift - overflow
-        if shift.min() < 1:
-            raise ValueError("an accumulator coarser than its output needs no 16-bit multiplier")
+        steep = shift < 1
+        multiplier, shift = np.where(steep, (1 << MULTIPLIER_BITS) - 1, multiplier), np.where(steep, 1, shift)
         return cls(multiplier, shift, out.lo, out.hi, MULTIPLIER_BITS)
 
     def __call__(self, acc: IntArray) -> IntArray:
-        """Requantise accumulators whose last axis is the channels. Exact in int64, checked by the caller's widths."""
-        half = (np.int64(1) << self.shift) >> 1
-        codes: IntArray = np.clip((acc * self.multiplier + half) >> self.shift, self.lo, self.hi)
-        return codes
+        """Requantise accumulators whose last axis is the channels. Exact for any width."""
+        widest = int(np.abs(acc).max(initial=0)).bit_length() + int(self.multiplier.max()).bit_length()
+        numbers: list[np.ndarray] = [acc, self.multiplier, self.shift]
+        if max(widest, int(self.shift.max())) > 61:
+            numbers = [values.astype(object) for values in numbers]  # Python's own integers
+        acc, multiplier, shift = numbers
+        codes = np.clip((acc * multiplier + ((1 << shift) >> 1)) >> shift, self.lo, self.hi)
+        return np.asarray(codes, np.int64)
 
 
 def signed_bits(lo: int, hi: int) -> int:

@@ -19,14 +19,36 @@ def template_root() -> Traversable:
     return Path(__file__).resolve().parents[2] / "templates"
 
 
+_added: list[Path] = []
+
+
+def add_folder(folder: str | Path) -> None:
+    """Look into ``folder`` too, which is laid out like the template root: for a layer kind kept outside the package.
+
+    Its units join the library; one that is there already cannot be replaced. Adding a folder again changes nothing.
+    """
+    path = Path(folder).resolve()
+    if path in _added:
+        return
+    names = [file.stem for file in (path / "units").glob("*.v")]
+    taken = set(names) & set(unit_names())
+    if taken or not names:
+        raise ValueError(f"{path}: units that exist already: {sorted(taken)}" if taken else f"{path}: no units/*.v")
+    _added.append(path)
+
+
 def read(path: str) -> str:
-    """The text of ``path`` below the template root."""
-    return template_root().joinpath(*path.split("/")).read_text(encoding="utf-8")
+    """The text of ``path`` below the template root, or else below an added folder."""
+    places = (root.joinpath(*path.split("/")) for root in (template_root(), *_added))
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise FileNotFoundError(f"no template {path}")
+    return found.read_text(encoding="utf-8")
 
 
 def unit_names() -> tuple[str, ...]:
     """The modules of the unit library."""
-    files = (entry.name for entry in (template_root() / "units").iterdir())
+    files = (entry.name for root in (template_root(), *_added) for entry in (root / "units").iterdir())
     return tuple(sorted(name.removesuffix(".v") for name in files if name.endswith(".v")))
 
 

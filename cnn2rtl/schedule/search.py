@@ -113,12 +113,12 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
 
 
 def _edge(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> Edge:
-    """The stream behind ``node``. A pool emits a row of results in one go, so its stream holds a row of them."""
+    """The stream behind ``node``. One that delivers rows in one go has room for a row."""
     sinks = [other.name for other in graph.layers if node.name in other.inputs]
     if len(sinks) > 1 or (sinks and node.name == graph.output):
         raise UserError(f"{node.name} feeds {len(sinks)} layers; branches are not supported yet: give it one consumer")
     depth = 2
-    if node.layer is not None and not foldings[node.name].multiplies:
+    if node.layer is not None and not foldings[node.name].even:
         channels, _, width = node.shape
         depth = max(depth, width * -(-channels // foldings[node.name].lanes_out))
     return Edge(node.name, sinks[0] if sinks else None, depth)

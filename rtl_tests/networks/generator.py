@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,18 +44,21 @@ class Case:
     def __str__(self) -> str:
         layers = ", ".join(map(repr, self.model.children()))
         calibration = "no images" if self.images is None else f"{len(self.images)} images"
-        return f"seed {self.seed}: {self.shape} [{layers}] {self.options}, {self.budget} multipliers, {calibration}"
+        return f"seed {self.seed}: {self.shape} [{layers}], {self.options}, budget {self.budget}, {calibration}"
 
     def capture(self) -> FloatGraph:
         return capture(self.model, self.shape, f"net{self.seed}")
 
     def compile(self) -> Compiled:
         graph = self.capture()
-        options = self.options
+        options, rng = self.options, random.Random(self.seed)
         if self.budget in MULTIPLIERS:
             weighted = [n for n in absorb_input(simplify(graph), options.mean, options.std).nodes if n.op.parameters]
-            budget = MULTIPLIERS[self.budget](random.Random(self.seed), len(weighted))
-            options = Options(**{**vars(options), "target": Target(multipliers=budget)})
+            options = replace(options, target=Target(multipliers=MULTIPLIERS[self.budget](rng, len(weighted))))
+        elif self.budget == "speed":
+            fastest = compile_graph(graph, replace(options, target=Target(multipliers=10_000)), self.images)
+            limit = fastest.design.schedule.interval * rng.uniform(1, 20)
+            options = replace(options, target=Target(fps=100e6 / limit))
         return compile_graph(graph, options, self.images)
 
 
@@ -87,7 +90,7 @@ def random_case(seed: int) -> Case:
     if rng.random() < 0.4:
         _unbalance(model, rng)
     normalised = rng.random() < 0.4
-    bits = [rng.choice([2, 3, 4, 5, 8, 8, 8, 11, 16]) for _ in range(3)]
+    bits = [rng.choice([8, rng.randint(2, 16), rng.choice([2, 16])]) for _ in range(3)]
     options = Options(
         weight_bits=bits[0],
         activation_bits=bits[1],
@@ -95,9 +98,10 @@ def random_case(seed: int) -> Case:
         scheme=rng.choice(["pow2", "scale"]),
         mean=[rng.uniform(0.3, 0.6) for _ in range(shape[0])] if normalised else (0.0,),
         std=[rng.uniform(0.1, 0.4) for _ in range(shape[0])] if normalised else (1.0,),
+        class_index=rng.random() < 0.15,
     )
     images = images_for(shape, seed, rng.randint(1, 4)) if rng.random() < 0.7 else None
-    return Case(seed, model, shape, options, images, rng.choice(["least", "few", "some", "many", "default"]))
+    return Case(seed, model, shape, options, images, rng.choice([*MULTIPLIERS, "default", "speed"]))
 
 
 def _map_size(rng: random.Random) -> tuple[int, int]:
@@ -177,9 +181,9 @@ class _Builder:
                 return
 
     def activation(self) -> None:
-        layer = self.rng.choice([nn.ReLU, nn.ReLU6, nn.Identity, nn.Hardtanh])()
-        if not isinstance(layer, nn.Identity):
-            self.add(layer)
+        layers = (nn.ReLU(), nn.ReLU6(), nn.Hardtanh(-0.5, 2.0), nn.Hardtanh())
+        if self.rng.random() < 0.75:
+            self.add(self.rng.choice(layers))
 
     def pool(self) -> None:
         rng = self.rng

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -39,7 +40,7 @@ class Gearbox(StreamCase):
         else:
             assert done.given == list(range(done.given[0], done.given[0] + len(done.given)))
         ends = done.given[per_group[1] - 1 :: per_group[1]]
-        assert {b - a for a, b in zip(ends, ends[1:], strict=False)} == {max(per_group)}
+        assert {b - a for a, b in pairwise(ends)} == {max(per_group)}
 
 
 CASES = (

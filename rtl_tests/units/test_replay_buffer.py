@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from random import Random
 
@@ -23,7 +24,8 @@ class ReplayBuffer(StreamCase):
 
     def frame(self, rng: Random) -> tuple[list[int], list[int]]:
         vectors = [[rng.getrandbits(self.width) for _ in range(self.words)] for _ in range(VECTORS)]
-        return sum(vectors, []), sum((vector * self.repeat for vector in vectors), [])
+        shown = [vector * self.repeat for vector in vectors]
+        return list(chain(*vectors)), list(chain(*shown))
 
     def check_speed(self, done: Transfers, beats_in: int, beats_out: int) -> None:
         start = done.taken[0] + (0 if self.repeat == 1 else 2)

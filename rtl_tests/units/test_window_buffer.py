@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -78,7 +79,8 @@ class WindowBuffer(StreamCase):
         h_out, w_out = windows.shape[:2]
         # (y, x, group, fold, lane, tap row block, tap row, tap column block, tap column)
         windows = windows.reshape(h_out, w_out, self.groups, -1, self.lanes, ky // ty, ty, kx // tx, tx)
-        beats = windows.transpose(0, 1, 2, 3, 5, 7, 6, 8, 4).reshape(h_out, w_out, self.groups, 1, -1, ty * tx * self.lanes)
+        beats = windows.transpose(0, 1, 2, 3, 5, 7, 6, 8, 4)
+        beats = beats.reshape(h_out, w_out, self.groups, 1, -1, ty * tx * self.lanes)
         return beats_of(pixels, self.bits), beats_of(np.repeat(beats, self.repeat, 3), self.bits)
 
     def _in_beats(self, pixels: IntArray) -> IntArray:
@@ -89,12 +91,12 @@ class WindowBuffer(StreamCase):
     def check_speed(self, done: Transfers, beats_in: int, beats_out: int) -> None:
         """A frame takes as long as its pixels, or its windows: padding, row and frame ends are free."""
         top, _, left, _ = self.padding
-        rows, columns = (min(k - p, n) for k, p, n in ((self.kernel[0], top, self.height), (self.kernel[1], left, self.width)))
-        # The first window's last tap in the map; one wholly outside waits for the first pixel all the same.
-        completes = max((rows - 1) * self.width + columns, 1) * self.pixel_beats - 1
-        assert done.given[0] == done.taken[completes] + LATENCY
+        # The first window's last tap, in raster order; one outside the map waits for what the map has.
+        tap = (self.kernel[0] - 1 - top) * self.width + self.kernel[1] - 1 - left
+        completes = min(max(tap, 0), self.height * self.width - 1)
+        assert done.given[0] == done.taken[(completes + 1) * self.pixel_beats - 1] + LATENCY
         ends = done.given[beats_out - 1 :: beats_out]
-        assert [b - a for a, b in zip(ends, ends[1:], strict=False)] == [max(beats_in, beats_out)] * 2
+        assert [b - a for a, b in pairwise(ends)] == [max(beats_in, beats_out)] * 2
         if beats_in >= beats_out:
             assert done.taken == list(range(len(done.taken)))
         else:
@@ -129,6 +131,9 @@ CASES = (
     WindowBuffer(1, 12, 11, (3, 3), taps=(3, 3), bits=16),
     WindowBuffer(1, 10, 1, (3, 1), padding=(1, 1, 0, 0), bits=2),
     WindowBuffer(1, 1, 10, (1, 3), padding=(0, 0, 1, 1), bits=2),
+    WindowBuffer(2, 2, 1, (3, 5), (1, 2), (4, 4, 0, 6), (3, 1), padded_with_codes=True),
+    WindowBuffer(4, 8, 4, (2, 5), (2, 1), (0, 1, 0, 6), (2, 1), lanes=2, groups=2, repeat=2),
+    WindowBuffer(2, 4, 3, (3, 3), (4, 4), (2, 4, 3, 2), bits=3, padded_with_codes=True),
     WindowBuffer(9, 5, 5, (3, 3), padding=ONE, taps=(3, 3), lanes=9, repeat=4, bits=6),
 )
 

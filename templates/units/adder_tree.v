@@ -32,6 +32,10 @@ module adder_tree #(
             wire [N*W-1:0] value;
         end
         assign g_level[0].value = terms;
+        if (LEVELS == 0) begin : g_wire
+            // Nothing to clock.
+            wire unused = &{1'b0, clk, en};
+        end
         for (level = 1; level <= LEVELS; level = level + 1) begin : g_add
             localparam N_IN = (TERMS + (1 << (level - 1)) - 1) >> (level - 1);
             localparam N = (TERMS + (1 << level) - 1) >> level;

@@ -21,7 +21,7 @@ module cyclic_rom #(
     output reg  [WIDTH-1:0] data
 );
     localparam ADDR_W = (DEPTH > 1) ? $clog2(DEPTH) : 1;
-    localparam [ADDR_W-1:0] LAST = DEPTH - 1;
+    localparam [ADDR_W-1:0] LAST = DEPTH[ADDR_W-1:0] - 1'b1;
 
     reg [WIDTH-1:0] mem [0:DEPTH-1];
     reg [ADDR_W-1:0] addr;

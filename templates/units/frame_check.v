@@ -17,7 +17,7 @@ module frame_check #(
     output reg  error
 );
     localparam COUNT_W = (BEATS > 1) ? $clog2(BEATS) : 1;
-    localparam [COUNT_W-1:0] LAST = BEATS - 1;
+    localparam [COUNT_W-1:0] LAST = BEATS[COUNT_W-1:0] - 1'b1;
 
     reg [COUNT_W-1:0] count;
     assign last = count == LAST;

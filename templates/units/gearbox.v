@@ -49,6 +49,56 @@ module gearbox #(
             assign m_data  = s_data;
             // Nothing to clock.
             wire unused = &{1'b0, clk, rst};
+        end else if (COUNT <= IN_LANES || IN_LANES % OUT_LANES == 0) begin : g_slice
+            // Whole output beats in every input beat: it is held, and shifted down beat by beat.
+            localparam TAKEN    = (COUNT < IN_LANES) ? COUNT : IN_LANES;    // elements of an input beat
+            localparam SLICES   = (TAKEN + OUT_LANES - 1) / OUT_LANES;
+            localparam IN_BEATS = (COUNT + IN_LANES - 1) / IN_LANES;
+            localparam REST     = COUNT - (IN_BEATS - 1) * IN_LANES;        // elements of the group's last beat
+            localparam REST_SLICES = (REST + OUT_LANES - 1) / OUT_LANES;
+            localparam OUT_W    = OUT_LANES * ELEMENT_W;
+            localparam IN_W     = IN_LANES * ELEMENT_W;
+            localparam HELD_W   = SLICES * OUT_W;
+            localparam LEFT_W   = $clog2(SLICES + 1);
+            localparam BEAT_W   = (IN_BEATS > 1) ? $clog2(IN_BEATS) : 1;
+            localparam LAST     = IN_BEATS - 1;
+
+            reg [HELD_W-1:0] held;
+            reg [LEFT_W-1:0] left;           // output beats held
+            reg [BEAT_W-1:0] beat;           // input beat of the group
+
+            assign m_valid = left != 0;
+            assign m_data  = held[OUT_W-1:0];
+            assign s_ready = left == 0 || (left == 1 && m_ready);
+            wire put  = s_valid && s_ready;
+            wire take = m_valid && m_ready;
+            wire last = beat == LAST[BEAT_W-1:0];
+
+            wire [HELD_W-1:0] fresh;
+            if (HELD_W > IN_W) begin : g_pad
+                assign fresh = {{(HELD_W-IN_W){1'b0}}, s_data};
+            end else begin : g_cut
+                assign fresh = s_data[HELD_W-1:0];
+                // Lanes that no group fills.
+                if (HELD_W < IN_W) begin : g_unused
+                    wire unused = &{1'b0, s_data[IN_W-1:HELD_W]};
+                end
+            end
+
+            always @(posedge clk) begin
+                if (rst) begin
+                    left <= 0;
+                    beat <= 0;
+                end else begin
+                    if (put)       left <= last ? REST_SLICES[LEFT_W-1:0] : SLICES[LEFT_W-1:0];
+                    else if (take) left <= left - 1'b1;
+                    if (put)       beat <= last ? {BEAT_W{1'b0}} : beat + 1'b1;
+                end
+            end
+            always @(posedge clk) begin
+                if (put)       held <= fresh;
+                else if (take) held <= held >> OUT_W;
+            end
         end else begin : g_convert
             // Elements only ever move by multiples of UNIT lanes: few positions, small multiplexers.
             localparam UNIT   = gcd(IN_LANES, OUT_LANES);
@@ -60,10 +110,10 @@ module gearbox #(
             localparam HOLD_U = ((OUT_U - 1 + IN_U + OUT_U - 1) / OUT_U) * OUT_U;
             localparam MOST_U = (ALL_U > HOLD_U) ? ALL_U : HOLD_U;
             localparam FILL_W = $clog2(MOST_U + IN_U + OUT_U + 1);
-            localparam [FILL_W-1:0] IN_F   = IN_U;
-            localparam [FILL_W-1:0] OUT_F  = OUT_U;
-            localparam [FILL_W-1:0] HOLD_F = HOLD_U;
-            localparam [FILL_W-1:0] ALL_F  = ALL_U;
+            localparam [FILL_W-1:0] IN_F   = IN_U[FILL_W-1:0];
+            localparam [FILL_W-1:0] OUT_F  = OUT_U[FILL_W-1:0];
+            localparam [FILL_W-1:0] HOLD_F = HOLD_U[FILL_W-1:0];
+            localparam [FILL_W-1:0] ALL_F  = ALL_U[FILL_W-1:0];
 
             reg [HOLD_U*UNIT_W-1:0] held;
             reg [FILL_W-1:0] fill;           // units held, a multiple of OUT_U once a group is complete

@@ -29,7 +29,7 @@ module mac_array #(
     // Hex file of the weights: PE*SIMD weights per word, that of PE p, element s at (p*SIMD + s)*W_BITS.
     parameter WEIGHT_FILE = "",
     // Derived: activation bits per beat.
-    parameter IN_W = (SHARED ? 1 : PE) * SIMD * A_BITS
+    parameter IN_W = ((SHARED != 0) ? 1 : PE) * SIMD * A_BITS
 ) (
     input  wire                clk,
     input  wire                rst,
@@ -41,8 +41,8 @@ module mac_array #(
     output wire [PE*ACC_W-1:0] m_data
 );
     localparam STEP_W = (STEPS > 1) ? $clog2(STEPS) : 1;
-    localparam [STEP_W-1:0] LAST_STEP = STEPS - 1;
-    localparam A_W    = A_BITS + (A_SIGNED ? 0 : 1);   // as a signed number
+    localparam [STEP_W-1:0] LAST_STEP = STEPS[STEP_W-1:0] - 1'b1;
+    localparam A_W    = A_BITS + ((A_SIGNED != 0) ? 0 : 1);   // as a signed number
     localparam PROD_W = A_W + W_BITS;
     localparam TREE_W = PROD_W + $clog2(SIMD);
     localparam DEPTH  = 3 + $clog2(SIMD);             // stages before the accumulator
@@ -55,27 +55,19 @@ module mac_array #(
     // Position within the output, and its way down the pipeline.
     reg [STEP_W-1:0] step;
     reg [DEPTH-1:0] valid_q, first_q, last_q;
-    integer i;
     always @(posedge clk) begin
         if (rst) begin
             step    <= 0;
             valid_q <= 0;
         end else begin
             if (accept) step <= (step == LAST_STEP) ? {STEP_W{1'b0}} : step + 1'b1;
-            if (en) begin
-                valid_q[0] <= s_valid;
-                for (i = 1; i < DEPTH; i = i + 1) valid_q[i] <= valid_q[i-1];
-            end
+            if (en)     valid_q <= {valid_q[DEPTH-2:0], s_valid};
         end
     end
     always @(posedge clk) begin
         if (en) begin
-            first_q[0] <= step == 0;
-            last_q[0]  <= step == LAST_STEP;
-            for (i = 1; i < DEPTH; i = i + 1) begin
-                first_q[i] <= first_q[i-1];
-                last_q[i]  <= last_q[i-1];
-            end
+            first_q <= {first_q[DEPTH-2:0], step == 0};
+            last_q  <= {last_q[DEPTH-2:0], step == LAST_STEP};
         end
     end
 
@@ -92,14 +84,10 @@ module mac_array #(
 
     genvar p, s;
     generate
-        if (TREE_W > ACC_W) begin : g_acc_w
-            // More bits than any sum of products of these weights needs: keep the low ones.
-            wire unused = &{1'b0, g_pe[0].tree[TREE_W-1]};
-        end
         for (p = 0; p < PE; p = p + 1) begin : g_pe
             wire [SIMD*PROD_W-1:0] products;
             for (s = 0; s < SIMD; s = s + 1) begin : g_mult
-                wire [A_BITS-1:0] raw = data_q[(SHARED ? s : s*PE + p)*A_BITS +: A_BITS];
+                wire [A_BITS-1:0] raw = data_q[((SHARED != 0) ? s : s*PE + p)*A_BITS +: A_BITS];
                 wire [A_W-1:0] extended;
                 if (A_SIGNED != 0) begin : g_signed
                     assign extended = raw;
@@ -129,6 +117,10 @@ module mac_array #(
                 assign term = {{(ACC_W-TREE_W){tree[TREE_W-1]}}, tree};
             end else begin : g_fit
                 assign term = tree[ACC_W-1:0];
+                if (TREE_W > ACC_W) begin : g_spare
+                    // More bits than any sum of products of these weights needs.
+                    wire unused = &{1'b0, tree[TREE_W-1:ACC_W]};
+                end
             end
 
             // Selecting the base, not the result, lets the accumulator live in the DSP block.

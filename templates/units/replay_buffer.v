@@ -39,12 +39,12 @@ module replay_buffer #(
             localparam COUNT_W = $clog2(DEPTH + 1);
             localparam WORD_W  = (WORDS > 1) ? $clog2(WORDS) : 1;
             localparam REP_W   = $clog2(REPEAT);
-            localparam [ADDR_W-1:0] LAST_ADDR = DEPTH - 1;
-            localparam [ADDR_W-1:0] REWIND    = WORDS - 1;
-            localparam [COUNT_W-1:0] DEPTH_C  = DEPTH;
-            localparam [COUNT_W-1:0] WORDS_C  = WORDS;
-            localparam [WORD_W-1:0] LAST_WORD = WORDS - 1;
-            localparam [REP_W-1:0] LAST_REP   = REPEAT - 1;
+            localparam [ADDR_W-1:0] LAST_ADDR = DEPTH[ADDR_W-1:0] - 1'b1;
+            localparam [ADDR_W-1:0] REWIND    = WORDS[ADDR_W-1:0] - 1'b1;
+            localparam [COUNT_W-1:0] DEPTH_C  = DEPTH[COUNT_W-1:0];
+            localparam [COUNT_W-1:0] WORDS_C  = WORDS[COUNT_W-1:0];
+            localparam [WORD_W-1:0] LAST_WORD = WORDS[WORD_W-1:0] - 1'b1;
+            localparam [REP_W-1:0] LAST_REP   = REPEAT[REP_W-1:0] - 1'b1;
 
             reg [ADDR_W-1:0]  write_addr, read_addr;
             reg [COUNT_W-1:0] room;          // words that may still be written

@@ -30,8 +30,8 @@ module stream_fifo #(
 
     localparam ADDR_W = $clog2(DEPTH);
     localparam COUNT_W = $clog2(DEPTH + 1);
-    localparam [ADDR_W-1:0] LAST = DEPTH - 1;
-    localparam [COUNT_W-1:0] FULL = DEPTH;
+    localparam [ADDR_W-1:0] LAST = DEPTH[ADDR_W-1:0] - 1'b1;
+    localparam [COUNT_W-1:0] FULL = DEPTH[COUNT_W-1:0];
 
     reg [ADDR_W-1:0] head;
     reg [ADDR_W-1:0] tail;

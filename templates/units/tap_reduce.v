@@ -30,7 +30,7 @@ module tap_reduce #(
     output wire [LANES*OUT_BITS-1:0]  m_data
 );
     localparam STEP_W = (STEPS > 1) ? $clog2(STEPS) : 1;
-    localparam [STEP_W-1:0] LAST_STEP = STEPS - 1;
+    localparam [STEP_W-1:0] LAST_STEP = STEPS[STEP_W-1:0] - 1'b1;
 
     wire en = !m_valid || m_ready;
     assign s_ready = en;

@@ -41,9 +41,13 @@ module tile_reduce #(
     localparam FOLD_W = $clog2(FOLDS + 1);
     localparam X_W = $clog2(IN_W + 1);
     localparam Y_W = $clog2(IN_H + 1);
-    localparam [FOLD_W-1:0] LAST_FOLD = FOLDS - 1;
-    localparam [X_W-1:0] LAST_X = IN_W - 1, TILE_LAST_X = TILE_X - 1, TILES_X = OUT_W;
-    localparam [Y_W-1:0] LAST_Y = IN_H - 1, TILE_LAST_Y = TILE_Y - 1, TILES_Y = OUT_H;
+    localparam [FOLD_W-1:0] LAST_FOLD = FOLDS[FOLD_W-1:0] - 1'b1;
+    localparam [X_W-1:0] LAST_X = IN_W[X_W-1:0] - 1'b1;
+    localparam [X_W-1:0] TILE_LAST_X = TILE_X[X_W-1:0] - 1'b1;
+    localparam [X_W-1:0] TILES_X = OUT_W[X_W-1:0];
+    localparam [Y_W-1:0] LAST_Y = IN_H[Y_W-1:0] - 1'b1;
+    localparam [Y_W-1:0] TILE_LAST_Y = TILE_Y[Y_W-1:0] - 1'b1;
+    localparam [Y_W-1:0] TILES_Y = OUT_H[Y_W-1:0];
 
     wire en = !m_valid || m_ready;
     assign s_ready = en;

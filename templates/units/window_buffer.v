@@ -9,7 +9,8 @@
 // cost no cycle: the windows of the next frame follow those of the last one directly. Where a beat holds more
 // than one tap, rows (and columns) lie in memories of their own, to be read side by side.
 //
-// One beat per cycle; latency 3 cycles from the pixel that completes a window.
+// One beat per cycle; latency 4 cycles from the pixel that completes a window. A window that reaches into
+// the padding on the right waits for as many pixels of the next row.
 `default_nettype none
 
 module window_buffer #(
@@ -81,13 +82,25 @@ module window_buffer #(
     localparam FRAME = IN_H * IN_W;
     localparam SPAN  = (KERNEL_Y - 1) * IN_W + KERNEL_X - 1;             // first to last tap of a window
     localparam START = 0 - PAD_TOP * IN_W - PAD_LEFT;
-    localparam ROW_STEP   = STRIDE_Y * IN_W - (OUT_W - 1) * STRIDE_X;
-    localparam FRAME_STEP = FRAME + START - (START + (OUT_H - 1) * STRIDE_Y * IN_W + (OUT_W - 1) * STRIDE_X);
+    localparam ROW_STEP = STRIDE_Y * IN_W - (OUT_W - 1) * STRIDE_X;      // last window of a row to the next one's first
+
+    // Every window gives up the pixels before its first tap, as far as the next row or frame does not need them: while
+    // the first tap lies above the map, none; right of the map, those up to the end of its row; below the map, no more.
+    localparam FIRST_Y = (PAD_TOP + STRIDE_Y - 1) / STRIDE_Y;            // first row of windows that begins in the map
+    localparam MOST_Y  = (IN_H - 1 + PAD_TOP) / STRIDE_Y;
+    localparam LAST_Y  = (MOST_Y < OUT_H - 1) ? MOST_Y : OUT_H - 1;      // and the last one
+    localparam MOST_X  = (IN_W + PAD_LEFT) / STRIDE_X;
+    localparam LAST_X  = (MOST_X < OUT_W - 1) ? MOST_X : OUT_W - 1;      // last window that begins left of the map's end
+    localparam FREE_ROW   = STRIDE_Y * IN_W - LAST_X * STRIDE_X;
+    localparam FREE_ENTER = (FIRST_Y * STRIDE_Y - PAD_TOP) * IN_W - PAD_LEFT;
+    localparam FREE_START = (FIRST_Y == 0) ? FREE_ENTER : 0;
+    localparam FREE_END   = (FIRST_Y > LAST_Y) ? 0
+                          : FREE_ENTER + (LAST_Y - FIRST_Y) * STRIDE_Y * IN_W + LAST_X * STRIDE_X;
+    localparam FREE_FRAME = FRAME + FREE_START - FREE_END;
 
     localparam POS_W  = $clog2((IN_H + ROWS + KERNEL_Y + STRIDE_Y + PAD_TOP + 2) * (IN_W + KERNEL_X + STRIDE_X)) + 2;
-    localparam ADDR_W = $clog2(BANK_WORDS + KERNEL_X * BEATS + 1) + 1;
-    localparam MEM_W  = (BANK_WORDS > 1) ? $clog2(BANK_WORDS) : 1;
-    localparam FOLD_W = $clog2(BEATS + 1);
+    localparam ADDR_W = (BANK_WORDS > 1) ? $clog2(BANK_WORDS) : 1;
+    localparam FOLD_W = (BEATS > 1) ? $clog2(BEATS) : 1;
     localparam REP_W  = $clog2(REPEAT + 1);
     localparam GROUP_W = $clog2(GROUPS + 1);
     localparam SLOT_W = $clog2(2 * ROWS + 1);
@@ -95,10 +108,38 @@ module window_buffer #(
     localparam XY_W   = $clog2(IN_H + IN_W + 2 * KERNEL_Y + 2 * KERNEL_X + STRIDE_Y + STRIDE_X) + 2;
     localparam COUNT_W = XY_W;
 
-    // Constants at the width of what they meet.
-    localparam signed [POS_W-1:0] FRAME_P = FRAME, START_NEED = START + SPAN, START_ROOM = ROWS * IN_W + START;
-    localparam signed [POS_W-1:0] X_STEP_P = STRIDE_X, ROW_STEP_P = ROW_STEP, FRAME_STEP_P = FRAME_STEP;
-    localparam [ADDR_W-1:0] BEATS_A = BEATS, ROW_A = ROW_WORDS, LAST_ROW_A = (ROWS - 1) * ROW_WORDS;
+    // Constants at the width of what they meet: positions (P), addresses (A), beats (F), ring rows (S), column
+    // memories (B) and coordinates (XY).
+    localparam START_NEED = START + SPAN;
+    localparam START_ROOM = ROWS * IN_W + FREE_START;
+    localparam signed [POS_W-1:0] FRAME_P      = FRAME[POS_W-1:0];
+    localparam signed [POS_W-1:0] START_NEED_P = START_NEED[POS_W-1:0];
+    localparam signed [POS_W-1:0] START_ROOM_P = START_ROOM[POS_W-1:0];
+    localparam signed [POS_W-1:0] X_STEP_P     = STRIDE_X[POS_W-1:0];
+    localparam signed [POS_W-1:0] ROW_STEP_P   = ROW_STEP[POS_W-1:0];
+    localparam signed [POS_W-1:0] FREE_ROW_P   = FREE_ROW[POS_W-1:0];
+    localparam signed [POS_W-1:0] FREE_ENTER_P = FREE_ENTER[POS_W-1:0];
+    localparam signed [POS_W-1:0] FREE_FRAME_P = FREE_FRAME[POS_W-1:0];
+    localparam [ADDR_W-1:0] BEATS_A = BEATS[ADDR_W-1:0];
+    localparam [ADDR_W-1:0] ROW_A   = ROW_WORDS[ADDR_W-1:0];
+    localparam [FOLD_W-1:0] LAST_BEAT_F  = BEATS[FOLD_W-1:0] - 1'b1;
+    localparam [FOLD_W-1:0] LAST_FOLD_F  = FOLDS[FOLD_W-1:0] - 1'b1;
+    localparam [FOLD_W-1:0] FOLDS_F      = FOLDS[FOLD_W-1:0];
+    localparam [REP_W-1:0] LAST_REP      = REPEAT[REP_W-1:0] - 1'b1;
+    localparam [GROUP_W-1:0] FINAL_GROUP = GROUPS[GROUP_W-1:0] - 1'b1;
+    localparam [SLOT_W-1:0] ROWS_S       = ROWS[SLOT_W-1:0];
+    localparam [SLOT_W-1:0] LAST_SLOT    = ROWS[SLOT_W-1:0] - 1'b1;
+    localparam [BANK_W-1:0] BANKS_B      = X_BANKS[BANK_W-1:0];
+    localparam [BANK_W-1:0] LAST_BANK    = X_BANKS[BANK_W-1:0] - 1'b1;
+    localparam [BANK_W-1:0] X_SHIFT_B    = X_SHIFT[BANK_W-1:0];
+    localparam [COUNT_W-1:0] FINAL_W_X   = IN_W[COUNT_W-1:0] - 1'b1;
+    localparam [COUNT_W-1:0] FINAL_OUT_X = OUT_W[COUNT_W-1:0] - 1'b1;
+    localparam [COUNT_W-1:0] FINAL_OUT_Y = OUT_H[COUNT_W-1:0] - 1'b1;
+    localparam [COUNT_W-1:0] FINAL_KX    = X_BLOCKS[COUNT_W-1:0] - 1'b1;
+    localparam [COUNT_W-1:0] FINAL_KY    = Y_BLOCKS[COUNT_W-1:0] - 1'b1;
+    localparam signed [XY_W-1:0] HEIGHT_XY = IN_H[XY_W-1:0], WIDTH_XY = IN_W[XY_W-1:0];
+    localparam signed [XY_W-1:0] STRIDE_Y_XY = STRIDE_Y[XY_W-1:0], STRIDE_X_XY = STRIDE_X[XY_W-1:0];
+    localparam signed [XY_W-1:0] FIRST_Y_XY = -PAD_TOP[XY_W-1:0], FIRST_X_XY = -PAD_LEFT[XY_W-1:0];
 
     // ---------------------------------------------------------------- write side
     reg signed [POS_W-1:0] room;          // pixels that may still be written
@@ -110,15 +151,17 @@ module window_buffer #(
 
     assign s_ready = room > 0;
     wire put = s_valid && s_ready;
-    wire put_pixel = put && (w_fold == BEATS - 1);
-    wire put_row = put_pixel && (w_x == IN_W - 1);
-    wire [ADDR_W-1:0] w_addr = w_row + w_col + {{(ADDR_W-FOLD_W){1'b0}}, w_fold};
+    wire put_pixel = put && (w_fold == LAST_BEAT_F);
+    wire put_row = put_pixel && (w_x == FINAL_W_X);
+    wire [ADDR_W-1:0] w_fold_a;
+    extend #(.IN_W(FOLD_W), .OUT_W(ADDR_W)) u_w_fold (.in(w_fold), .out(w_fold_a));
+    wire [ADDR_W-1:0] w_addr = w_row + w_col + w_fold_a;
 
     always @(posedge clk) begin
         if (rst) begin
             w_fold <= 0;
             w_x    <= 0;
-            w_bank <= X_SHIFT;
+            w_bank <= X_SHIFT_B;
             w_slot <= 0;
             w_row  <= 0;
             w_col  <= 0;
@@ -126,13 +169,13 @@ module window_buffer #(
             w_fold <= put_pixel ? {FOLD_W{1'b0}} : w_fold + 1'b1;
             if (put_row) begin
                 w_x    <= 0;
-                w_bank <= X_SHIFT;
+                w_bank <= X_SHIFT_B;
                 w_col  <= 0;
-                w_slot <= (w_slot == ROWS - 1) ? {SLOT_W{1'b0}} : w_slot + 1'b1;
-                if (Y_BANKS == 1) w_row <= (w_slot == ROWS - 1) ? {ADDR_W{1'b0}} : w_row + ROW_A;
+                w_slot <= (w_slot == LAST_SLOT) ? {SLOT_W{1'b0}} : w_slot + 1'b1;
+                if (Y_BANKS == 1) w_row <= (w_slot == LAST_SLOT) ? {ADDR_W{1'b0}} : w_row + ROW_A;
             end else if (put_pixel) begin
                 w_x <= w_x + 1'b1;
-                if (w_bank == X_BANKS - 1) begin
+                if (w_bank == LAST_BANK) begin
                     w_bank <= 0;
                     w_col  <= w_col + BEATS_A;
                 end else begin
@@ -151,85 +194,98 @@ module window_buffer #(
     reg [GROUP_W-1:0] group;
     reg [COUNT_W-1:0] out_x, out_y;
     reg signed [XY_W-1:0] x0, y0;         // pixel under the window's first tap
+    wire signed [XY_W-1:0] next_x0 = x0 + STRIDE_X_XY, next_y0 = y0 + STRIDE_Y_XY;
     reg [BANK_W-1:0]  bank;               // column memory of x0
     reg [ADDR_W-1:0]  col, kx_col;        // address of x0, and of kx relative to it
     reg [SLOT_W-1:0]  slot, ky_slot;      // ring row of y0, and of ky
     reg [ADDR_W-1:0]  row, ky_row;        // their addresses
 
     wire en = !m_valid || m_ready;
-    // Past the bottom edge nothing more is to come: a complete frame suffices.
-    wire go = en && ((loaded > need) || (loaded >= FRAME_P));
+    // Past the bottom edge nothing more is to come: a complete frame suffices. Windows of padding alone wait for the
+    // frame's first pixel, lest they come out before there is a frame.
+    wire go = en && (loaded > 0) && ((loaded > need) || (loaded >= FRAME_P));
 
-    wire last_kx    = kx == X_BLOCKS - 1;
-    wire last_ky    = last_kx && (ky == Y_BLOCKS - 1);
-    wire last_fold  = last_ky && (fold == fold_base + FOLDS - 1);
-    wire last_rep   = last_fold && (rep == REPEAT - 1);
-    wire last_group = last_rep && (group == GROUPS - 1);               // the window is done
-    wire last_x     = last_group && (out_x == OUT_W - 1);
-    wire last_y     = last_x && (out_y == OUT_H - 1);                  // the frame is done
+    wire last_kx    = kx == FINAL_KX;
+    wire last_ky    = last_kx && (ky == FINAL_KY);
+    wire last_fold  = last_ky && (fold == fold_base + LAST_FOLD_F);
+    wire last_rep   = last_fold && (rep == LAST_REP);
+    wire last_group = last_rep && (group == FINAL_GROUP);               // the window is done
+    wire last_x     = last_group && (out_x == FINAL_OUT_X);
+    wire last_y     = last_x && (out_y == FINAL_OUT_Y);                  // the frame is done
 
-    // The ring row STEP rows on.
-    function [SLOT_W-1:0] slot_after(input [SLOT_W-1:0] from, input integer step);
-        integer to;
+    // The ring row, and its address, so many rows or words on. (Where rows have memories of their own, each begins at
+    // address 0, and no one asks.)
+    function [SLOT_W-1:0] slot_after(input [SLOT_W-1:0] from, input [SLOT_W-1:0] step);
         begin
-            to = from + step;
-            slot_after = (to >= ROWS) ? to - ROWS : to;
+            slot_after = from + step;
+            if (slot_after >= ROWS_S) slot_after = slot_after - ROWS_S;
         end
     endfunction
-    function [ADDR_W-1:0] row_after(input [ADDR_W-1:0] from, input integer step);
-        integer to;
+    localparam [ADDR_W:0] RING_A = BANK_WORDS[ADDR_W:0];
+    function [ADDR_W-1:0] row_after(input [ADDR_W-1:0] from, input [ADDR_W-1:0] step);
+        reg [ADDR_W:0] to;
         begin
-            to = from + step * ROW_WORDS;
-            row_after = (to >= ROWS * ROW_WORDS) ? to - ROWS * ROW_WORDS : to;
+            to = {1'b0, from} + {1'b0, step};
+            if (to >= RING_A) to = to - RING_A;
+            row_after = to[ADDR_W-1:0];
         end
     endfunction
-    localparam FIRST_SLOT = (ROWS * PAD_TOP - PAD_TOP) % ROWS;
-    localparam Y_SLOTS = STRIDE_Y % ROWS;
-    localparam FRAME_ROWS = IN_H - (OUT_H - 1) * STRIDE_Y;
+    localparam FIRST_SLOT  = (ROWS * PAD_TOP - PAD_TOP) % ROWS;
+    localparam FIRST_ROW   = (Y_BANKS == 1) ? FIRST_SLOT * ROW_WORDS : 0;
+    localparam Y_SLOTS     = STRIDE_Y % ROWS;
+    localparam Y_WORDS     = Y_SLOTS * ROW_WORDS;
+    localparam FRAME_ROWS  = IN_H - (OUT_H - 1) * STRIDE_Y;
     localparam FRAME_SLOTS = (FRAME_ROWS % ROWS + ROWS) % ROWS;
-    wire [SLOT_W-1:0] next_slot = slot_after(slot, last_y ? FRAME_SLOTS : Y_SLOTS);
-    wire [ADDR_W-1:0] next_row  = row_after(row, last_y ? FRAME_SLOTS : Y_SLOTS);
+    localparam FRAME_WORDS = FRAME_SLOTS * ROW_WORDS;
+    localparam [SLOT_W-1:0] FIRST_SLOT_S = FIRST_SLOT[SLOT_W-1:0], ONE_S = 1;
+    localparam [SLOT_W-1:0] Y_SLOTS_S = Y_SLOTS[SLOT_W-1:0], FRAME_SLOTS_S = FRAME_SLOTS[SLOT_W-1:0];
+    localparam [ADDR_W-1:0] FIRST_ROW_A = FIRST_ROW[ADDR_W-1:0];
+    localparam [ADDR_W-1:0] Y_WORDS_A = Y_WORDS[ADDR_W-1:0], FRAME_WORDS_A = FRAME_WORDS[ADDR_W-1:0];
+    wire [SLOT_W-1:0] next_slot = slot_after(slot, last_y ? FRAME_SLOTS_S : Y_SLOTS_S);
+    wire [ADDR_W-1:0] next_row  = row_after(row, last_y ? FRAME_WORDS_A : Y_WORDS_A);
 
     // The column STRIDE_X on: so many addresses, and the rest in memories.
-    wire carry = bank + (STRIDE_X % X_BANKS) >= X_BANKS;
-    localparam [ADDR_W-1:0] X_STEP_A = (STRIDE_X / X_BANKS) * BEATS;
-    localparam [ADDR_W-1:0] FIRST_COL = 0 - (PAD_LEFT / X_BANKS) * BEATS;
-    localparam [BANK_W-1:0] X_STEP_B = STRIDE_X % X_BANKS;
+    localparam X_ADDRESSES = (STRIDE_X / X_BANKS) * BEATS;
+    localparam X_MEMORIES  = STRIDE_X % X_BANKS;
+    localparam FIRST_COL   = 0 - (PAD_LEFT / X_BANKS) * BEATS;
+    localparam [ADDR_W-1:0] X_ADDRESSES_A = X_ADDRESSES[ADDR_W-1:0], FIRST_COL_A = FIRST_COL[ADDR_W-1:0];
+    localparam [BANK_W-1:0] X_MEMORIES_B = X_MEMORIES[BANK_W-1:0];
+    wire carry = bank + X_MEMORIES_B >= BANKS_B;
 
     always @(posedge clk) begin
         if (rst) begin
             kx        <= 0;
             kx_col    <= 0;
             ky        <= 0;
-            ky_slot   <= FIRST_SLOT;
-            ky_row    <= (Y_BANKS == 1) ? FIRST_SLOT * ROW_WORDS : 0;
+            ky_slot   <= FIRST_SLOT_S;
+            ky_row    <= FIRST_ROW_A;
             fold      <= 0;
             fold_base <= 0;
             rep       <= 0;
             group     <= 0;
             out_x     <= 0;
-            x0        <= 0 - PAD_LEFT;
-            col       <= FIRST_COL;
+            x0        <= FIRST_X_XY;
+            col       <= FIRST_COL_A;
             bank      <= 0;
             out_y     <= 0;
-            y0        <= 0 - PAD_TOP;
-            slot      <= FIRST_SLOT;
-            row       <= (Y_BANKS == 1) ? FIRST_SLOT * ROW_WORDS : 0;
-            need      <= START_NEED;
+            y0        <= FIRST_Y_XY;
+            slot      <= FIRST_SLOT_S;
+            row       <= FIRST_ROW_A;
+            need      <= START_NEED_P;
         end else if (go) begin
             kx     <= last_kx ? {COUNT_W{1'b0}} : kx + 1'b1;
             kx_col <= last_kx ? {ADDR_W{1'b0}} : kx_col + BEATS_A;
             if (last_kx) begin
                 ky      <= last_ky ? {COUNT_W{1'b0}} : ky + 1'b1;
-                ky_slot <= last_x ? next_slot : last_ky ? slot : slot_after(ky_slot, 1);
-                if (Y_BANKS == 1) ky_row <= last_x ? next_row : last_ky ? row : row_after(ky_row, 1);
+                ky_slot <= last_x ? next_slot : last_ky ? slot : slot_after(ky_slot, ONE_S);
+                if (Y_BANKS == 1) ky_row <= last_x ? next_row : last_ky ? row : row_after(ky_row, ROW_A);
             end
             if (last_group) begin
                 fold      <= 0;
                 fold_base <= 0;
             end else if (last_rep) begin
-                fold      <= fold_base + FOLDS;
-                fold_base <= fold_base + FOLDS;
+                fold      <= fold_base + FOLDS_F;
+                fold_base <= fold_base + FOLDS_F;
             end else if (last_fold) begin
                 fold <= fold_base;
             end else if (last_ky) begin
@@ -239,20 +295,20 @@ module window_buffer #(
             if (last_rep)  group <= last_group ? {GROUP_W{1'b0}} : group + 1'b1;
             if (last_x) begin
                 out_x <= 0;
-                x0    <= 0 - PAD_LEFT;
-                col   <= FIRST_COL;
+                x0    <= FIRST_X_XY;
+                col   <= FIRST_COL_A;
                 bank  <= 0;
                 out_y <= last_y ? {COUNT_W{1'b0}} : out_y + 1'b1;
-                y0    <= last_y ? 0 - PAD_TOP : y0 + STRIDE_Y;
+                y0    <= last_y ? FIRST_Y_XY : next_y0;
                 slot  <= next_slot;
                 if (Y_BANKS == 1) row <= next_row;
             end else if (last_group) begin
                 out_x <= out_x + 1'b1;
-                x0    <= x0 + STRIDE_X;
-                col   <= col + X_STEP_A + (carry ? BEATS_A : {ADDR_W{1'b0}});
-                bank  <= carry ? bank + X_STEP_B - X_BANKS : bank + X_STEP_B;
+                x0    <= next_x0;
+                col   <= col + X_ADDRESSES_A + (carry ? BEATS_A : {ADDR_W{1'b0}});
+                bank  <= carry ? bank + X_MEMORIES_B - BANKS_B : bank + X_MEMORIES_B;
             end
-            if (last_y)          need <= START_NEED;
+            if (last_y)          need <= START_NEED_P;
             else if (last_x)     need <= need + ROW_STEP_P;
             else if (last_group) need <= need + X_STEP_P;
         end
@@ -264,13 +320,21 @@ module window_buffer #(
     end
 
     // A pixel is given up when the address stage, one advance behind, has read it.
+    wire begins      = (y0 >= 0) && (y0 < HEIGHT_XY);                         // this row of windows begins in the map
+    wire next_begins = (next_y0 >= 0) && (next_y0 < HEIGHT_XY);
     reg signed [POS_W-1:0] freed;
+    reg signed [POS_W-1:0] free;
+    always @* begin
+        if (last_y)      free = FREE_FRAME_P;
+        else if (last_x) free = !next_begins ? 0 : begins ? FREE_ROW_P : FREE_ENTER_P;
+        else             free = (begins && next_x0 <= WIDTH_XY) ? X_STEP_P : 0;
+    end
     always @(posedge clk) begin
         if (rst) begin
             freed <= 0;
-            room  <= START_ROOM;
+            room  <= START_ROOM_P;
         end else begin
-            if (en) freed <= !(go && last_group) ? 0 : last_y ? FRAME_STEP_P : last_x ? ROW_STEP_P : X_STEP_P;
+            if (en) freed <= (go && last_group) ? free : 0;
             room <= room - (put_pixel ? 1 : 0) + (en ? freed : 0);
         end
     end
@@ -278,49 +342,57 @@ module window_buffer #(
     // ---------------------------------------------------------------- read pipeline
     // Stage 1: addresses, and which taps lie outside the map.
     reg valid1, valid2;
-    reg [X_BANKS*MEM_W-1:0] addr1;
+    wire [X_BANKS*ADDR_W-1:0] addr;
+    reg [X_BANKS*ADDR_W-1:0] addr1;
+    wire [TAPS_Y*TAPS_X-1:0] outside;
     reg [TAPS_Y*TAPS_X-1:0] outside1, outside2;
     reg [FOLD_W-1:0] fold1, fold2;
     reg [BANK_W-1:0] bank1, bank2;
     reg [SLOT_W-1:0] slot1, slot2;
 
-    wire [ADDR_W-1:0] base = ky_row + col + kx_col + {{(ADDR_W-FOLD_W){1'b0}}, fold};
+    wire [ADDR_W-1:0] fold_a;
+    extend #(.IN_W(FOLD_W), .OUT_W(ADDR_W)) u_fold (.in(fold), .out(fold_a));
+    wire [ADDR_W-1:0] base = ky_row + col + kx_col + fold_a;
 
-    integer b, ty, tx;
-    reg signed [XY_W-1:0] tap_x, tap_y;
-    reg [ADDR_W-1:0] bank_addr;
+    genvar xb, yb, gx, gy;
+    generate
+        for (xb = 0; xb < X_BANKS; xb = xb + 1) begin : g_addr
+            localparam [BANK_W-1:0] BANK = xb;
+            // Memories before that of x0 hold the columns after the row's next address.
+            assign addr[xb*ADDR_W +: ADDR_W] = (BANK < bank) ? base + BEATS_A : base;
+        end
+        for (gy = 0; gy < TAPS_Y; gy = gy + 1) begin : g_outside_y
+            for (gx = 0; gx < TAPS_X; gx = gx + 1) begin : g_outside_x
+                localparam signed [XY_W-1:0] TAP_Y = gy, TAP_X = gx;
+                wire signed [XY_W-1:0] y = y0 + $signed(ky) + TAP_Y;
+                wire signed [XY_W-1:0] x = x0 + $signed(kx) + TAP_X;
+                assign outside[gy*TAPS_X + gx] = (y < 0) || (y >= HEIGHT_XY) || (x < 0) || (x >= WIDTH_XY);
+            end
+        end
+    endgenerate
+
     always @(posedge clk) begin
         if (en) begin
-            fold1 <= fold;
-            bank1 <= bank;
-            slot1 <= ky_slot;
-            for (b = 0; b < X_BANKS; b = b + 1) begin
-                // Memories before that of x0 hold the columns after the row's next address.
-                bank_addr = base + ((b < bank) ? BEATS_A : 0);
-                addr1[b*MEM_W +: MEM_W] <= bank_addr[MEM_W-1:0];
-            end
-            for (ty = 0; ty < TAPS_Y; ty = ty + 1)
-                for (tx = 0; tx < TAPS_X; tx = tx + 1) begin
-                    tap_y = y0 + ky + ty;
-                    tap_x = x0 + kx + tx;
-                    outside1[ty*TAPS_X + tx] <= (tap_y < 0) || (tap_y >= IN_H) || (tap_x < 0) || (tap_x >= IN_W);
-                end
+            addr1    <= addr;
+            outside1 <= outside;
+            fold1    <= fold;
+            bank1    <= bank;
+            slot1    <= ky_slot;
         end
     end
 
     // Stage 2: memories, one per ring row (if read side by side) and column class.
     wire [Y_BANKS*X_BANKS*BEAT_W-1:0] read_data;
-    genvar yb, xb;
     generate
         for (yb = 0; yb < Y_BANKS; yb = yb + 1) begin : g_row
             for (xb = 0; xb < X_BANKS; xb = xb + 1) begin : g_col
                 simple_ram #(.WIDTH(BEAT_W), .DEPTH(BANK_WORDS)) u_ram (
                     .clk(clk),
                     .write(put && (Y_BANKS == 1 || w_slot == yb) && w_bank == xb),
-                    .write_addr(w_addr[MEM_W-1:0]),
+                    .write_addr(w_addr),
                     .write_data(s_data),
                     .read(en),
-                    .read_addr(addr1[xb*MEM_W +: MEM_W]),
+                    .read_addr(addr1[xb*ADDR_W +: ADDR_W]),
                     .read_data(read_data[(yb*X_BANKS + xb)*BEAT_W +: BEAT_W])
                 );
             end
@@ -347,17 +419,19 @@ module window_buffer #(
         end
     endgenerate
 
-    genvar gy, gx;
     generate
         for (gy = 0; gy < TAPS_Y; gy = gy + 1) begin : g_tap_y
             for (gx = 0; gx < TAPS_X; gx = gx + 1) begin : g_tap_x
-                wire [SLOT_W-1:0] from_y = (Y_BANKS == 1) ? {SLOT_W{1'b0}} : slot_after(slot2, gy);
-                wire [BANK_W-1:0] sum_x  = bank2 + gx;
-                wire [BANK_W-1:0] from_x = (sum_x >= X_BANKS) ? sum_x - X_BANKS : sum_x;
+                localparam [SLOT_W-1:0] TAP_Y = gy;
+                localparam [BANK_W-1:0] TAP_X = gx;
+                wire [SLOT_W-1:0] from_y = (Y_BANKS == 1) ? {SLOT_W{1'b0}} : slot_after(slot2, TAP_Y);
+                wire [BANK_W-1:0] sum_x  = bank2 + TAP_X;
+                wire [BANK_W-1:0] from_x = (sum_x >= BANKS_B) ? sum_x - BANKS_B : sum_x;
+                wire [31:0] memory = {{(32-SLOT_W){1'b0}}, from_y} * X_BANKS + {{(32-BANK_W){1'b0}}, from_x};
                 reg [BEAT_W-1:0] tap;
                 always @(posedge clk) begin
                     if (en) tap <= outside2[gy*TAPS_X + gx] ? pad
-                                 : read_data[(from_y*X_BANKS + from_x)*BEAT_W +: BEAT_W];
+                                 : read_data[memory*BEAT_W +: BEAT_W];
                 end
                 assign m_data[(gy*TAPS_X + gx)*BEAT_W +: BEAT_W] = tap;
             end

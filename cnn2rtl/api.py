@@ -1,0 +1,147 @@
+"""``cnn2rtl.compile``: the whole line from Python, in one call."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+
+import numpy as np
+
+from cnn2rtl.errors import Problems, UserError
+from cnn2rtl.graph import FloatGraph, Shape
+from cnn2rtl.images import Pixels, from_array, load_images
+from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.quant.qformat import Scheme
+from cnn2rtl.schedule import Target
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.export import ExportedProgram
+
+Numbers: TypeAlias = float | Sequence[float] | np.ndarray
+
+
+def compile(
+    model: nn.Module | ExportedProgram,
+    example: Any,
+    bits: int = 8,
+    *,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    output_bits: int = 16,
+    scheme: Scheme = "pow2",
+    mean: Numbers = 0.0,
+    std: Numbers = 1.0,
+    class_index: bool = False,
+    calibration: Any = None,
+    fps: float | None = None,
+    clock_mhz: float = 100.0,
+    multipliers: int | None = None,
+    name: str | None = None,
+) -> Compiled:
+    """Compile ``model`` to hardware; nothing is written until the result's ``write(folder)``.
+
+    ``example`` tells the input's shape and nothing else: a batch (n, c, h, w) as the model takes it, or
+    the shape (c, h, w); ``None`` will do for an exported program, which knows its own. The hardware takes
+    raw pixels, 0 to 255: the model was trained on ``(pixel / 255 - mean) / std``, each one number or one
+    per channel. ``calibration`` are images that show the ranges of all tensors: a path as
+    :func:`cnn2rtl.images.load_images` takes it, a numpy array (n, h, w, c) or a tensor (n, c, h, w), of
+    0 to 255, or floats of 0 to 1; without, the BatchNorm statistics tell them. ``bits`` is the width of
+    weights and activations unless they have their own. ``fps`` at ``clock_mhz``, ``multipliers`` at most,
+    or both, are the target; with neither, 64 multipliers. ``class_index`` delivers the index of the
+    largest output instead of the outputs. ``name`` names the top module.
+
+    Raises :class:`cnn2rtl.UserError`, with a line for everything that is wrong.
+    """
+    # Slow to import, and `import cnn2rtl` must not be.
+    import torch
+    from torch import nn
+    from torch.export import ExportedProgram
+
+    from cnn2rtl.frontend import capture
+
+    if not isinstance(model, (nn.Module, ExportedProgram)):
+        raise UserError(
+            f"model: a {type(model).__name__}, where an nn.Module or an ExportedProgram is expected; "
+            "cnn2rtl.frontend.load_model reads one from a file"
+        )
+    problems = Problems()
+    shape: Shape | None = None
+    graph: FloatGraph | None = None
+    images: Pixels | None = None
+    means: tuple[float, ...] = ()
+    stds: tuple[float, ...] = ()
+    with problems.gather():
+        means = _numbers("mean", mean)
+    with problems.gather():
+        stds = _numbers("std", std)
+    options = Options(
+        weight_bits=bits if weight_bits is None else weight_bits,
+        activation_bits=bits if activation_bits is None else activation_bits,
+        output_bits=output_bits,
+        scheme=scheme,
+        mean=means,
+        std=stds,
+        class_index=class_index,
+        target=Target(fps, clock_mhz, multipliers),
+    )
+    with problems.gather():
+        options.check()
+    if scheme not in get_args(Scheme):
+        problems.found.append(f"scheme {scheme!r}: the schemes are {', '.join(get_args(Scheme))}")
+    with problems.gather():
+        shape = _shape(example, known=isinstance(model, ExportedProgram))
+        graph = capture(model, shape, name or _name(model))
+        _require_finite(graph)
+    if graph is not None and calibration is not None:
+        with problems.gather():
+            if isinstance(calibration, (str, os.PathLike)):
+                images = load_images(os.fspath(calibration), graph.input.shape).images
+            else:
+                if isinstance(calibration, torch.Tensor):
+                    calibration = calibration.detach().cpu()
+                images = from_array(calibration, graph.input.shape, "calibration")
+    problems.check()
+    assert graph is not None
+    return compile_graph(graph, options, images)
+
+
+def _shape(example: Any, known: bool) -> Shape | None:
+    """The input's (c, h, w)."""
+    if example is None and known:
+        return None
+    shape = getattr(example, "shape", None)
+    dims = tuple(example) if shape is None and isinstance(example, (tuple, list)) else tuple(shape or ())[1:]
+    if len(dims) != 3 or not all(isinstance(size, int) and size > 0 for size in dims):
+        given = f"an array of shape {tuple(shape)}" if shape is not None else repr(example)
+        raise UserError(
+            f"example: {given}; a batch (n, c, h, w) as the model takes it, or a shape (c, h, w), is expected"
+        )
+    c, h, w = dims
+    return c, h, w
+
+
+def _numbers(name: str, value: Numbers) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in np.atleast_1d(np.asarray(value, np.float64)).reshape(-1))
+    except (TypeError, ValueError):
+        raise UserError(f"{name} {value!r}: a number, or one per channel of the input, is expected") from None
+
+
+def _name(model: object) -> str:
+    """The class of a network that somebody wrote; torch's own containers say nothing."""
+    cls = type(model)
+    return "network" if cls.__module__.startswith("torch.") else cls.__name__
+
+
+def _require_finite(graph: FloatGraph) -> None:
+    problems = []
+    for node in graph.nodes:
+        arrays = [getattr(node.op, field.name) for field in dataclasses.fields(node.op)]
+        bad = sum(int((~np.isfinite(array)).sum()) for array in arrays if isinstance(array, np.ndarray))
+        if bad:
+            problems.append(f"`{node.name}`: {bad} of its weights are NaN or infinite")
+    if problems:
+        raise UserError(problems)

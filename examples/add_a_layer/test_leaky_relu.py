@@ -1,0 +1,47 @@
+"""Leaky ReLU: exactly one term per number, in its cycles, for signed and unsigned numbers of many widths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from stream_tests import StreamCase
+from unit_bench import Transfers, beats_of, random_codes, simulate
+
+BEATS = 40
+"""Beats in a frame."""
+
+
+@dataclass(frozen=True)
+class LeakyRelu(StreamCase):
+    unit = "leaky_relu"
+    lanes: int
+    bits: int
+    signed: int
+    slope_shift: int
+
+    def frame(self, rng: Random) -> tuple[list[int], list[int]]:
+        values = random_codes(rng, (BEATS, self.lanes), self.bits, bool(self.signed))
+        results = np.where(values < 0, values, values * 2**self.slope_shift)
+        return beats_of(values, self.bits), beats_of(results, self.bits + self.slope_shift)
+
+    def check_speed(self, done: Transfers, beats_in: int, beats_out: int) -> None:
+        assert done.taken == list(range(len(done.taken)))
+        assert done.given == [cycle + 1 for cycle in done.taken]
+
+
+CASES = (
+    LeakyRelu(1, 2, 1, 1),
+    LeakyRelu(1, 8, 1, 3),
+    LeakyRelu(5, 8, 1, 8),
+    LeakyRelu(3, 4, 0, 2),
+    LeakyRelu(2, 16, 1, 7),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_leaky_relu(case: LeakyRelu, tmp_path: Path) -> None:
+    simulate(case, tmp_path, "stream_tests")

@@ -1,0 +1,49 @@
+"""Arg max: the index of the largest number, the first one of equals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+from stream_tests import StreamCase
+from unit_bench import Transfers, beats_of, random_codes, simulate
+
+FRAMES = 8
+"""Searches in a frame of the test."""
+
+
+@dataclass(frozen=True)
+class ArgMax(StreamCase):
+    unit = "argmax"
+    lanes: int
+    beats: int
+    bits: int
+    signed: int
+    index_bits: int
+
+    def frame(self, rng: Random) -> tuple[list[int], list[int]]:
+        values = random_codes(rng, (FRAMES, self.beats, self.lanes), self.bits, bool(self.signed))
+        indices = values.reshape(FRAMES, -1).argmax(1)
+        return beats_of(values, self.bits), indices.tolist()
+
+    def check_speed(self, done: Transfers, beats_in: int, beats_out: int) -> None:
+        assert done.taken == list(range(len(done.taken)))
+        assert done.given == [cycle + 2 for cycle in done.taken[self.beats - 1 :: self.beats]]
+
+
+CASES = (
+    ArgMax(1, 1, 8, 0, 1),
+    ArgMax(1, 10, 16, 1, 16),
+    ArgMax(1, 11, 8, 1, 4),
+    ArgMax(5, 3, 2, 1, 4),
+    ArgMax(8, 1, 3, 0, 3),
+    ArgMax(3, 7, 12, 0, 9),
+    ArgMax(11, 1, 6, 1, 8),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_argmax(case: ArgMax, tmp_path: Path) -> None:
+    simulate(case, tmp_path, "stream_tests")

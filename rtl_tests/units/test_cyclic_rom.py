@@ -1,0 +1,68 @@
+"""Cyclic ROM: every word of the file in order, then again; it starts over at reset."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import cocotb
+import pytest
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+from unit_bench import Case, current_case, rng_for, simulate
+
+from cnn2rtl.ops.hardware import ParameterValue, Rom, RomFile
+
+
+@dataclass(frozen=True)
+class CyclicRom(Case):
+    unit = "cyclic_rom"
+    width: int
+    depth: int
+
+    @cached_property
+    def words(self) -> tuple[int, ...]:
+        rng = Random(zlib.crc32(str(self).encode()))
+        return tuple(rng.getrandbits(self.width) for _ in range(self.depth))
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterValue]:
+        return {"WIDTH": self.width, "DEPTH": self.depth, "FILE": RomFile("words")}
+
+    @property
+    def roms(self) -> Mapping[str, Rom]:
+        return {"words": Rom(self.width, self.words)}
+
+
+@cocotb.test()
+async def reads_round_and_round(dut: Any) -> None:
+    case, rng = current_case(), rng_for("rom")
+    Clock(dut.clk, 10, "ns").start()
+    for _ in range(2):
+        dut.rst.value, dut.next.value = 1, 0
+        await RisingEdge(dut.clk)
+        await RisingEdge(dut.clk)
+        dut.rst.value = 0
+        asked = 0
+        # The second round of resets comes in the middle of the words.
+        while asked < 2 * case.depth + case.depth // 2 + 1:
+            ask = rng.random() < 0.6
+            dut.next.value = int(ask)
+            await RisingEdge(dut.clk)
+            asked += ask
+            await FallingEdge(dut.clk)
+            if asked:
+                assert int(dut.data.value) == case.words[(asked - 1) % case.depth], f"word {asked - 1}"
+
+
+CASES = (CyclicRom(1, 1), CyclicRom(8, 16), CyclicRom(13, 17), CyclicRom(3, 2), CyclicRom(200, 5))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_cyclic_rom(case: CyclicRom, tmp_path: Path) -> None:
+    simulate(case, tmp_path)

