@@ -24,17 +24,36 @@ def check_target(out: Path, force: bool = False) -> None:
 
     ``force`` allows to discard changes within a project; a folder that holds no project is never touched.
     """
+    with tidy_errors(out):
+        _check_place(out)
+        if out.exists() and any(out.iterdir()):
+            _check_contents(out, force)
+
+
+def _check_place(out: Path) -> None:
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise UserError(f"{out}: exists and is no folder; choose another one with -o")
-    if not out.exists() or not any(out.iterdir()):
-        return
+    if out.exists() and Path.cwd().is_relative_to(out.resolve()):
+        raise UserError(
+            f"{out}: the current folder is in it, so it cannot be replaced; run cnn2rtl from elsewhere, or choose "
+            "another folder with -o"
+        )
+    if os.path.ismount(out):
+        raise UserError(f"{out}: is a mount point and cannot be replaced; choose a folder within it with -o")
+    parent = next(folder for folder in out.absolute().parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        what = "may not be written to" if parent.is_dir() else "is no folder"
+        raise UserError(f"{out}: {parent} {what}; choose another place with -o")
+
+
+def _check_contents(out: Path, force: bool) -> None:
     manifest = _manifest(out)
     if manifest is None:
         raise UserError(
             f"{out}: exists and is not a folder that cnn2rtl made; it stays as it is: choose another one with -o"
         )
     own = [path for path in _files(out) if not path.startswith(tuple(f"{b}/" for b in BUILD_FOLDERS))]
-    changed = [p for p in own if p != MANIFEST and manifest.get(p) != _digest((out / p).read_bytes())]
+    changed = [p for p in own if p != MANIFEST and manifest.get(p) != _digest_of(out / p)]
     if changed and not force:
         some = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
         raise UserError(
@@ -53,38 +72,36 @@ def write_project(out: Path, files: Mapping[str, str | bytes], force: bool = Fal
     contents = {path: text.encode() if isinstance(text, str) else text for path, text in sorted(files.items())}
     digests = {path: _digest(data) for path, data in contents.items()}
     contents[MANIFEST] = (json.dumps(digests, indent=1) + "\n").encode()
-    with tidy_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    with tidy_errors(out), _parent(out):
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name[:100]}.", dir=out.parent))
+        fresh, old = work / "new", work / "old"
         try:
-            fresh, old = work / "new", work / "old"
             for path, data in contents.items():
                 target = fresh / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
             if out.exists():
                 out.rename(old)
-            try:
-                fresh.rename(out)
-            except BaseException:
-                if old.exists():
-                    old.rename(out)
-                raise
+            fresh.rename(out)
         finally:
+            # Wherever an interruption hits, what was there before is back before the rest goes.
+            if old.exists() and not out.exists():
+                old.rename(out)
             shutil.rmtree(work, ignore_errors=True)
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write one file at once: either all of it is there or what was there before."""
-    with tidy_errors(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+@contextlib.contextmanager
+def _parent(out: Path) -> Iterator[None]:
+    """Make the folders above ``out``; those that were made go again if the body fails."""
+    made = [folder for folder in out.parents if not folder.exists()]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 @contextlib.contextmanager
@@ -107,7 +124,14 @@ def _manifest(folder: Path) -> dict[str, str] | None:
 
 
 def _files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    """All that is not a plain folder. A link is a thing of its own, wherever it leads."""
+    paths = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
+
+
+def _digest_of(path: Path) -> str | None:
+    """The digest of a plain file; nothing that we write is a link, a pipe or a device."""
+    return None if path.is_symlink() or not path.is_file() else _digest(path.read_bytes())
 
 
 def _digest(data: bytes) -> str:

@@ -18,8 +18,8 @@ from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.images import Pixels
 from cnn2rtl.ops import ArgMax
 from cnn2rtl.output import write_project
-from cnn2rtl.passes import absorb_input, simplify
-from cnn2rtl.quant.calibrate import measure_ranges, ranges_from_statistics
+from cnn2rtl.passes import absorb_input, check_normalisation, simplify
+from cnn2rtl.quant.calibrate import Range, measure_ranges, ranges_from_statistics
 from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.quant.qformat import IntArray, Scheme
 from cnn2rtl.quant.quantise import quantise
@@ -44,8 +44,11 @@ class Options:
     class_index: bool = False
     target: Target = field(default_factory=Target)
 
-    def check(self) -> None:
-        """Raise one :class:`UserError` for all values that no network could be built with."""
+    def check(self, channels: int | None = None) -> None:
+        """Raise one :class:`UserError` for all values that no network could be built with.
+
+        ``channels`` is how many the network's input has, where that is known.
+        """
         problems = [
             f"{what} width {bits}: widths run from 2 to 16 bits"
             for what, bits in (
@@ -53,15 +56,24 @@ class Options:
             )
             if not 2 <= bits <= 16
         ]  # fmt: skip
-        target = self.target
+        try:
+            check_normalisation(self.mean, self.std, channels)
+        except UserError as error:
+            problems += error.problems
+        problems += self.target_problems()
+        if problems:
+            raise UserError(problems)
+
+    def target_problems(self) -> list[str]:
+        """What is wrong with the target, whatever the network."""
+        target, problems = self.target, []
         if target.fps is not None and not 0 < target.fps < inf:
             problems.append(f"--fps {target.fps:g}: a number greater than 0 is expected")
         if not 0 < target.clock_mhz < inf:
             problems.append(f"--clock {target.clock_mhz:g}: a number of MHz greater than 0 is expected")
         if target.multipliers is not None and target.multipliers < 1:
             problems.append(f"--multipliers {target.multipliers}: at least 1 is needed")
-        if problems:
-            raise UserError(problems)
+        return problems
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +125,21 @@ class Compiled:
     def write(self, out: str | Path, force: bool = False) -> None:
         """Write the project into the folder ``out``: all of it, or nothing."""
         write_project(Path(out), self.files, force)
+
+
+def check_feasible(captured: FloatGraph, options: Options) -> None:
+    """Raise :class:`UserError` where no data could make a design of this network that meets the target.
+
+    Layers, their order and their speed do not depend on the numbers in them, so this needs no calibration.
+    """
+    graph = absorb_input(simplify(captured), (0.0,), (1.0,))
+    if options.target_problems():
+        return
+    if options.class_index:
+        graph = with_class_index(graph)
+    ranges = {node.name: Range(-1.0, 1.0) for node in graph.nodes}
+    integers = quantise(graph, ranges, weight_bits=8, activation_bits=8, output_bits=16, scheme="pow2")
+    schedule(integers, options.target)
 
 
 def compile_graph(

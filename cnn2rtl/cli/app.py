@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -43,8 +44,14 @@ def options(
     console.debug = debug
 
 
+def _terminate(number: int, _: object) -> None:
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Run a command. A user's mistake ends with one clear line each and exit code 2, never with a traceback."""
+    # Whoever ends it in the ordinary way finds no temporary files left.
+    signal.signal(signal.SIGTERM, _terminate)
     # --debug is accepted anywhere: nobody should have to move it to the front of a long command.
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     console.debug = len(arguments) < len(sys.argv) - 1

@@ -45,6 +45,9 @@ def parse_shape(text: str | None) -> Shape | None:
 def parse_numbers(option: str, text: str) -> tuple[float, ...]:
     """Comma-separated numbers."""
     try:
-        return tuple(float(part) for part in text.replace(" ", ",").split(",") if part)
+        numbers = tuple(float(part) for part in text.replace(" ", ",").split(",") if part)
     except ValueError:
-        raise UserError(f"{option} {text}: numbers are expected, separated by commas, like 0.485,0.456,0.406") from None
+        numbers = ()
+    if not numbers:
+        raise UserError(f"{option} {text}: numbers are expected, separated by commas, like 0.485,0.456,0.406")
+    return numbers

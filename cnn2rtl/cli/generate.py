@@ -13,7 +13,7 @@ from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, capture_f
 from cnn2rtl.errors import Problems
 from cnn2rtl.images import load_images
 from cnn2rtl.output import check_target
-from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.pipeline import Compiled, Options, check_feasible, compile_graph
 from cnn2rtl.schedule import Target
 
 
@@ -52,8 +52,8 @@ def generate(
     """Generate Verilog, ROM files, a testbench and build scripts for a trained network."""
     problems = Problems()
     folder = out or Path(f"{model.name.split('.')[0]}_rtl")
-    means: tuple[float, ...] = ()
-    stds: tuple[float, ...] = ()
+    means: tuple[float, ...] = (0.0,)
+    stds: tuple[float, ...] = (1.0,)
     with problems.gather():
         check_target(folder, force)
     with problems.gather():
@@ -73,6 +73,9 @@ def generate(
     graph = capture_file(model, arch, size, trust_pickle, problems)
     with problems.gather():
         options.check(None if graph is None else graph.input.shape[0])
+    if graph is not None:
+        with problems.gather():
+            check_feasible(graph, options)
     images = None
     if calib is not None:
         with problems.gather():

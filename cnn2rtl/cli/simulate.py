@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
-from cnn2rtl.errors import UserError
+from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.images import Pixels, load_images
 from cnn2rtl.project import Project, open_project
 from cnn2rtl.verify import Engine, Verdict, engine_for, write_vectors
@@ -36,11 +36,17 @@ def simulate(
 ) -> None:
     """Simulate the design on images and compare every value of every layer with the golden model."""
     opened = open_project(project)
-    pixels = _frames(opened, images or [], frames, fit, seed)
+    problems = Problems()
+    pixels = _frames(opened, images or [], frames, fit, seed, problems)
+    with problems.gather():
+        simulator = engine_for(engine, project, project / "sim" / "build" / engine)
+    if waves is not None and (waves.is_dir() or not waves.absolute().parent.is_dir()):
+        problems.found.append(f"--waves {waves}: cannot be written; name a file in a folder that exists")
+    problems.check()
     console.out.print(
         f"{opened.about['name']} in {engine}: {len(pixels)} frames, {stall} % stalls, seed {seed}", soft_wrap=True
     )
-    verdict = _run(opened, engine_for(engine, project, project / "sim" / "build" / engine), pixels, stall, seed, waves)
+    verdict = _run(opened, simulator, pixels, stall, seed, waves)
     for line in verdict.details:
         console.out.print(escape(line), style="red" if not verdict.passed else None, soft_wrap=True)
     values = sum(np.prod(stream.shape) for stream in opened.streams.values() if stream.node != opened.graph.input.name)
@@ -57,14 +63,21 @@ def simulate(
 
 
 def _frames(
-    project: Project, sources: list[Path], count: int | None, fit: Literal["crop", "resize"], seed: int
+    project: Project,
+    sources: list[Path],
+    count: int | None,
+    fit: Literal["crop", "resize"],
+    seed: int,
+    problems: Problems,
 ) -> Pixels:
     """What to feed, (n, h, w, c); images are repeated where fewer than asked for were given."""
     c, h, w = project.graph.input.shape
     if not sources:
         return np.random.default_rng(seed).integers(0, 256, (count or 2, h, w, c), np.uint8)
-    # Several image files are one set; a folder or a file of arrays is one of its own.
-    sets = [load_images(source, (c, h, w), fit, count).images for source in sources]
+    sets: list[Pixels] = [np.empty((0, h, w, c), np.uint8)]
+    for source in sources:
+        with problems.gather():
+            sets.append(load_images(source, (c, h, w), fit, count).images)
     pixels = np.concatenate(sets)
     return pixels if count is None else np.resize(pixels, (count, h, w, c))
 

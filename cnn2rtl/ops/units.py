@@ -20,7 +20,8 @@ def ring_rows(window: Window, shape: Shape, cycles_per_pixel: int) -> int:
     The reader gives up pixels in raster order, up to the first tap of its window. The writer must by
     then have been able to store what the following window needs; and, since windows in the padding
     need little and those after them much, what a layer that delivers evenly has brought meanwhile;
-    and as many pixels more as pass while the news of room travels round the loop.
+    and as many pixels more as come, one in ``cycles_per_pixel``, while the news of room travels round
+    the loop.
     """
     _, height, width = shape
     h_out, w_out = window.out_size(height, width)
@@ -54,14 +55,19 @@ def window_buffer(
     cycles_per_pixel: int,
     pad: IntArray | None = None,
 ) -> Instance:
-    """Line buffer for ``shape`` (c, h, w). ``pad`` are the codes around the map, one per channel; default 0."""
+    """Line buffer for ``shape`` (c, h, w), from which a window is read in ``cycles_per_pixel`` cycles at least.
+
+    ``pad`` are the codes around the map, one per channel; default 0.
+    """
     channels, height, width = shape
     folds = ceil_div(channels // groups, lanes)
     h_out, w_out = window.out_size(height, width)
     pad_word = np.zeros(groups * folds * lanes, np.int64)
     if pad is not None:
         pad_word[:channels] = pad
-    rows = ring_rows(window, shape, cycles_per_pixel)
+    # The pace of the pixels that come in: strides make it faster than that of the windows.
+    pace = min(cycles_per_pixel, cycles_per_pixel * h_out * w_out // (height * width))
+    rows = ring_rows(window, shape, max(pace, groups * folds))
     columns = ceil_div(width + window.padding[2] % taps[1], taps[1]) * taps[1]
     return Instance(
         "window",

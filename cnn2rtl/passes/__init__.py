@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.passes.absorb_flatten import absorb_flatten
-from cnn2rtl.passes.absorb_input import absorb_input
+from cnn2rtl.passes.absorb_input import absorb_input, check_normalisation
 from cnn2rtl.passes.drop_identities import drop_identities
 from cnn2rtl.passes.fold_batchnorm import fold_batchnorm
 from cnn2rtl.passes.merge_activations import merge_activations
 from cnn2rtl.passes.to_depthwise import to_depthwise
 
-__all__ = ["absorb_input", "simplify"]
+__all__ = ["absorb_input", "check_normalisation", "simplify"]
 
 PASSES = (drop_identities, merge_activations, fold_batchnorm, to_depthwise, absorb_flatten)
 

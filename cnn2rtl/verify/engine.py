@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.output import tidy_errors
 
 ENGINES: dict[str, type[Engine]] = {}
 
@@ -60,7 +61,8 @@ class Engine(ABC):
 
     def call(self, *command: str) -> None:
         """Run a step of the build."""
-        self.work.mkdir(parents=True, exist_ok=True)
+        with tidy_errors(self.work):
+            self.work.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(command, cwd=self.work, capture_output=True, text=True, errors="replace", check=False)
         if done.returncode != 0:
             log = self.work / f"{self.name}.log"

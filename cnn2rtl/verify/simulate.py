@@ -60,18 +60,21 @@ def simulate(
 
 def read_verdict(lines: Iterable[str], on_row: Callable[[int], None] = lambda done: None) -> Verdict:
     """The verdict in what the testbench printed."""
-    passed, trouble, latency, interval = False, False, 0, 0
+    passed, ended, trouble, latency, interval = False, False, False, 0, 0
     details: list[str] = []
     for line in lines:
         word, _, rest = line.partition(" ")
         if word == "ROW":
             on_row(int(rest))
         elif word == "PASS":
-            passed = True
+            passed = ended = True
             numbers = _NUMBERS.search(line)
             assert numbers is not None
             latency, interval = int(numbers[1]), int(numbers[2])
         elif word != "FRAME" and "$finish" not in line:
             trouble = trouble or _TROUBLE.search(line) is not None
+            ended = ended or word == "FAIL"
             details.append(line)
+    if not ended:
+        details.append("the simulator ended without a verdict")
     return Verdict(passed and not trouble, latency, interval, tuple(details))
