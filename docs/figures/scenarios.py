@@ -1,0 +1,159 @@
+"""What the timing figures show: for every unit its parameters, and its inputs cycle by cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``inputs`` are values per cycle; ``bits`` the widths of all signals; ``signals`` those drawn, from the top."""
+
+    unit: str
+    title: str
+    parameters: Mapping[str, int | str]
+    bits: Mapping[str, int]
+    inputs: Mapping[str, Sequence[int]]
+    signals: Sequence[str]
+    elements: Mapping[str, int] = field(default_factory=dict)
+    """Signals made of several numbers: bits of each, first lane lowest."""
+    valid: Mapping[str, str] = field(default_factory=lambda: {"s_data": "s_valid", "m_data": "m_valid"})
+    signed: frozenset[str] = frozenset()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, name: str, value: int) -> str:
+        """A bus value as its numbers, first lane first."""
+        width = self.elements.get(name, self.bits[name])
+        numbers = [value >> at & ((1 << width) - 1) for at in range(0, self.bits[name], width)]
+        if name in self.signed:
+            numbers = [n - (1 << width) if n >> (width - 1) else n for n in numbers]
+        return " ".join(map(str, numbers))
+
+
+STREAM = ("clk", "s_valid", "s_ready", "s_data", "m_valid", "m_ready", "m_data")
+
+
+def stream(
+    unit: str,
+    title: str,
+    parameters: Mapping[str, int | str],
+    bits: tuple[int, int],
+    beats: Sequence[Sequence[int] | None],
+    ready: str,
+    lanes: tuple[int, int],
+    *,
+    signed: str = "",
+    files: Mapping[str, str] | None = None,
+) -> Scenario:
+    """A unit with one stream in and one out: ``beats`` per cycle, as lanes (``None``: no beat), ``bits`` per lane."""
+    in_bits, out_bits = bits
+    words = [
+        0 if beat is None else sum((v % (1 << in_bits)) << (k * in_bits) for k, v in enumerate(beat)) for beat in beats
+    ]
+    return Scenario(
+        unit,
+        title,
+        parameters,
+        {"rst": 1, "s_valid": 1, "s_ready": 1, "s_data": in_bits * lanes[0],
+         "m_valid": 1, "m_ready": 1, "m_data": out_bits * lanes[1]},
+        {"s_valid": [int(beat is not None) for beat in beats], "s_data": words, "m_ready": [int(c) for c in ready]},
+        STREAM,
+        {"s_data": in_bits, "m_data": out_bits},
+        signed=frozenset(signed.split()),
+        files=files or {},
+    )  # fmt: skip
+
+
+def ones(first: int, last: int) -> list[tuple[int]]:
+    """Beats of one lane that count up."""
+    return [(n,) for n in range(first, last + 1)]
+
+
+N = None
+SCENARIOS = (
+    stream(
+        "gearbox", "Groups of 5 elements, 2 per beat in, 3 per beat out",
+        {"ELEMENT_W": 8, "COUNT": 5, "IN_LANES": 2, "OUT_LANES": 3}, (8, 8),
+        [(1, 2), (3, 4), (5, 0), (6, 7), (8, 9), (10, 0), (11, 12), (13, 14), (13, 14), (15, 0), N, N],
+        "111111100111", (2, 3),
+    ),
+    stream(
+        "window_buffer", "3x3 map, 2x2 windows, a row of two taps per beat",
+        {"IN_H": 3, "IN_W": 3, "OUT_H": 2, "OUT_W": 2, "KERNEL_Y": 2, "KERNEL_X": 2, "PAD_TOP": 0, "PAD_LEFT": 0,
+         "TAPS_Y": 2, "TAPS_X": 2, "ROWS": 8}, (8, 8),
+        [*ones(1, 9), *ones(11, 19)], "1" * 18, (1, 4),
+    ),
+    stream(
+        "mac_array", "2 outputs of 3 beats, 2 products per beat; weights 1 2, 3 4, 5 6 and their negatives",
+        {"PE": 2, "SIMD": 2, "STEPS": 3, "A_BITS": 4, "W_BITS": 4, "ACC_W": 10, "WEIGHT_WORDS": 3,
+         "WEIGHT_FILE": '"weights.hex"'}, (4, 10),
+        [(1, 1), (1, 1), (1, 1), (1, 2), (3, 4), (5, 6), N, N, N, N, N, N, N],
+        "1111111111111", (2, 2), signed="m_data", files={"weights.hex": "ef21\ncd43\nab65\n"},
+    ),
+    Scenario(
+        "adder_tree", "Five terms, three levels", {"TERMS": 5, "TERM_W": 6, "SUM_W": 9},
+        {"en": 1, "terms": 30, "sum": 9},
+        {"en": [1, 1, 1, 0, 1, 1, 1, 1],
+         "terms": [sum(n << (6 * k) for k in range(5)) for n in (1, 2, 3, 4, 4, 0, 0, 0)]},
+        ("clk", "en", "terms", "sum"), {"terms": 6},
+    ),
+    stream(
+        "requantise", "Two channels, bias 2 and -6, shift 2 (the rounding half is in the bias), clamp 0 to 6",
+        {"LANES": 2, "FOLDS": 1, "ACC_W": 8, "SUM_W": 9, "SHIFT_BASE": 2, "Q_BITS": 4, "LO": 0, "HI": 6,
+         "PARAM_FILE": '"params.hex"'}, (8, 4),
+        [(0, 0), (5, 5), (-8, 9), (99, 16), (12, 99), N, N, N, N, N, N], "11111101111", (2, 2),
+        signed="s_data", files={"params.hex": f"{(2 - 6 & 511) << 9 | 2 + 2:x}\n"},
+    ),
+    stream(
+        "replay_buffer", "Vectors of 3 beats, each shown twice", {"WIDTH": 8, "WORDS": 3, "REPEAT": 2}, (8, 8),
+        [*ones(1, 8), *[(9,)] * 3, N, N, N, N, N, N, N, N], "1111111111111111111", (1, 1),
+    ),
+    stream(
+        "stream_fifo", "Room for two beats in memory and one at the output", {"WIDTH": 8, "DEPTH": 2}, (8, 8),
+        [*ones(1, 4), *[(5,)] * 5, (6,), N, N, N, N], "11100001111111", (1, 1),
+    ),
+    stream(
+        "tap_reduce", "Maximum over 2 taps per beat and 2 beats per window",
+        {"MAX": 1, "TAPS": 2, "STEPS": 2, "BITS": 8, "OUT_BITS": 8}, (8, 8),
+        [(3, 7), (5, 1), (2, 2), (9, 4), (4, 8), (4, 8), (0, 1), N, N, N], "1111011111", (2, 1),
+    ),
+    stream(
+        "tile_reduce", "Maximum over 2x2 tiles of a map 4 pixels wide", {"IN_H": 2, "IN_W": 4}, (8, 8),
+        [*ones(1, 8), *ones(11, 14), N, N], "1" * 14, (1, 1),
+    ),
+    stream(
+        "argmax", "The largest of 2 x 3 numbers; of equals the first counts",
+        {"LANES": 2, "BEATS": 3, "BITS": 8, "SIGNED": 1, "INDEX_BITS": 4}, (8, 4),
+        [(3, -1), (7, 7), (0, 5), (1, 2), (3, 4), (5, 6), N, N, N], "1" * 9, (2, 1), signed="s_data",
+    ),
+    Scenario(
+        "cyclic_rom", "Four words, 10 to 13, round and round", {"WIDTH": 8, "DEPTH": 4, "FILE": '"words.hex"'},
+        {"rst": 1, "next": 1, "data": 8}, {"next": [0, 1, 1, 1, 0, 0, 1, 1, 1, 0]}, ("clk", "next", "data"),
+        files={"words.hex": "0a\n0b\n0c\n0d\n"},
+    ),
+    Scenario(
+        "simple_ram", "A write and a read in every cycle, never of the same word", {"WIDTH": 8, "DEPTH": 4},
+        {"write": 1, "write_addr": 2, "write_data": 8, "read": 1, "read_addr": 2, "read_data": 8},
+        {"write": [1, 1, 1, 1, 0, 0, 0], "write_addr": [0, 1, 2, 0, 0, 0, 0], "write_data": [20, 21, 22, 30, 0, 0, 0],
+         "read": [0, 1, 1, 1, 0, 1, 0], "read_addr": [0, 0, 1, 2, 0, 0, 0]},
+        ("clk", "write", "write_addr", "write_data", "read", "read_addr", "read_data"),
+        {"write_addr": 2, "write_data": 8, "read_addr": 2, "read_data": 8},
+        {"write_addr": "write", "write_data": "write", "read_addr": "read"},
+    ),
+    Scenario(
+        "frame_check", "Frames of 3 beats; the second one's tlast comes too early", {"BEATS": 3},
+        {"rst": 1, "beat": 1, "tlast": 1, "last": 1, "error": 1},
+        {"beat": [1, 1, 0, 1, 1, 1, 1, 1, 0], "tlast": [0, 0, 0, 1, 0, 1, 0, 0, 0]},
+        ("clk", "beat", "tlast", "last", "error"),
+    ),
+    Scenario(
+        "combine", "Maximum of two signed numbers", {"MAX": 1, "BITS": 8, "SIGNED": 1}, {"a": 8, "b": 8, "out": 8},
+        {"a": [3, 3, 250, 250, 127], "b": [1, 7, 2, 249, 128]}, ("a", "b", "out"), {"a": 8, "b": 8, "out": 8},
+        signed=frozenset(("a", "b", "out")),
+    ),
+    Scenario(
+        "extend", "4 bits to 8, by the sign: the bits 1111 become 11111111", {"IN_W": 4, "OUT_W": 8, "SIGNED": 1},
+        {"in": 4, "out": 8}, {"in": [0, 7, 8, 15, 1]}, ("in", "out"), {"in": 4, "out": 8},
+    ),
+)  # fmt: skip

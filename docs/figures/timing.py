@@ -1,0 +1,189 @@
+"""Draws the timing figures of the unit library from simulations in Icarus Verilog.
+
+``python docs/figures/timing.py [FOLDER]`` writes one SVG per unit, by default beside this script. Every scenario is a
+table of inputs, cycle by cycle; what the unit answers is simulated, never drawn by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from scenarios import SCENARIOS, Scenario
+
+HERE = Path(__file__).parent
+UNITS = HERE.parents[1] / "templates" / "units"
+PERIOD = 10
+"""Time steps per clock cycle; inputs change one step after the rising edge, and all is read one before the next."""
+
+
+def simulate(scenario: Scenario, folder: Path) -> dict[str, list[int | None]]:
+    """The value of every shown signal in every cycle, ``None`` where it is unknown."""
+    widths = {name: len(values) for name, values in scenario.inputs.items()}
+    cycles = max(widths.values())
+    if set(widths.values()) != {cycles}:
+        raise ValueError(f"{scenario.unit}: inputs of different length, {widths}")
+    for name, text in scenario.files.items():
+        (folder / name).write_text(text)
+    shown = [name for name in scenario.signals if name != "clk"]
+    ports = ", ".join(f".{name}({name})" for name in ("clk", "rst", *shown) if name in ("clk", *scenario.bits))
+    parameters = ", ".join(f".{name}({value})" for name, value in scenario.parameters.items())
+    declared = "\n".join(
+        f"  {'reg' if name in scenario.inputs or name == 'rst' else 'wire'} [{bits - 1}:0] {name};"
+        for name, bits in scenario.bits.items()
+    )
+    steps = [" ".join(f"{name} = {values[k]};" for name, values in scenario.inputs.items()) for k in range(cycles)]
+    reset = "rst = 1; @(posedge clk); @(posedge clk); #1 rst = 0;" if "rst" in scenario.bits else "@(posedge clk); #1;"
+    idle = " ".join(f"{name} = 0;" for name in scenario.inputs)
+    clocked = "@(posedge clk); #1 " if "clk" in scenario.signals else f"#{PERIOD} "
+    bench = f"""
+module bench;
+  reg clk = 0;
+  always #{PERIOD // 2} clk = !clk;
+{declared}
+  {scenario.unit} #({parameters}) u_unit ({ports if "clk" in scenario.signals else ports.replace(".clk(clk), ", "")});
+  initial begin
+    $dumpfile("bench.vcd");
+    $dumpvars(1, bench);
+    {idle} {reset}
+    {f" {clocked}".join(steps)} #{PERIOD} $finish;
+  end
+endmodule
+"""
+    (folder / "bench.v").write_text(bench)
+    subprocess.run(["iverilog", "-g2005", "-o", "bench", "-y", str(UNITS), "bench.v"], cwd=folder, check=True)
+    subprocess.run(["vvp", "bench"], cwd=folder, check=True, capture_output=True)
+    end, values = read_vcd((folder / "bench.vcd").read_text(), shown)
+    start = end - cycles * PERIOD
+    return {name: [values[name](start + (k + 1) * PERIOD - 2) for k in range(cycles)] for name in shown}
+
+
+class Trace:
+    """The changes of one signal."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[int, int | None]] = [(-1, None)]
+
+    def __call__(self, time: int) -> int | None:
+        return next(value for at, value in reversed(self.changes) if at <= time)
+
+
+def read_vcd(text: str, names: Sequence[str]) -> tuple[int, dict[str, Trace]]:
+    """Time of the last event, and the traces of the signals called ``names``."""
+    head, _, body = text.partition("$enddefinitions $end")
+    codes = {code: name for code, name in re.findall(r"\$var \w+ \d+ (\S+) (\w+)", head) if name in names}
+    traces = {name: Trace() for name in codes.values()}
+    time = 0
+    for line in body.split("\n"):
+        if line.startswith("#"):
+            time = int(line[1:])
+        elif found := re.fullmatch(r"b(\S+) (\S+)|([01xz])(\S+)", line):
+            bits, code = (found[1], found[2]) if found[1] else (found[3], found[4])
+            if code in codes:
+                traces[codes[code]].changes.append((time, None if set(bits) & set("xz") else int(bits, 2)))
+    return time, traces
+
+
+def check_streams(scenario: Scenario, values: Mapping[str, Sequence[int | None]]) -> None:
+    """The tables of inputs must themselves keep to the stream rules."""
+    if "s_valid" not in values:
+        return
+    for k in range(len(values["s_valid"]) - 1):
+        waits = values["s_valid"][k] == 1 and values["s_ready"][k] == 0
+        if waits and (values["s_valid"][k + 1] != 1 or values["s_data"][k] != values["s_data"][k + 1]):
+            raise ValueError(f"{scenario.unit}: the beat of cycle {k} was not taken, and must be held")
+
+
+LEFT, STEP, ROW, HIGH = 92, 38, 26, 16
+INK, FILL, GREY = "#1f2937", "#dbeafe", "#e5e7eb"
+
+
+def draw(scenario: Scenario, values: Mapping[str, Sequence[int | None]]) -> str:
+    """The waveform as SVG, one row per signal."""
+    cycles = len(next(iter(values.values())))
+    width, height = LEFT + cycles * STEP + 8, len(scenario.signals) * ROW + 30
+    parts = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}" '
+            f'font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="11" fill="{INK}">'
+        ),
+        f"<title>{escape(scenario.title)}</title>",
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+    ]
+    for k in range(cycles + 1):
+        x = LEFT + k * STEP
+        parts.append(f'<line x1="{x}" y1="6" x2="{x}" y2="{height - 20}" stroke="{GREY}"/>')
+        if k < cycles:
+            parts.append(f'<text x="{x + STEP / 2:g}" y="{height - 7}" text-anchor="middle" fill="#6b7280">{k}</text>')
+    for row, name in enumerate(scenario.signals):
+        top = 10 + row * ROW
+        parts.append(f'<text x="{LEFT - 8}" y="{top + 12}" text-anchor="end">{name}</text>')
+        if name == "clk":
+            parts.append(line([point for k in range(cycles) for point in pulse(k, top)]))
+        elif scenario.bits[name] == 1 and name not in scenario.elements:
+            parts.append(line(bit_points(values[name], top)))
+        else:
+            parts += bus(scenario, name, values, top)
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def line(points: Sequence[tuple[float, float]]) -> str:
+    path = " ".join(f"{x:g},{y:g}" for x, y in points)
+    return f'<polyline points="{path}" fill="none" stroke="{INK}" stroke-width="1.3"/>'
+
+
+def pulse(k: int, top: int) -> list[tuple[float, float]]:
+    x, low = LEFT + k * STEP, top + HIGH
+    return [(x, low), (x, top), (x + STEP / 2, top), (x + STEP / 2, low), (x + STEP, low)]
+
+
+def bit_points(values: Sequence[int | None], top: int) -> list[tuple[float, float]]:
+    levels = [top if value else top + HIGH for value in values]
+    points: list[tuple[float, float]] = []
+    for k, level in enumerate(levels):
+        x = LEFT + k * STEP
+        points += [(x + (2 if points else 0), level), (x + STEP - 2, level)]
+    return [*points, (points[-1][0] + 2, points[-1][1])]
+
+
+def bus(scenario: Scenario, name: str, values: Mapping[str, Sequence[int | None]], top: int) -> list[str]:
+    """A lozenge for every beat; nothing where the valid that goes with the signal is low."""
+    valid = values.get(scenario.valid.get(name, ""))
+    shown = [None if valid is not None and not valid[k] else value for k, value in enumerate(values[name])]
+    ready = values.get(name.replace("data", "ready")) if valid is not None else None
+    parts, k, middle, low = [], 0, top + HIGH / 2, top + HIGH
+    while k < len(shown):
+        end = k + 1
+        # A beat that waits is one lozenge; equal beats that follow each other are two.
+        while end < len(shown) and shown[end] == shown[k] and (ready is None or not ready[end - 1] or shown[k] is None):
+            end += 1
+        a, b = LEFT + k * STEP + 1, LEFT + end * STEP - 1
+        if shown[k] is None:
+            parts.append(f'<line x1="{a}" y1="{middle:g}" x2="{b}" y2="{middle:g}" stroke="#9ca3af"/>')
+        else:
+            corners = [(a, middle), (a + 4, top), (b - 4, top), (b, middle), (b - 4, low), (a + 4, low)]
+            path = " ".join(f"{x:g},{y:g}" for x, y in corners)
+            label = escape(scenario.label(name, shown[k] or 0))
+            parts.append(f'<polygon points="{path}" fill="{FILL}" stroke="{INK}"/>')
+            parts.append(f'<text x="{(a + b) / 2:g}" y="{top + 12}" text-anchor="middle">{label}</text>')
+        k = end
+    return parts
+
+
+def figures(folder: Path) -> None:
+    """Write every figure into ``folder``."""
+    for scenario in SCENARIOS:
+        with tempfile.TemporaryDirectory() as scratch:
+            values = simulate(scenario, Path(scratch))
+        check_streams(scenario, values)
+        (folder / f"{scenario.unit}.svg").write_text(draw(scenario, values))
+
+
+if __name__ == "__main__":
+    figures(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
