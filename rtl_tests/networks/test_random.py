@@ -1,0 +1,46 @@
+"""Random networks: every value of every layer equal, with and without stalls, and the frame interval as predicted.
+
+CNN2RTL_SEEDS raises the number of networks, CNN2RTL_FIRST_SEED moves on to others, CNN2RTL_ENGINE chooses the
+simulator of the long hunt:
+
+    CNN2RTL_SEEDS=1000 CNN2RTL_FIRST_SEED=5000 python -m pytest rtl_tests/networks/test_random.py
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from generator import images_for, random_case
+from harness import Bench
+
+SEEDS = int(os.environ.get("CNN2RTL_SEEDS", "60"))
+FIRST = int(os.environ.get("CNN2RTL_FIRST_SEED", "0"))
+ENGINE = os.environ.get("CNN2RTL_ENGINE", "icarus")
+FRAMES = 3
+
+
+def prove(seed: int, engine: str, folder: Path) -> None:
+    torch.set_num_threads(1)  # the test processes share the processors already
+    case = random_case(seed)
+    compiled = case.compile()
+    bench = Bench(compiled, images_for(case.shape, seed + 1, FRAMES), folder, engine)
+    complaints = bench.complaints((20 + seed % 60,), seed + 1)
+    command = (
+        f"CNN2RTL_ENGINE={engine} CNN2RTL_FIRST_SEED={seed} CNN2RTL_SEEDS=1 "
+        "python -m pytest rtl_tests/networks/test_random.py -k equal"
+    )
+    assert not complaints, f"{command}\n{case}\n" + "\n".join(complaints)
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
+def test_network_is_equal_to_golden_in_the_predicted_time(seed: int, tmp_path: Path) -> None:
+    prove(seed, ENGINE, tmp_path / "project")
+
+
+# Verilator compiles each for some seconds, so only a few.
+@pytest.mark.parametrize("seed", [2, 7, 19, 23])
+def test_verilator_agrees(seed: int, tmp_path: Path) -> None:
+    prove(seed, "verilator", tmp_path / "project")
