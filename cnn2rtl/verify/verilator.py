@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from cnn2rtl.errors import UserError
 from cnn2rtl.verify.engine import Engine
 
 
@@ -13,6 +14,11 @@ class Verilator(Engine):
     name_of_package = "verilator make g++"
 
     def build(self) -> None:
+        if any(character.isspace() for character in str(self.work)):
+            raise UserError(
+                f"verilator: cannot build in {self.work}: make allows no blanks in a path; move the project to one "
+                "without any, or choose --engine icarus"
+            )
         # The design is linted in its own tests; here warnings would only hide errors.
         self.call(
             "verilator", "--binary", "--timing", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-j",

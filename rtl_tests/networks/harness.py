@@ -13,10 +13,21 @@ class Bench:
     """A project in ``folder``, built, with golden vectors of ``images``."""
 
     def __init__(self, compiled: Compiled, images: Pixels, folder: Path, engine: str = "icarus") -> None:
-        self.compiled, self.folder, self.frames = compiled, folder, len(images)
+        self.compiled, self.images = compiled, images
         compiled.write(folder, force=True)
         streams = {stream.node: stream for stream in compiled.design.streams}
-        write_vectors(folder / "sim" / "vectors", compiled.graph, streams, images.astype("int64"))
+        write_vectors(folder / "sim" / "vectors", compiled.graph, streams, images)
+        self._build(folder, engine)
+
+    def elsewhere(self, folder: Path) -> Bench:
+        """The same with the project as it lies in ``folder``."""
+        copy = object.__new__(Bench)
+        copy.compiled, copy.images = self.compiled, self.images
+        copy._build(folder, self.engine.name)
+        return copy
+
+    def _build(self, folder: Path, engine: str) -> None:
+        self.folder = folder
         self.engine: Engine = engine_for(engine, folder, folder / "sim" / "build" / engine)
         self.engine.build()
 
@@ -25,7 +36,7 @@ class Bench:
             self.engine,
             self.folder / "rom",
             self.folder / "sim" / "vectors",
-            frames=self.frames,
+            frames=len(self.images),
             stall=stall,
             seed=seed,
         )
@@ -38,6 +49,6 @@ class Bench:
             verdict = self.run(stall, seed)
             if not verdict.passed:
                 found.append(f"with {stall} % stalls: " + "; ".join(verdict.details[:4]))
-            elif stall == 0 and self.frames > 1 and verdict.interval != predicted:
+            elif stall == 0 and len(self.images) > 1 and verdict.interval != predicted:
                 found.append(f"a frame takes {verdict.interval} cycles, {predicted} were predicted")
         return found

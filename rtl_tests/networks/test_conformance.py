@@ -1,0 +1,179 @@
+"""Every registered layer kind, alone in a network: golden equals torch, RTL equals golden, cycles as predicted.
+
+A new kind fails here until it has samples below and a reference in ``tests/torch_reference.py``; that it is
+documented is the business of ``tests/test_reference_pages.py``.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from generator import images_for
+from harness import Bench
+from torch_reference import REFERENCE, integer_tensors
+
+from cnn2rtl.graph import Clamp, FloatGraph, Node, Shape
+from cnn2rtl.ops import (
+    REGISTRY,
+    ArgMax,
+    AvgPool2d,
+    Conv2d,
+    DepthwiseConv2d,
+    Input,
+    Linear,
+    MaxPool2d,
+    Op,
+    Rescale,
+    Window,
+)
+from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.schedule import Target
+
+FOLDINGS = 4
+"""Of each sample, the fastest, the slowest and some between are simulated."""
+FRAMES = 3
+CLOCK_MHZ = 100.0
+
+NONE, RELU, RELU6 = Clamp(), Clamp(0.0), Clamp(0.0, 6.0)
+PLAIN = Options()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A layer on a map of ``shape``. A ``signed`` one sees positive and negative codes, else it sees pixels."""
+
+    op: Op
+    shape: Shape
+    clamp: Clamp = NONE
+    options: Options = PLAIN
+    signed: bool = False
+
+    def graph(self) -> FloatGraph:
+        nodes = [Node("input", Input(self.shape), (), self.shape)]
+        if self.signed:
+            gain = np.random.default_rng(1).uniform(0.2, 1.0, self.shape[0]) * (-1) ** np.arange(self.shape[0])
+            before = DepthwiseConv2d(gain.reshape(-1, 1, 1), -0.4 * gain, Window((1, 1)))
+            nodes.append(Node("before", before, ("input",), self.shape))
+        shape = self.op.out_shape([self.shape])
+        nodes.append(Node("layer", self.op, (nodes[-1].name,), shape, self.clamp))
+        return FloatGraph("sample", tuple(nodes), "layer")
+
+    def compile(self, target: Target) -> Compiled:
+        images = images_for(self.shape, 1, 4)
+        return compile_graph(self.graph(), replace(self.options, target=target), images)
+
+
+def weights(*shape: int) -> np.ndarray:
+    """Channels of very different size, as BatchNorm folding leaves them; the second is dead."""
+    rng = np.random.default_rng(shape)
+    drawn = rng.normal(size=shape) * 2.0 ** rng.uniform(-3, 3, (shape[0], *(1,) * (len(shape) - 1)))
+    if shape[0] > 1:
+        drawn[1] = 0.0
+    return drawn
+
+
+def conv(c: int, d: int, window: Window, groups: int = 1, pad: float = 0.0) -> Conv2d:
+    return Conv2d(weights(d, c // groups, *window.kernel), weights(d), window, groups, np.full(c, pad))
+
+
+def depthwise(c: int, window: Window, pad: float = 0.0) -> DepthwiseConv2d:
+    return DepthwiseConv2d(weights(c, *window.kernel), weights(c), window, np.full(c, pad))
+
+
+def same(kernel: int, stride: int = 1) -> Window:
+    return Window((kernel, kernel), (stride, stride), (kernel // 2,) * 4)
+
+
+SCALE = Options(scheme="scale")
+LOW, HIGH = Options(2, 3, 4), Options(16, 16, 16, "scale")
+NORMALISED = Options(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+SAMPLES: Mapping[str, Sequence[Sample]] = {
+    "argmax": [
+        Sample(ArgMax(), (10, 1, 1), signed=True),
+        Sample(ArgMax(), (7, 3, 2)),
+        Sample(ArgMax(), (1, 2, 2), signed=True),
+    ],
+    "avgpool2d": [
+        Sample(AvgPool2d(Window((2, 2), (2, 2))), (3, 6, 7)),
+        Sample(AvgPool2d(Window((3, 3), (2, 2), (1, 1, 1, 1))), (5, 7, 6), options=SCALE, signed=True),
+        Sample(AvgPool2d(Window((5, 4), (5, 4))), (9, 5, 4), RELU, signed=True),
+        Sample(AvgPool2d(Window((1, 1))), (1, 1, 1)),
+    ],
+    "conv2d": [
+        Sample(conv(3, 5, same(3)), (3, 6, 5), RELU6, NORMALISED),
+        Sample(conv(11, 7, Window((1, 1))), (11, 4, 5), options=SCALE, signed=True),
+        Sample(conv(4, 6, Window((3, 2), (2, 3), (1, 0, 0, 2)), groups=2), (4, 7, 8), RELU, signed=True),
+        Sample(conv(2, 3, Window((2, 2), (3, 3))), (2, 8, 7), options=LOW),
+        Sample(conv(1, 4, same(5)), (1, 1, 1), options=HIGH),
+        Sample(conv(6, 6, same(1, 2), groups=3), (6, 5, 5), options=HIGH, signed=True),
+        Sample(conv(3, 2, Window((4, 4))), (3, 4, 4), signed=True),
+    ],
+    "depthwise_conv2d": [
+        Sample(depthwise(5, same(3)), (5, 6, 5), RELU6, signed=True),
+        Sample(depthwise(3, same(3, 2)), (3, 7, 7), RELU, replace(NORMALISED, scheme="scale")),
+        Sample(depthwise(7, Window((1, 1))), (7, 3, 4), options=HIGH, signed=True),
+        Sample(depthwise(4, Window((5, 2), (1, 2), (2, 2, 1, 0))), (4, 6, 6), options=LOW, signed=True),
+        Sample(depthwise(1, same(3)), (1, 1, 1)),
+    ],
+    "linear": [
+        Sample(Linear(weights(10, 13, 1, 1), weights(10)), (13, 1, 1), options=SCALE, signed=True),
+        Sample(Linear(weights(5, 3, 4, 2), weights(5)), (3, 4, 2), RELU),
+        Sample(Linear(weights(1, 1, 1, 1), weights(1)), (1, 1, 1), options=HIGH),
+        Sample(Linear(weights(3, 17, 1, 1), weights(3)), (17, 1, 1), options=LOW, signed=True),
+    ],
+    "maxpool2d": [
+        Sample(MaxPool2d(Window((2, 2), (2, 2))), (5, 6, 7), signed=True),
+        Sample(MaxPool2d(Window((3, 3), (2, 2), (1, 1, 1, 1))), (3, 7, 6), signed=True),
+        Sample(MaxPool2d(Window((2, 3), (1, 1), (1, 0, 1, 1))), (4, 5, 5), RELU6, SCALE, signed=True),
+        Sample(MaxPool2d(Window((1, 2), (3, 2))), (2, 7, 5)),
+    ],
+    "rescale": [
+        Sample(Rescale(), (6, 4, 3), RELU6, signed=True),
+        Sample(Rescale(), (1, 1, 1), Clamp(-0.3, 0.2), SCALE, signed=True),
+    ],
+}
+
+HARDWARE = sorted(kind for kind, cls in REGISTRY.items() if cls.unit is not Op.unit)
+ALL = [pytest.param(kind, index, id=f"{kind}-{index}") for kind in SAMPLES for index in range(len(SAMPLES[kind]))]
+
+
+def test_every_kind_with_hardware_has_samples_and_a_reference() -> None:
+    assert sorted(SAMPLES) == HARDWARE
+    assert sorted(REFERENCE) == HARDWARE
+    for kind, samples in SAMPLES.items():
+        assert {sample.op.kind for sample in samples} == {kind}
+
+
+@pytest.mark.parametrize(("kind", "index"), ALL)
+def test_golden_equals_torch(kind: str, index: int) -> None:
+    sample = SAMPLES[kind][index]
+    compiled = sample.compile(Target())
+    images = images_for(sample.shape, index + 2, 6)
+    expected = integer_tensors(compiled.graph, images)
+    for name, codes in compiled.golden_tensors(images).items():
+        np.testing.assert_array_equal(codes, expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize(("kind", "index"), ALL)
+def test_rtl_equals_golden_in_the_predicted_cycles(kind: str, index: int, tmp_path: Path) -> None:
+    sample = SAMPLES[kind][index]
+    graph = sample.compile(Target()).graph
+    # The other layers must not be what sets the pace.
+    fastest = {node.name: node.op.foldings(node.layer, graph.shapes(node)) for node in graph.layers if node.layer}
+    floor = max(options[0].cycles for options in fastest.values())
+    cycles = [folding.cycles for folding in fastest["layer"] if folding.cycles >= floor]
+    between = random.Random(index).sample(cycles[1:-1], min(FOLDINGS - 2, max(0, len(cycles) - 2)))
+    assert cycles, "the layer is never the slowest: make its map larger"
+    for limit in sorted({cycles[0], cycles[-1], *between}):
+        compiled = sample.compile(Target(fps=CLOCK_MHZ * 1e6 / limit, clock_mhz=CLOCK_MHZ))
+        schedule = compiled.design.schedule
+        assert schedule.foldings["layer"].cycles == schedule.interval == limit
+        bench = Bench(compiled, images_for(sample.shape, index + 3, FRAMES), tmp_path / str(limit))
+        complaints = bench.complaints((15, 60), seed=index + 1)
+        assert not complaints, f"{schedule.foldings['layer']}: " + "\n".join(complaints)

@@ -1,0 +1,239 @@
+"""The regression can fail: a design broken in one place is caught, whatever the place.
+
+Each mutation replaces one piece of the emitted project. The piece must be there exactly once: a unit that is rewritten
+fails here loudly instead of leaving a mutation that changes nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from generator import images_for
+from harness import Bench
+from models import randomised
+from torch import nn
+
+from cnn2rtl.frontend import capture
+from cnn2rtl.pipeline import Options, compile_graph
+from cnn2rtl.quant.qformat import Scheme
+from cnn2rtl.schedule import Target
+
+SHAPE = (3, 9, 10)
+FRAMES = 3
+STALLS = (30, 60)
+# One worker for all of it: another would build the sound designs again.
+pytestmark = pytest.mark.xdist_group("mutations")
+
+
+def network() -> nn.Sequential:
+    """A padded and a strided convolution, a depthwise and a pointwise one, all pools, a Linear."""
+    torch.manual_seed(3)
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU6(),
+        nn.Conv2d(6, 6, 3, padding=1, groups=6), nn.BatchNorm2d(6),
+        nn.MaxPool2d(3, 1, 1),
+        nn.Conv2d(6, 5, 1), nn.BatchNorm2d(5),
+        nn.MaxPool2d(2),
+        nn.Conv2d(5, 7, 2, 1), nn.ReLU(),
+        nn.AvgPool2d((3, 4)), nn.Flatten(), nn.Linear(7, 4),
+    )  # fmt: skip
+
+
+def backlog() -> nn.Sequential:
+    """A quick layer before a slow one, so that it has to wait for its results to be taken."""
+    torch.manual_seed(4)
+    return nn.Sequential(nn.Conv2d(3, 6, 1, 2), nn.BatchNorm2d(6), nn.ReLU6(), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU())
+
+
+DESIGNS: dict[str, tuple[Callable[[], nn.Sequential], Scheme, int]] = {
+    "pow2": (network, "pow2", 24),
+    "scale": (network, "scale", 24),
+    "backlog": (backlog, "pow2", 3),
+}
+"""Network, scheme and multipliers."""
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """``edit`` makes the text of ``path`` another one, in the ``design`` of that name."""
+
+    what: str
+    path: str
+    edit: Callable[[str], str]
+    design: str = "pow2"
+
+    def __str__(self) -> str:
+        return self.what.replace(" ", "-")
+
+
+def swap(old: str, new: str) -> Callable[[str], str]:
+    def edit(text: str) -> str:
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
+        return text.replace(old, new)
+
+    return edit
+
+
+def flip(line: int, bit: int) -> Callable[[str], str]:
+    """Flip one bit of a ROM word."""
+
+    def edit(text: str) -> str:
+        words = text.splitlines()
+        words[line] = f"{int(words[line], 16) ^ 1 << bit:0{len(words[line])}x}"
+        return "\n".join(words) + "\n"
+
+    return edit
+
+
+def exchange(first: int, second: int) -> Callable[[str], str]:
+    """Exchange two ROM words."""
+
+    def edit(text: str) -> str:
+        words = text.splitlines()
+        assert words[first] != words[second]
+        words[first], words[second] = words[second], words[first]
+        return "\n".join(words) + "\n"
+
+    return edit
+
+
+MUTATIONS = (
+    # ROM contents
+    Mutation("lowest bit of a weight", "rom/layer_0_weights.hex", flip(0, 0)),
+    Mutation("sign of a weight", "rom/layer_13_weights.hex", flip(1, 7)),
+    Mutation("a bit of a bias", "rom/layer_9_requant.hex", flip(2, 8)),
+    Mutation("kernels of two channels exchanged", "rom/layer_3_weights.hex", exchange(0, 9)),
+    Mutation("parameters of two channels exchanged", "rom/layer_6_requant.hex", exchange(0, 1)),
+    Mutation(
+        "a ROM file without its last word", "rom/layer_6_weights.hex", lambda text: text[: text[:-1].rindex("\n")]
+    ),
+    # Arithmetic
+    Mutation(
+        "rounding of negative numbers alone",
+        "rtl/requantise.v",
+        swap("big + $signed(half)", "big + ($signed(half) & (big >>> 63))"),
+        "scale",
+    ),
+    Mutation(
+        "no rounding", "rtl/requantise.v", swap("big + $signed(half)", "big + ($signed(half) >>> BIG_W)"), "scale"
+    ),
+    Mutation("a shift too many", "rtl/requantise.v", swap("rounded >>> SHIFT_BASE", "rounded >>> (SHIFT_BASE + 1)")),
+    Mutation("upper bound off by one", "rtl/layer_0.v", swap(".HI(192)", ".HI(193)")),
+    Mutation(
+        "no lower bound", "rtl/requantise.v", swap("(value < lo) ? LO[Q_BITS-1:0]", "(value < lo) ? value[Q_BITS-1:0]")
+    ),
+    Mutation("accumulator never cleared", "rtl/mac_array.v", swap("first_q[DEPTH-1] ? {ACC_W{1'b0}} : acc", "acc")),
+    Mutation("accumulator stuck at the last term", "rtl/mac_array.v", swap("acc <= base + term", "acc <= term")),
+    Mutation(
+        "accumulator too narrow",
+        "rtl/mac_array.v",
+        swap("acc <= base + term", "acc <= $signed((base + term) << 4) >>> 4"),
+    ),
+    Mutation(
+        "activations lose their sign",
+        "rtl/mac_array.v",
+        swap("assign extended = raw;", "assign extended = raw[A_BITS-2:0];"),
+    ),
+    Mutation("maximum of signed numbers as unsigned", "rtl/combine.v", swap("$signed(a) > $signed(b)", "a > b")),
+    Mutation("sum that loses its carry", "rtl/adder_tree.v", swap("{a[W-2], a} + {b[W-2], b}", "{a[W-2], a + b}")),
+    # Order and place
+    Mutation("a row of padding dropped", "rtl/window_buffer.v", swap("(y < 0) || ", "")),
+    Mutation("a column of padding dropped", "rtl/window_buffer.v", swap("(x >= WIDTH_XY)", "(x > WIDTH_XY)")),
+    Mutation("padding of another value", "rtl/layer_0.v", swap(".PAD(24'h", ".PAD(24'h1 ^ 24'h")),
+    Mutation(
+        "channels exchanged",
+        "rtl/window_buffer.v",
+        swap("w_row + w_col + w_fold_a;", "w_row + w_col + (w_fold_a ^ 1'b1);"),
+    ),
+    Mutation(
+        "weights that start over too late",
+        "rtl/cyclic_rom.v",
+        swap("(addr == LAST)", "(addr == LAST && addr != 0 && !(&addr))"),
+    ),
+    Mutation(
+        "a tile a pixel too wide",
+        "rtl/tile_reduce.v",
+        swap("tile_ends = in_x == TILE_LAST_X", "tile_ends = in_x > TILE_LAST_X"),
+    ),
+    # Flow
+    Mutation(
+        "beats lost where the FIFO is full", "rtl/stream_fifo.v", swap("s_ready = count != FULL", "s_ready = 1'b1")
+    ),
+    Mutation(
+        "results overwritten before they are taken",
+        "rtl/requantise.v",
+        swap("en = !m_valid || m_ready", "en = 1'b1"),
+        "backlog",
+    ),
+    Mutation(
+        "a result withdrawn under stall",
+        "rtl/stream_fifo.v",
+        swap("(count != 0) && (!m_valid || m_ready)", "count != 0"),
+    ),
+    Mutation(
+        "a beat repeated under stall",
+        "rtl/stream_fifo.v",
+        swap("else if (m_ready) m_valid <= 1'b0;", "else if (m_ready && count != 0) m_valid <= 1'b0;"),
+    ),
+    Mutation("a beat taken twice", "rtl/mac_array.v", swap("assign s_ready = en;", "assign s_ready = en && !m_valid;")),
+    Mutation(
+        "pixels given up too soon",
+        "rtl/window_buffer.v",
+        swap("room  <= START_ROOM_P;", "room  <= START_ROOM_P + IN_W + IN_W;"),
+    ),
+    Mutation(
+        "an idle cycle per row",
+        "rtl/window_buffer.v",
+        swap("wire go = en && ", "wire go = en && !(out_x == 0 && kx == 0 && !valid2) && "),
+    ),
+    Mutation("tlast a beat early", "rtl/frame_check.v", swap("last = count == LAST", "last = count + 1'b1 == LAST")),
+)
+
+
+def bench(design: str, folder: Path) -> Bench:
+    torch.set_num_threads(1)
+    build, scheme, multipliers = DESIGNS[design]
+    model = randomised(build(), 3)
+    with torch.no_grad():
+        model[1].weight *= 20  # so that the ReLU6 is reached
+    images = images_for(SHAPE, 5, 8)
+    options = Options(scheme=scheme, mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.2), target=Target(multipliers=multipliers))
+    return Bench(compile_graph(capture(model, SHAPE, "net"), options, images), images[:FRAMES], folder)
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bench]:
+    """The designs as they are, which pass."""
+    folder = tmp_path_factory.mktemp("designs")
+    found = {design: bench(design, folder / design) for design in DESIGNS}
+    for design, sound in found.items():
+        assert sound.complaints(STALLS) == [], design
+    return found
+
+
+def test_there_are_enough() -> None:
+    assert len({mutation.what for mutation in MUTATIONS}) == len(MUTATIONS) >= 12
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=str)
+def test_mutation_is_caught(mutation: Mutation, projects: dict[str, Bench], tmp_path: Path) -> None:
+    sound = projects[mutation.design]
+    folder = tmp_path / "project"
+    shutil.copytree(sound.folder, folder, ignore=shutil.ignore_patterns("build"))
+    text = (folder / mutation.path).read_text()
+    broken = mutation.edit(text)
+    assert broken != text
+    (folder / mutation.path).write_text(broken)
+    assert sound.elsewhere(folder).complaints(STALLS), f"{mutation.what} passed"
+
+
+def test_a_missing_rom_file_is_caught(projects: dict[str, Bench], tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(projects["pow2"].folder, folder, ignore=shutil.ignore_patterns("build"))
+    (folder / "rom" / "layer_6_requant.hex").unlink()
+    assert projects["pow2"].elsewhere(folder).complaints(())

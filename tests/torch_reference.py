@@ -1,0 +1,115 @@
+"""The integer network computed anew in torch: what the golden model is held to.
+
+Nothing of the golden arithmetic is used here, only the integer parameters of the layers. Windows are cut out by
+``unfold`` and summed in int64, and requantisation is exact division of Python integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from cnn2rtl.ops import Window
+from cnn2rtl.quant.layers import QuantGraph, QuantNode
+from cnn2rtl.quant.qformat import IntArray, Requant
+
+
+def integer_tensors(graph: QuantGraph, images: np.ndarray) -> dict[str, IntArray]:
+    """Every tensor of the network, (n, h, w, c), by the name of its layer."""
+    values: dict[str, torch.Tensor] = {}
+    for node in graph.nodes:
+        if node.layer is None:
+            value = torch.from_numpy(images.astype(np.int64)).permute(0, 3, 1, 2)
+        else:
+            value = REFERENCE[node.op.kind](values[node.inputs[0]], node)
+        values[node.name] = value
+    return {name: value.permute(0, 2, 3, 1).numpy() for name, value in values.items()}
+
+
+def requantised(total: torch.Tensor, requant: Requant) -> torch.Tensor:
+    """``total`` (n, c, h, w) times multiplier / 2**shift, rounded half up and clamped."""
+    multiplier, shift = (
+        np.broadcast_to(values, total.shape[1]).tolist() for values in (requant.multiplier, requant.shift)
+    )
+    result = torch.empty_like(total)
+    for c, (m, s) in enumerate(zip(multiplier, shift, strict=True)):
+        whole = [(2 * v * m + (1 << s)) // (2 << s) for v in total[:, c].flatten().tolist()]
+        clamped = [min(max(v, requant.lo), requant.hi) for v in whole]
+        result[:, c] = torch.tensor(clamped, dtype=torch.int64).reshape(total[:, c].shape)
+    return result
+
+
+def patches(x: torch.Tensor, window: Window, pad: torch.Tensor | int) -> torch.Tensor:
+    """The pixels under every window, (n, c, h_out, w_out, ky, kx); ``pad`` surrounds the map, perhaps per channel."""
+    top, bottom, left, right = window.padding
+    inside = F.pad(torch.ones_like(x, dtype=torch.bool), (left, right, top, bottom))
+    border = torch.as_tensor(pad).reshape(1, -1, 1, 1)
+    padded = torch.where(inside, F.pad(x, (left, right, top, bottom)), border)
+    return padded.unfold(2, window.kernel[0], window.stride[0]).unfold(3, window.kernel[1], window.stride[1])
+
+
+def _parts(node: QuantNode) -> tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor | int, Requant]:
+    layer = node.layer
+    assert layer is not None and layer.weight is not None and layer.bias is not None and layer.requant is not None
+    pad = 0 if layer.pad is None else torch.from_numpy(layer.pad)
+    return node.op, torch.from_numpy(layer.weight), torch.from_numpy(layer.bias), pad, layer.requant
+
+
+def _conv2d(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    op, weight, bias, pad, requant = _parts(node)
+    cut = patches(x, op.window, pad)
+    inputs, outputs = weight.shape[1], weight.shape[0] // op.groups
+    columns = []
+    for o in range(weight.shape[0]):
+        first = o // outputs * inputs
+        columns.append((cut[:, first : first + inputs] * weight[o, :, None, None]).sum((1, 4, 5)) + bias[o])
+    return requantised(torch.stack(columns, 1), requant)
+
+
+def _depthwise(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    op, weight, bias, pad, requant = _parts(node)
+    total = (patches(x, op.window, pad) * weight[:, None, None]).sum((4, 5))
+    return requantised(total + bias[:, None, None], requant)
+
+
+def _linear(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    _, weight, bias, _, requant = _parts(node)
+    total = torch.stack([(x * row).sum((1, 2, 3)) for row in weight], 1) + bias
+    return requantised(total[:, :, None, None], requant)
+
+
+def _maxpool2d(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    best = patches(x, node.op.window, -(1 << 40)).amax((4, 5))  # type: ignore[attr-defined]
+    assert node.layer is not None
+    return best if node.layer.requant is None else requantised(best, node.layer.requant)
+
+
+def _avgpool2d(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    assert node.layer is not None and node.layer.requant is not None
+    return requantised(patches(x, node.op.window, 0).sum((4, 5)), node.layer.requant)  # type: ignore[attr-defined]
+
+
+def _rescale(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    assert node.layer is not None and node.layer.requant is not None
+    return requantised(x, node.layer.requant)
+
+
+def _argmax(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    channels = torch.arange(x.shape[1]).reshape(1, -1, 1, 1)
+    largest = x == x.amax(1, keepdim=True)
+    return torch.where(largest, channels, x.shape[1]).amin(1, keepdim=True)
+
+
+REFERENCE: Mapping[str, Callable[[torch.Tensor, QuantNode], torch.Tensor]] = {
+    "argmax": _argmax,
+    "avgpool2d": _avgpool2d,
+    "conv2d": _conv2d,
+    "depthwise_conv2d": _depthwise,
+    "linear": _linear,
+    "maxpool2d": _maxpool2d,
+    "rescale": _rescale,
+}
