@@ -6,10 +6,12 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 
 # Verilator compiles what it writes, and cocotb loads the interpreter as a shared library: hence g++ and libpython.
+# The tests read the scripts for vendor tools with tclsh.
 missing_packages() {
     command -v iverilog >/dev/null || echo iverilog
     command -v verilator >/dev/null || echo verilator
     command -v g++ >/dev/null || echo g++
+    command -v tclsh >/dev/null || echo tcl
     if ! command -v "$python" >/dev/null; then
         echo python3 python3-venv libpython3-dev
     elif [ "$("$python" -c 'import sys; print(sys.base_prefix)')" = /usr ]; then

