@@ -20,12 +20,15 @@ class Scenario:
     """Signals made of several numbers: bits of each, first lane lowest."""
     valid: Mapping[str, str] = field(default_factory=lambda: {"s_data": "s_valid", "m_data": "m_valid"})
     signed: frozenset[str] = frozenset()
+    binary: frozenset[str] = frozenset()
     files: Mapping[str, str] = field(default_factory=dict)
 
     def label(self, name: str, value: int) -> str:
         """A bus value as its numbers, first lane first."""
         width = self.elements.get(name, self.bits[name])
         numbers = [value >> at & ((1 << width) - 1) for at in range(0, self.bits[name], width)]
+        if name in self.binary:
+            return " ".join(f"{number:0{width}b}" for number in numbers)
         if name in self.signed:
             numbers = [n - (1 << width) if n >> (width - 1) else n for n in numbers]
         return " ".join(map(str, numbers))
@@ -75,21 +78,21 @@ SCENARIOS = (
     stream(
         "gearbox", "Groups of 5 elements, 2 per beat in, 3 per beat out",
         {"ELEMENT_W": 8, "COUNT": 5, "IN_LANES": 2, "OUT_LANES": 3}, (8, 8),
-        [(1, 2), (3, 4), (5, 0), (6, 7), (8, 9), (10, 0), (11, 12), (13, 14), (13, 14), (15, 0), N, N],
-        "111111100111", (2, 3),
+        [(1, 2), (3, 4), (5, 0), (6, 7), (8, 9), (10, 0), (11, 12), (13, 14), (13, 14), (13, 14), (15, 0), N, N],
+        "1111110001111", (2, 3),
     ),
     stream(
-        "window_buffer", "3x3 map, 2x2 windows, a row of two taps per beat",
-        {"IN_H": 3, "IN_W": 3, "OUT_H": 2, "OUT_W": 2, "KERNEL_Y": 2, "KERNEL_X": 2, "PAD_TOP": 0, "PAD_LEFT": 0,
-         "TAPS_Y": 2, "TAPS_X": 2, "ROWS": 8}, (8, 8),
-        [*ones(1, 9), *ones(11, 19)], "1" * 18, (1, 4),
+        "window_buffer", "2x2 windows, one per beat, over frames of 2x3 pixels padded below and on the right",
+        {"IN_H": 2, "IN_W": 3, "OUT_H": 2, "OUT_W": 3, "KERNEL_Y": 2, "KERNEL_X": 2, "PAD_TOP": 0, "PAD_LEFT": 0,
+         "TAPS_Y": 2, "TAPS_X": 2, "ROWS": 6}, (8, 8),
+        [*ones(1, 6), *[(n,) for n in range(9, 3, -1)], N, N, N, N], "1" * 16, (1, 4),
     ),
     stream(
         "mac_array", "2 outputs of 3 beats, 2 products per beat; weights 1 2, 3 4, 5 6 and their negatives",
         {"PE": 2, "SIMD": 2, "STEPS": 3, "A_BITS": 4, "W_BITS": 4, "ACC_W": 10, "WEIGHT_WORDS": 3,
          "WEIGHT_FILE": '"weights.hex"'}, (4, 10),
-        [(1, 1), (1, 1), (1, 1), (1, 2), (3, 4), (5, 6), N, N, N, N, N, N, N],
-        "1111111111111", (2, 2), signed="m_data", files={"weights.hex": "ef21\ncd43\nab65\n"},
+        [(1, 0), (0, 1), (1, 1), (1, 2), (3, 4), (5, 6), N, N, N, N, N, N],
+        "111111111111", (2, 2), signed="m_data", files={"weights.hex": "ef21\ncd43\nab65\n"},
     ),
     Scenario(
         "adder_tree", "Five terms, three levels", {"TERMS": 5, "TERM_W": 6, "SUM_W": 9},
@@ -102,12 +105,13 @@ SCENARIOS = (
         "requantise", "Two channels, bias 2 and -6, shift 2 (the rounding half is in the bias), clamp 0 to 6",
         {"LANES": 2, "FOLDS": 1, "ACC_W": 8, "SUM_W": 9, "SHIFT_BASE": 2, "Q_BITS": 4, "LO": 0, "HI": 6,
          "PARAM_FILE": '"params.hex"'}, (8, 4),
-        [(0, 0), (5, 5), (-8, 9), (99, 16), (12, 99), N, N, N, N, N, N], "11111101111", (2, 2),
+        [(0, 0), (5, 5), (-8, 9), (99, 16), (12, 99), (3, 7), (21, 30), (21, 30), N, N, N, N, N],
+        "1111110111111", (2, 2),
         signed="s_data", files={"params.hex": f"{(2 - 6 & 511) << 9 | 2 + 2:x}\n"},
     ),
     stream(
-        "replay_buffer", "Vectors of 3 beats, each shown twice", {"WIDTH": 8, "WORDS": 3, "REPEAT": 2}, (8, 8),
-        [*ones(1, 8), *[(9,)] * 3, N, N, N, N, N, N, N, N], "1111111111111111111", (1, 1),
+        "replay_buffer", "Vectors of 4 beats, each shown twice", {"WIDTH": 8, "WORDS": 4, "REPEAT": 2}, (8, 8),
+        [*ones(1, 8), *[(9,)] * 2, *ones(10, 12), N, N, N, N, N, N], "1" * 19, (1, 1),
     ),
     stream(
         "stream_fifo", "Room for two beats in memory and one at the output", {"WIDTH": 8, "DEPTH": 2}, (8, 8),
@@ -116,11 +120,12 @@ SCENARIOS = (
     stream(
         "tap_reduce", "Maximum over 2 taps per beat and 2 beats per window",
         {"MAX": 1, "TAPS": 2, "STEPS": 2, "BITS": 8, "OUT_BITS": 8}, (8, 8),
-        [(3, 7), (5, 1), (2, 2), (9, 4), (4, 8), (4, 8), (0, 1), N, N, N], "1111011111", (2, 1),
+        [(3, 7), (5, 1), (2, 2), (9, 4), (4, 8), (0, 1), (0, 1), N, N, N], "1111101111", (2, 1),
     ),
     stream(
-        "tile_reduce", "Maximum over 2x2 tiles of a map 4 pixels wide", {"IN_H": 2, "IN_W": 4}, (8, 8),
-        [*ones(1, 8), *ones(11, 14), N, N], "1" * 14, (1, 1),
+        "tile_reduce", "Maximum over 2x2 tiles of a map 5 pixels wide, the last one beyond the tiles",
+        {"IN_H": 2, "IN_W": 5}, (8, 8),
+        [(n,) for n in (3, 9, 2, 4, 50, 5, 1, 8, 6, 60, 7, 0, 1, 2)] + [N, N], "1" * 16, (1, 1),
     ),
     stream(
         "argmax", "The largest of 2 x 3 numbers; of equals the first counts",
@@ -155,5 +160,6 @@ SCENARIOS = (
     Scenario(
         "extend", "4 bits to 8, by the sign: the bits 1111 become 11111111", {"IN_W": 4, "OUT_W": 8, "SIGNED": 1},
         {"in": 4, "out": 8}, {"in": [0, 7, 8, 15, 1]}, ("in", "out"), {"in": 4, "out": 8},
+        binary=frozenset(("in", "out")),
     ),
 )  # fmt: skip

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -95,18 +97,42 @@ def check_streams(scenario: Scenario, values: Mapping[str, Sequence[int | None]]
         return
     for k in range(len(values["s_valid"]) - 1):
         waits = values["s_valid"][k] == 1 and values["s_ready"][k] == 0
-        if waits and (values["s_valid"][k + 1] != 1 or values["s_data"][k] != values["s_data"][k + 1]):
+        held = values["s_valid"][k + 1] == 1 and values["s_data"][k] == values["s_data"][k + 1]
+        if waits and not held:
             raise ValueError(f"{scenario.unit}: the beat of cycle {k} was not taken, and must be held")
+        if not waits and held and values["s_valid"][k] == 1:
+            raise ValueError(f"{scenario.unit}: the beat of cycle {k} was taken, and comes again in the next")
 
 
-LEFT, STEP, ROW, HIGH = 92, 38, 26, 16
+LEFT, ROW, HIGH = 92, 26, 16
+"""Room for the names of the signals, and the height of a signal with and without the room around it."""
+NARROWEST, CHARACTER = 38, 6.7
+"""Width of a clock cycle that has no long number to show, and of a character."""
 INK, FILL, GREY = "#1f2937", "#dbeafe", "#e5e7eb"
+
+
+@dataclass(frozen=True)
+class Lozenge:
+    """A value on a bus from cycle ``first`` to before cycle ``end``; ``label`` is ``None`` where there is no value."""
+
+    first: int
+    end: int
+    label: str | None
 
 
 def draw(scenario: Scenario, values: Mapping[str, Sequence[int | None]]) -> str:
     """The waveform as SVG, one row per signal."""
     cycles = len(next(iter(values.values())))
-    width, height = LEFT + cycles * STEP + 8, len(scenario.signals) * ROW + 30
+    buses = {
+        name: lozenges(scenario, name, values)
+        for name in scenario.signals
+        if name != "clk" and (scenario.bits[name] > 1 or name in scenario.elements)
+    }
+    # As wide as the longest number needs it.
+    labelled = [shape for shapes in buses.values() for shape in shapes if shape.label is not None]
+    needed = [(len(shape.label or "") * CHARACTER + 12) / (shape.end - shape.first) for shape in labelled]
+    step = max(NARROWEST, *(2 * ceil(width / 2) for width in needed), 0)
+    width, height = LEFT + cycles * step + 8, len(scenario.signals) * ROW + 30
     parts = [
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
@@ -117,20 +143,50 @@ def draw(scenario: Scenario, values: Mapping[str, Sequence[int | None]]) -> str:
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
     ]
     for k in range(cycles + 1):
-        x = LEFT + k * STEP
+        x = LEFT + k * step
         parts.append(f'<line x1="{x}" y1="6" x2="{x}" y2="{height - 20}" stroke="{GREY}"/>')
         if k < cycles:
-            parts.append(f'<text x="{x + STEP / 2:g}" y="{height - 7}" text-anchor="middle" fill="#6b7280">{k}</text>')
+            parts.append(f'<text x="{x + step / 2:g}" y="{height - 7}" text-anchor="middle" fill="#6b7280">{k}</text>')
     for row, name in enumerate(scenario.signals):
         top = 10 + row * ROW
         parts.append(f'<text x="{LEFT - 8}" y="{top + 12}" text-anchor="end">{name}</text>')
         if name == "clk":
-            parts.append(line([point for k in range(cycles) for point in pulse(k, top)]))
-        elif scenario.bits[name] == 1 and name not in scenario.elements:
-            parts.append(line(bit_points(values[name], top)))
+            parts.append(line([point for k in range(cycles) for point in pulse(LEFT + k * step, step, top)]))
+        elif name in buses:
+            parts += [part for shape in buses[name] for part in outline(shape, step, top)]
         else:
-            parts += bus(scenario, name, values, top)
+            parts.append(line(bit_points(values[name], step, top)))
     return "\n".join([*parts, "</svg>", ""])
+
+
+def lozenges(scenario: Scenario, name: str, values: Mapping[str, Sequence[int | None]]) -> list[Lozenge]:
+    """One for every beat; nothing where the valid that goes with the signal is low."""
+    valid = values.get(scenario.valid.get(name, ""))
+    shown = [None if valid is not None and not valid[k] else value for k, value in enumerate(values[name])]
+    ready = values.get(name.replace("data", "ready")) if valid is not None else None
+    found, k = [], 0
+    while k < len(shown):
+        end = k + 1
+        # A beat that waits is one lozenge; equal beats that follow each other are two.
+        while end < len(shown) and shown[end] == shown[k] and (ready is None or not ready[end - 1] or shown[k] is None):
+            end += 1
+        value = shown[k]
+        found.append(Lozenge(k, end, None if value is None else scenario.label(name, value)))
+        k = end
+    return found
+
+
+def outline(shape: Lozenge, step: int, top: int) -> list[str]:
+    a, b = LEFT + shape.first * step + 1, LEFT + shape.end * step - 1
+    middle, low = top + HIGH / 2, top + HIGH
+    if shape.label is None:
+        return [f'<line x1="{a}" y1="{middle:g}" x2="{b}" y2="{middle:g}" stroke="#9ca3af"/>']
+    corners = [(a, middle), (a + 4, top), (b - 4, top), (b, middle), (b - 4, low), (a + 4, low)]
+    path = " ".join(f"{x:g},{y:g}" for x, y in corners)
+    return [
+        f'<polygon points="{path}" fill="{FILL}" stroke="{INK}"/>',
+        f'<text x="{(a + b) / 2:g}" y="{top + 12}" text-anchor="middle">{escape(shape.label)}</text>',
+    ]
 
 
 def line(points: Sequence[tuple[float, float]]) -> str:
@@ -138,42 +194,18 @@ def line(points: Sequence[tuple[float, float]]) -> str:
     return f'<polyline points="{path}" fill="none" stroke="{INK}" stroke-width="1.3"/>'
 
 
-def pulse(k: int, top: int) -> list[tuple[float, float]]:
-    x, low = LEFT + k * STEP, top + HIGH
-    return [(x, low), (x, top), (x + STEP / 2, top), (x + STEP / 2, low), (x + STEP, low)]
+def pulse(x: int, step: int, top: int) -> list[tuple[float, float]]:
+    low = top + HIGH
+    return [(x, low), (x, top), (x + step / 2, top), (x + step / 2, low), (x + step, low)]
 
 
-def bit_points(values: Sequence[int | None], top: int) -> list[tuple[float, float]]:
+def bit_points(values: Sequence[int | None], step: int, top: int) -> list[tuple[float, float]]:
     levels = [top if value else top + HIGH for value in values]
     points: list[tuple[float, float]] = []
     for k, level in enumerate(levels):
-        x = LEFT + k * STEP
-        points += [(x + (2 if points else 0), level), (x + STEP - 2, level)]
+        x = LEFT + k * step
+        points += [(x + (2 if points else 0), level), (x + step - 2, level)]
     return [*points, (points[-1][0] + 2, points[-1][1])]
-
-
-def bus(scenario: Scenario, name: str, values: Mapping[str, Sequence[int | None]], top: int) -> list[str]:
-    """A lozenge for every beat; nothing where the valid that goes with the signal is low."""
-    valid = values.get(scenario.valid.get(name, ""))
-    shown = [None if valid is not None and not valid[k] else value for k, value in enumerate(values[name])]
-    ready = values.get(name.replace("data", "ready")) if valid is not None else None
-    parts, k, middle, low = [], 0, top + HIGH / 2, top + HIGH
-    while k < len(shown):
-        end = k + 1
-        # A beat that waits is one lozenge; equal beats that follow each other are two.
-        while end < len(shown) and shown[end] == shown[k] and (ready is None or not ready[end - 1] or shown[k] is None):
-            end += 1
-        a, b = LEFT + k * STEP + 1, LEFT + end * STEP - 1
-        if shown[k] is None:
-            parts.append(f'<line x1="{a}" y1="{middle:g}" x2="{b}" y2="{middle:g}" stroke="#9ca3af"/>')
-        else:
-            corners = [(a, middle), (a + 4, top), (b - 4, top), (b, middle), (b - 4, low), (a + 4, low)]
-            path = " ".join(f"{x:g},{y:g}" for x, y in corners)
-            label = escape(scenario.label(name, shown[k] or 0))
-            parts.append(f'<polygon points="{path}" fill="{FILL}" stroke="{INK}"/>')
-            parts.append(f'<text x="{(a + b) / 2:g}" y="{top + 12}" text-anchor="middle">{label}</text>')
-        k = end
-    return parts
 
 
 def figures(folder: Path) -> None:
