@@ -92,10 +92,10 @@ class Conversion:
         args = self._arguments(node, node.target._schema)
         if _constant(args) or _operator(node) in _FACTORIES:
             return _evaluate(node.target, args)
-        self._require_map(made[0] if isinstance(made, (tuple, list)) else made)
         overload = str(node.target)
         if overload not in CONVERTERS:
             raise Refused(f"is not supported; {HINTS.get(_operator(node), SUPPORTED)}")
+        self._require_map(made[0] if isinstance(made, (tuple, list)) else made)
         call = Call(overload, args, _dims(node))
         layer = CONVERTERS[overload](call)
         op, clamp = (Identity(), layer) if isinstance(layer, Clamp) else (layer, Clamp())

@@ -282,6 +282,7 @@ HINTS: dict[str, str] = {
     **dict.fromkeys(("pad", "constant_pad_nd", "zero_pad2d"), "give the padding to the convolution"),
     **dict.fromkeys(("cat", "concat"), "joining feature maps is not supported yet"),
     **dict.fromkeys(("permute", "transpose"), "keep the order (n, c, h, w)"),
+    "argmax": "leave it out; --class-index adds a layer that delivers the index",
     "adaptive_max_pool2d": "use MaxPool2d with the window's size",
 }
 """What to use in place of an operator that has no converter, by its name."""

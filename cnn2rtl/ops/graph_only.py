@@ -53,7 +53,7 @@ class Flatten(Op):
 
 @dataclass(frozen=True, eq=False)
 class Affine(Op):
-    """``x * scale + shift`` per channel: an evaluated BatchNorm, or the input's normalisation.
+    """``x * scale + shift`` per channel: an evaluated BatchNorm, or a factor and an addend of the model's own.
 
     ``mean_out`` and ``std_out``, (c,), are the output's statistics over the training data where a
     BatchNorm knows them (its bias and |weight|); calibration uses them when there are no images.

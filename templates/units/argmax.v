@@ -10,7 +10,7 @@ module argmax #(
     // Numbers per beat, >= 1, and beats, >= 1.
     parameter LANES = 1,
     parameter BEATS = 10,
-    // Bits per number, two's complement (1) or unsigned (0).
+    // Bits per number, >= 2, two's complement (1) or unsigned (0).
     parameter BITS = 16,
     parameter SIGNED = 1,
     // Bits of the index.
@@ -31,6 +31,9 @@ module argmax #(
     localparam [INDEX_BITS-1:0] LANES_I = LANES[INDEX_BITS-1:0];
 
     generate
+        if (BITS < 2) begin : g_bits
+            BITS_must_be_at_least_2 u_error ();
+        end
         if ((LANES * BEATS - 1) >> INDEX_BITS != 0) begin : g_index_bits
             INDEX_BITS_must_hold_LANES_times_BEATS_minus_1 u_error ();
         end

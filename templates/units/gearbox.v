@@ -12,7 +12,7 @@
 module gearbox #(
     // Bits per element, >= 1.
     parameter ELEMENT_W = 8,
-    // Elements per group: the channels of a pixel, or the taps of a window; >= 1.
+    // Elements per group, >= 1: the channels of a pixel, or what a beat of a window holds.
     parameter COUNT = 1,
     // Elements per input beat, >= 1.
     parameter IN_LANES = 1,

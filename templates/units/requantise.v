@@ -24,7 +24,7 @@ module requantise #(
     parameter MULT_BITS = 0,
     // Left shift of the sum where there is no multiplier, in bits.
     parameter PRE_SHIFT = 0,
-    // The right shift is SHIFT_BASE plus a stored number of SHIFT_BITS bits.
+    // The right shift is SHIFT_BASE, >= 1 with a multiplier, plus a stored number of SHIFT_BITS bits.
     parameter SHIFT_BASE = 0,
     parameter SHIFT_BITS = 0,
     // Bits per result, and its smallest and largest value.
@@ -43,6 +43,12 @@ module requantise #(
     input  wire                    m_ready,
     output wire [LANES*Q_BITS-1:0] m_data
 );
+    generate
+        if (MULT_BITS > 0 && SHIFT_BASE < 1) begin : g_shift_base
+            SHIFT_BASE_must_be_at_least_1_with_a_multiplier u_error ();
+        end
+    endgenerate
+
     localparam ENTRY_W = SUM_W + MULT_BITS + SHIFT_BITS;
     // Bits of the scaled sum, with room for the half.
     localparam BIG_W = SUM_W + ((MULT_BITS > 0) ? MULT_BITS : PRE_SHIFT) + 2;
@@ -121,7 +127,7 @@ module requantise #(
 
             // Stage 4: rounding and shift.
             wire [BIG_W-1:0] half;
-            if (MULT_BITS > 0 && SHIFT_BASE > 0) begin : g_half
+            if (MULT_BITS > 0) begin : g_half
                 assign half = {{(BIG_W-1){1'b0}}, 1'b1} << (SHIFT_BASE - 1) << shift;
             end else begin : g_no_half
                 assign half = 0;

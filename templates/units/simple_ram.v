@@ -3,8 +3,8 @@
 
 // Memory with one write port and one synchronous read port; block RAM or LUT RAM, as the tool sees fit.
 //
-// Every user of this module guarantees that a word is never written in the cycle in which it is read, so the
-// collision logic that some tools would add around the memory is switched off.
+// Every user of this module guarantees that it never uses a word that was written in the cycle in which it was
+// read, so the collision logic that some tools would add around the memory is switched off.
 `default_nettype none
 
 module simple_ram #(
