@@ -12,7 +12,7 @@ import numpy as np
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph, Shape
 from cnn2rtl.images import Pixels, from_array, load_images
-from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.pipeline import Compiled, Options, check_feasible, compile_graph
 from cnn2rtl.quant.qformat import Scheme
 from cnn2rtl.schedule import Target
 
@@ -71,8 +71,8 @@ def compile(
     shape: Shape | None = None
     graph: FloatGraph | None = None
     images: Pixels | None = None
-    means: tuple[float, ...] = ()
-    stds: tuple[float, ...] = ()
+    means: tuple[float, ...] = (0.0,)
+    stds: tuple[float, ...] = (1.0,)
     with problems.gather():
         means = _numbers("mean", mean)
     with problems.gather():
@@ -87,14 +87,15 @@ def compile(
         class_index=class_index,
         target=Target(fps, clock_mhz, multipliers),
     )
-    with problems.gather():
-        options.check()
     if scheme not in get_args(Scheme):
         problems.found.append(f"scheme {scheme!r}: the schemes are {', '.join(get_args(Scheme))}")
     with problems.gather():
         shape = _shape(example, known=isinstance(model, ExportedProgram))
         graph = capture(model, shape, name or _name(model))
         _require_finite(graph)
+        check_feasible(graph, options)
+    with problems.gather():
+        options.check(None if graph is None else graph.input.shape[0])
     if graph is not None and calibration is not None:
         with problems.gather():
             if isinstance(calibration, (str, os.PathLike)):
@@ -114,12 +115,12 @@ def _shape(example: Any, known: bool) -> Shape | None:
         return None
     shape = getattr(example, "shape", None)
     dims = tuple(example) if shape is None and isinstance(example, (tuple, list)) else tuple(shape or ())[1:]
-    if len(dims) != 3 or not all(isinstance(size, int) and size > 0 for size in dims):
+    if len(dims) != 3 or not all(isinstance(size, (int, np.integer)) and size > 0 for size in dims):
         given = f"an array of shape {tuple(shape)}" if shape is not None else repr(example)
         raise UserError(
             f"example: {given}; a batch (n, c, h, w) as the model takes it, or a shape (c, h, w), is expected"
         )
-    c, h, w = dims
+    c, h, w = map(int, dims)
     return c, h, w
 
 

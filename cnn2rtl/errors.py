@@ -29,6 +29,7 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[str] = []
+        self._first: UserError | None = None
 
     @contextmanager
     def gather(self) -> Iterator[None]:
@@ -37,8 +38,9 @@ class Problems:
             yield
         except UserError as error:
             self.found += error.problems
+            self._first = self._first or error
 
     def check(self) -> None:
         """Raise what has been gathered, if anything."""
         if self.found:
-            raise UserError(self.found)
+            raise UserError(self.found) from self._first

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import json
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from cnn2rtl.errors import UserError
 
@@ -32,7 +37,8 @@ def check_target(out: Path, force: bool = False) -> None:
 
 def _check_place(out: Path) -> None:
     if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise UserError(f"{out}: exists and is no folder; choose another one with -o")
+        what = "link" if out.is_symlink() else "file"
+        raise UserError(f"{out}: exists and is a {what}, not a folder; choose another name with -o")
     if out.exists() and Path.cwd().is_relative_to(out.resolve()):
         raise UserError(
             f"{out}: the current folder is in it, so it cannot be replaced; run cnn2rtl from elsewhere, or choose "
@@ -52,12 +58,14 @@ def _check_contents(out: Path, force: bool) -> None:
         raise UserError(
             f"{out}: exists and is not a folder that cnn2rtl made; it stays as it is: choose another one with -o"
         )
+    mounted = [path for path in out.rglob("*") if os.path.ismount(path)]
+    if mounted:
+        raise UserError(f"{out}: {mounted[0]} is a mount point and cannot be replaced; choose another folder with -o")
     own = [path for path in _files(out) if not path.startswith(tuple(f"{b}/" for b in BUILD_FOLDERS))]
-    changed = [p for p in own if p != MANIFEST and manifest.get(p) != _digest_of(out / p)]
+    changed = [p for p in own if p != MANIFEST and (p not in manifest or manifest[p] != _digest_of(out / p))]
     if changed and not force:
-        some = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
         raise UserError(
-            f"{out}: holds files that were added or changed since it was generated ({some}); "
+            f"{out}: holds files that were added or changed since it was generated ({few(changed)}); "
             "choose another folder with -o, or give --force to discard them"
         )
 
@@ -65,29 +73,68 @@ def _check_contents(out: Path, force: bool) -> None:
 def write_project(out: Path, files: Mapping[str, str | bytes], force: bool = False) -> None:
     """Put ``files`` (path to contents) into the folder ``out``, replacing an earlier project there.
 
-    They are written beside ``out`` and moved into place at once, so that an interruption or a full
-    disk leaves what was there before.
+    They are written beside ``out`` and take its place in one step, so that even a killed process or a full
+    disk leaves what was there before, or all of the new.
     """
     check_target(out, force)
     contents = {path: text.encode() if isinstance(text, str) else text for path, text in sorted(files.items())}
     digests = {path: _digest(data) for path, data in contents.items()}
     contents[MANIFEST] = (json.dumps(digests, indent=1) + "\n").encode()
-    with tidy_errors(out), _parent(out):
+    with tidy_errors(out), _signals_wait(), _parent(out):
         work = Path(tempfile.mkdtemp(prefix=f".{out.name[:100]}.", dir=out.parent))
-        fresh, old = work / "new", work / "old"
+        fresh = work / "new"
         try:
             for path, data in contents.items():
                 target = fresh / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
-            if out.exists():
-                out.rename(old)
-            fresh.rename(out)
+            _put(fresh, out, work / "old")
         finally:
-            # Wherever an interruption hits, what was there before is back before the rest goes.
-            if old.exists() and not out.exists():
-                old.rename(out)
             shutil.rmtree(work, ignore_errors=True)
+
+
+def _put(fresh: Path, out: Path, old: Path) -> None:
+    """Let ``fresh`` take the place of ``out``. A project there goes to where ``fresh`` was, or to ``old``."""
+    if not out.exists():
+        fresh.rename(out)
+    elif not _exchange(fresh, out):
+        # Not in one step, where the system cannot do it.
+        out.rename(old)
+        try:
+            fresh.rename(out)
+        except OSError:
+            old.rename(out)
+            raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, which Python has no function for; false where the file system cannot."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return renameat2 is not None and renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let Ctrl-C and the like take effect after the body, which is short: a half-tidied folder helps nobody."""
+    waiting: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        waiting.append(number)
+
+    earlier: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        earlier = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) not in (None, signal.SIG_IGN)}
+    try:
+        for number in earlier:
+            signal.signal(number, note)
+        yield
+    finally:
+        for number in earlier:
+            signal.signal(number, earlier[number])
+        if waiting:
+            signal.raise_signal(waiting[0])
 
 
 @contextlib.contextmanager
@@ -113,6 +160,16 @@ def tidy_errors(target: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"{target}: the disk is full; nothing was changed. Make room and run it again") from None
         raise UserError(f"{target}: cannot be written ({error.strerror}); nothing was changed") from None
+
+
+def listed_files(folder: Path) -> list[str]:
+    """The paths of all files that were generated into the project in ``folder``."""
+    return sorted(_manifest(folder) or ())
+
+
+def few(names: list[str]) -> str:
+    """The first of ``names``, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _manifest(folder: Path) -> dict[str, str] | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from math import inf
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,13 +50,13 @@ class Options:
 
         ``channels`` is how many the network's input has, where that is known.
         """
+        widths = {"weights": self.weight_bits, "activations": self.activation_bits, "outputs": self.output_bits}
         problems = [
-            f"{what} width {bits}: widths run from 2 to 16 bits"
-            for what, bits in (
-                ("weight", self.weight_bits), ("activation", self.activation_bits), ("output", self.output_bits),
-            )
-            if not 2 <= bits <= 16
-        ]  # fmt: skip
+            f"width {bits!r} of {' and '.join(name for name in widths if widths[name] == bits)}: "
+            "widths are whole numbers from 2 to 16 bits"
+            for bits in dict.fromkeys(widths.values())
+            if not isinstance(bits, Integral) or not 2 <= bits <= 16
+        ]
         try:
             check_normalisation(self.mean, self.std, channels)
         except UserError as error:
@@ -67,13 +68,17 @@ class Options:
     def target_problems(self) -> list[str]:
         """What is wrong with the target, whatever the network."""
         target, problems = self.target, []
-        if target.fps is not None and not 0 < target.fps < inf:
-            problems.append(f"--fps {target.fps:g}: a number greater than 0 is expected")
-        if not 0 < target.clock_mhz < inf:
-            problems.append(f"--clock {target.clock_mhz:g}: a number of MHz greater than 0 is expected")
-        if target.multipliers is not None and target.multipliers < 1:
-            problems.append(f"--multipliers {target.multipliers}: at least 1 is needed")
+        if target.fps is not None and not _positive(target.fps, Real):
+            problems.append(f"--fps {target.fps}: a number greater than 0 is expected")
+        if not _positive(target.clock_mhz, Real):
+            problems.append(f"--clock {target.clock_mhz}: a number of MHz greater than 0 is expected")
+        if target.multipliers is not None and not _positive(target.multipliers, Integral):
+            problems.append(f"--multipliers {target.multipliers}: a whole number, at least 1, is needed")
         return problems
+
+
+def _positive(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and 0 < value < inf
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,6 +43,9 @@ def open_project(folder: Path) -> Project:
         about = json.loads((folder / "design.json").read_text(encoding="utf-8"))
         graphs = store.load((folder / "model.npz").read_bytes())
         graph, float_graph = graphs["integer"], graphs["float"]
+        if not isinstance(graph, QuantGraph) or not isinstance(float_graph, FloatGraph):
+            raise ValueError("model.npz holds no two networks")
+        about = {**about, "name": str(about["name"]), "interval": int(about["interval"])}
         streams = {
             s["node"]: Stream(
                 s["stream"], s["node"], graph[s["node"]].shape, graph[s["node"]].out, s["lanes"], s["fifo"]
@@ -55,8 +58,10 @@ def open_project(folder: Path) -> Project:
         ) from None
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except Exception as error:
+        # There is no end to what somebody may have made of the two files.
         raise UserError(
-            f"{folder}: design.json or model.npz is damaged ({error}); generate the project again"
+            f"{folder}: design.json or model.npz is damaged ({type(error).__name__}: {error}); "
+            "generate the project again"
         ) from None
     return Project(folder, about, float_graph, graph, streams)

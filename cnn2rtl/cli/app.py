@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
-from typing import Annotated
+import traceback
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from cnn2rtl import __version__
 from cnn2rtl.cli import console
+from cnn2rtl.cli.command import Command
 from cnn2rtl.cli.doctor import doctor
 from cnn2rtl.cli.evaluate import evaluate
 from cnn2rtl.cli.generate import generate
@@ -23,11 +26,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["--help", "-h"]},
     help="Put a compressed CNN on an FPGA: a trained PyTorch network in, proven Verilog out.",
     epilog="A first run: `cnn2rtl doctor`, then `cnn2rtl inspect MODEL`, then `cnn2rtl generate MODEL`.",
 )
 for command in (generate, simulate, evaluate, inspect, doctor):
-    app.command(no_args_is_help=command is not doctor)(command)
+    app.command(cls=Command, no_args_is_help=command is not doctor)(command)
+
+# Typer exports this exception only as a base of another one.
+_UsageError: Any = typer.BadParameter.__base__
 
 
 def _version(wanted: bool) -> None:
@@ -39,7 +46,9 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the Python traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     console.debug = debug
 
@@ -51,15 +60,35 @@ def _terminate(number: int, _: object) -> None:
 def main() -> None:
     """Run a command. A user's mistake ends with one clear line each and exit code 2, never with a traceback."""
     # Whoever ends it in the ordinary way finds no temporary files left.
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal cannot show is no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # --debug is accepted anywhere: nobody should have to move it to the front of a long command.
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     console.debug = len(arguments) < len(sys.argv) - 1
     try:
-        app(["--debug", *arguments] if console.debug else arguments)
+        arguments = ["--debug", *arguments] if console.debug else arguments
+        code = app(arguments, prog_name="cnn2rtl", standalone_mode=False)
     except UserError as error:
-        if console.debug:
-            console.err.print_exception()
-        for problem in error.problems:
-            console.err.print(f"[bold red]error:[/] {escape(problem)}", soft_wrap=True)
-        sys.exit(2)
+        _report(*error.problems)
+        code = 2
+    except _UsageError as error:
+        message = error.format_message().rstrip(".")
+        # Without one, typer has shown the help instead.
+        if message:
+            path = error.ctx.command_path if error.ctx else "cnn2rtl"
+            _report(f"{message[0].lower()}{message[1:]}; `{path} --help` tells what there is")
+        code = 2
+    sys.exit(code)
+
+
+def _report(*problems: str) -> None:
+    if console.debug:
+        traceback.print_exc()
+    for problem in problems:
+        line = problem.replace("\n", r"\n")
+        console.err.print(f"[bold red]error:[/] {escape(line)}", soft_wrap=True)

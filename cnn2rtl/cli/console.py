@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import Shape
+from cnn2rtl.graph import FloatGraph, Shape
+from cnn2rtl.images import Fit, ImageSet, load_images
+from cnn2rtl.quant.layers import QuantGraph
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 debug = False
 """Whether errors show their traceback."""
 
@@ -51,3 +55,17 @@ def parse_numbers(option: str, text: str) -> tuple[float, ...]:
     if not numbers:
         raise UserError(f"{option} {text}: numbers are expected, separated by commas, like 0.485,0.456,0.406")
     return numbers
+
+
+def images(
+    option: str, source: Path, network: FloatGraph | QuantGraph | None, fit: Fit, limit: int | None
+) -> ImageSet | None:
+    """What :func:`load_images` finds; without a network to fit them to, whether there is anything is all to be told."""
+    if not source.exists():
+        raise UserError(f"{option} {source}: no such file or folder")
+    return None if network is None else load_images(source, network.input.shape, fit, limit)
+
+
+def readable(name: str) -> str:
+    """A file's name as it can be written into files: file systems take any bytes, UTF-8 does not."""
+    return name.encode(errors="replace").decode()

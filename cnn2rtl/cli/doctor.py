@@ -52,14 +52,14 @@ def doctor() -> None:
     for tool in TOOLS:
         found = find(tool)
         if found is None and tool.needed:
-            missing.append(tool.name)
+            missing.append(f"{tool.name} ({tool.remedy})")
         colour = "green" if found else "red" if tool.needed else "yellow"
         rows.add_row(
             tool.name, f"[{colour}]{escape(found or 'missing')}[/]", tool.purpose, "" if found else tool.remedy
         )
     console.out.print(rows)
     if missing:
-        console.out.print(f"[red]missing and needed: {', '.join(missing)}[/]")
+        console.out.print(f"[red]missing and needed: {', '.join(missing)}[/]", soft_wrap=True)
         raise typer.Exit(1)
     console.out.print("everything that is needed is here")
 

@@ -9,30 +9,38 @@ import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
+from cnn2rtl.errors import Problems
 from cnn2rtl.evaluate import evaluate as compare
-from cnn2rtl.images import load_images
-from cnn2rtl.project import open_project
+from cnn2rtl.images import ImageSet
+from cnn2rtl.project import Project, open_project
 
 
 def evaluate(
     project: Annotated[Path, typer.Argument(metavar="OUT", help="Project folder that `generate` wrote.")],
-    data: Annotated[Path, typer.Option(help="Images: a folder (subfolders are classes), or .npz, .npy, .pt.")],
-    limit: Annotated[int | None, typer.Option(min=1, help="Use so many of them, spread over the classes.")] = None,
+    data: Annotated[
+        Path, typer.Option(metavar="PATH", help="Images: a folder (subfolders are classes), or .npz, .npy, .pt.")
+    ],
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Use so many of them, spread over the classes.")
+    ] = None,
     fit: Annotated[
         Literal["crop", "resize"], typer.Option(help="Cut out an image's centre, or resize its shorter side first.")
     ] = "crop",
 ) -> None:
     """Compare the float network with the golden model: top-1 agreement, accuracy, SQNR of every layer."""
-    opened = open_project(project)
-    images = load_images(data, opened.graph.input.shape, fit, limit)
-    outputs = opened.classes
+    problems = Problems()
+    opened: Project | None = None
+    images: ImageSet | None = None
+    with problems.gather():
+        opened = open_project(project)
+    with problems.gather():
+        images = console.images("--data", data, None if opened is None else opened.graph, fit, limit)
+    problems.check()
+    assert opened is not None and images is not None
     labels = images.labels
-    if images.class_names and len(images.class_names) != outputs:
-        console.out.print(
-            f"[yellow]note[/] {len(images.class_names)} class folders, but the network has {outputs} outputs: "
-            "folder names cannot be matched to outputs, so no accuracy is given",
-            soft_wrap=True,
-        )
+    mismatch = _mismatch(images, opened.classes)
+    if mismatch:
+        console.out.print(f"[yellow]note[/] {mismatch}, so no accuracy is given", soft_wrap=True)
         labels = None
     with console.progress() as bar:
         task = bar.add_task("evaluating", total=len(images))
@@ -48,3 +56,14 @@ def evaluate(
     if result.float_accuracy is not None and result.integer_accuracy is not None:
         console.out.print(f"accuracy         {100 * result.float_accuracy:.1f} % float")
         console.out.print(f"                 {100 * result.integer_accuracy:.1f} % integer, the same in hardware")
+
+
+def _mismatch(images: ImageSet, classes: int) -> str:
+    """Why the images' labels cannot be the network's outputs, if so."""
+    if images.class_names and len(images.class_names) != classes:
+        return (
+            f"{len(images.class_names)} class folders, but the network has {classes} outputs: "
+            "folder names cannot be matched to outputs"
+        )
+    wrong = [label for label in images.labels or () if not 0 <= label < classes]
+    return f"label {wrong[0]} is none of the network's outputs, 0 to {classes - 1}" if wrong else ""

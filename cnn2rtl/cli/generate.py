@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,7 +12,7 @@ from rich.markup import escape
 from cnn2rtl.cli import console
 from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, capture_file
 from cnn2rtl.errors import Problems
-from cnn2rtl.images import load_images
+from cnn2rtl.images import ImageSet
 from cnn2rtl.output import check_target
 from cnn2rtl.pipeline import Compiled, Options, check_feasible, compile_graph
 from cnn2rtl.schedule import Target
@@ -20,32 +21,41 @@ from cnn2rtl.schedule import Target
 def generate(
     model: ModelFile,
     arch: Arch = None,
-    bits: Annotated[int, typer.Option(help="Width of weights and activations, 2 to 16.")] = 8,
-    weight_bits: Annotated[int | None, typer.Option(help="Width of the weights alone.")] = None,
-    activation_bits: Annotated[int | None, typer.Option(help="Width of the activations alone.")] = None,
-    output_bits: Annotated[int, typer.Option(help="Width of the network's outputs, 2 to 16.")] = 16,
+    bits: Annotated[int, typer.Option(metavar="N", help="Width of weights and activations, 2 to 16.")] = 8,
+    weight_bits: Annotated[int | None, typer.Option(metavar="N", help="Width of the weights alone.")] = None,
+    activation_bits: Annotated[int | None, typer.Option(metavar="N", help="Width of the activations alone.")] = None,
+    output_bits: Annotated[int, typer.Option(metavar="N", help="Width of the network's outputs, 2 to 16.")] = 16,
     class_index: Annotated[
         bool, typer.Option("--class-index", help="Deliver the index of the largest output instead of the outputs.")
     ] = False,
     size: InputSize = None,
     mean: Annotated[
-        str, typer.Option(help="The network was trained on (pixel/255 - mean)/std: one number, or one per channel.")
+        str,
+        typer.Option(
+            metavar="X[,Y,...]",
+            help="The network was trained on (pixel/255 - mean)/std: one number, or one per channel.",
+        ),
     ] = "0",
-    std: Annotated[str, typer.Option(help="See --mean.")] = "1",
+    std: Annotated[str, typer.Option(metavar="X[,Y,...]", help="See --mean.")] = "1",
     calib: Annotated[
-        Path | None, typer.Option(help="Images to calibrate on: a folder, or arrays in .npz, .npy or .pt.")
+        Path | None,
+        typer.Option(metavar="PATH", help="Images to calibrate on: a folder, or arrays in .npz, .npy or .pt."),
     ] = None,
-    calib_limit: Annotated[int, typer.Option(help="Calibrate on so many of them at most.")] = 200,
+    calib_limit: Annotated[int, typer.Option(metavar="N", help="Calibrate on so many of them at most.")] = 200,
     fit: Annotated[
         Literal["crop", "resize"], typer.Option(help="Cut out an image's centre, or resize its shorter side first.")
     ] = "crop",
     scheme: Annotated[
         Literal["pow2", "scale"], typer.Option(help="Requantise by shifts alone, or by 16-bit multipliers.")
     ] = "pow2",
-    fps: Annotated[float | None, typer.Option(help="Frames per second to reach at --clock.")] = None,
+    fps: Annotated[float | None, typer.Option(metavar="X", help="Frames per second to reach at --clock.")] = None,
     clock: Annotated[float, typer.Option(metavar="MHZ", help="Clock that --fps is reached at.")] = 100.0,
-    multipliers: Annotated[int | None, typer.Option(help="Multipliers at most; without this and --fps, 64.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Project folder; MODEL_rtl if not given.")] = None,
+    multipliers: Annotated[
+        int | None, typer.Option(metavar="N", help="Multipliers at most; without this and --fps, 64.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Project folder; MODEL_rtl if not given.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Discard changes made within the project folder.")] = False,
     trust_pickle: TrustPickle = False,
 ) -> None:
@@ -76,38 +86,39 @@ def generate(
     if graph is not None:
         with problems.gather():
             check_feasible(graph, options)
-    images = None
+    found: ImageSet | None = None
     if calib is not None:
+        if calib_limit < 1:
+            problems.found.append(f"--calib-limit {calib_limit}: at least 1 image is needed")
         with problems.gather():
-            # Without a network to ask for the shape, its existence is all that can be checked.
-            shape = graph.input.shape if graph is not None else None
-            images = None if shape is None else load_images(calib, shape, fit, calib_limit).images
-            if not calib.exists():
-                problems.found.append(f"--calib {calib}: no such file or folder")
+            found = console.images("--calib", calib, graph if calib_limit > 0 else None, fit, calib_limit)
     problems.check()
     assert graph is not None
+    images = None if found is None else found.images
 
     with console.progress() as bar:
         task = bar.add_task("calibrating", total=1 if images is None else len(images))
-        source = "" if calib is None else f" of {calib.resolve().name}"
+        source = "" if calib is None else f" of {console.readable(calib.resolve().name)}"
         compiled = compile_graph(graph, options, images, source, lambda more: bar.advance(task, more))
         bar.update(task, description="writing")
         compiled.write(folder, force)
-    _summarise(compiled, folder)
+    _summarise(compiled, folder, clock)
 
 
-def _summarise(compiled: Compiled, folder: Path) -> None:
+def _summarise(compiled: Compiled, folder: Path, clock: float) -> None:
     """The four answers, as far as they are known before simulation."""
     about = compiled.about
     options = about["options"]
+    project, sim = shlex.quote(str(folder)), shlex.quote(str(folder / "sim"))
     lines = {
         "fits?": f"{about['multipliers']:,} multipliers, {about['rom_bits']:,} bits of ROM, "
         f"{about['buffer_bits']:,} bits of line buffers and FIFOs",
-        "speed": f"{about['interval']:,} cycles per frame ({1e8 / about['interval']:,.1f} frames/s at 100 MHz), "
+        "speed": f"{about['interval']:,} cycles per frame "
+        f"({1e6 * clock / about['interval']:,.1f} frames/s at {clock:g} MHz), "
         f"{100 * about['mac_efficiency']:.1f} % MAC efficiency",
         "accuracy": f"{options['weight_bits']}-bit weights, {options['activation_bits']}-bit activations, calibrated "
-        f"on {about['calibration']}; measure it: cnn2rtl evaluate {folder} --data FOLDER",
-        "proof": f"cnn2rtl simulate {folder}   or, without cnn2rtl: make -C {folder / 'sim'}",
+        f"on {about['calibration']}; measure it: cnn2rtl evaluate {project} --data FOLDER",
+        "proof": f"cnn2rtl simulate {project}   or, without cnn2rtl: make -C {sim}",
     }
     console.out.print(f"[bold]{escape(str(folder))}[/]: {about['name']}, {len(about['layers'])} layers", soft_wrap=True)
     for name, text in lines.items():

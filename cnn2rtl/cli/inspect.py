@@ -17,12 +17,14 @@ def inspect(
     model: ModelFile,
     arch: Arch = None,
     size: InputSize = None,
-    bits: Annotated[int, typer.Option(help="Width of the weights, to count their memory.")] = 8,
+    bits: Annotated[int, typer.Option(metavar="N", help="Width of the weights, to count their memory.")] = 8,
     trust_pickle: TrustPickle = False,
 ) -> None:
     """List a model's layers as hardware will have them: shapes, parameters, MACs, weight bits."""
     problems = Problems()
     captured = capture_file(model, arch, size, trust_pickle, problems)
+    if not 2 <= bits <= 16:
+        problems.found.append(f"--bits {bits}: widths run from 2 to 16 bits")
     problems.check()
     assert captured is not None
     graph = simplify(captured)

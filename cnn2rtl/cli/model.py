@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
-from cnn2rtl.cli.console import parse_shape
-from cnn2rtl.errors import Problems
+from cnn2rtl.cli.console import parse_shape, readable
+from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph, Shape
 
-ModelFile = Annotated[Path, typer.Argument(help="torch.export archive, state_dict (with --arch) or pickled nn.Module.")]
+ModelFile = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="torch.export archive, state_dict (with --arch) or pickled nn.Module."),
+]
 Arch = Annotated[
     str | None, typer.Option(metavar="FILE.py:NAME", help="Class or factory of the network a state_dict belongs to.")
 ]
@@ -27,6 +30,8 @@ def capture_file(
     file: Path, arch: str | None, size: str | None, trust_pickle: bool, problems: Problems
 ) -> FloatGraph | None:
     """The float graph of the network in ``file``; what is wrong with it goes to ``problems``."""
+    from torch.export import ExportedProgram
+
     from cnn2rtl.frontend import capture, load_model
 
     shape: Shape | None = None
@@ -35,6 +40,8 @@ def capture_file(
         shape = parse_shape(size)
     with problems.gather():
         model = load_model(file, arch, trust_pickle)
+        if size is None and not isinstance(model, ExportedProgram):
+            raise UserError(f"{file}: does not tell its input's size; say it with --input, like --input 3x128x128")
         if len(problems.found) == wrong_before:
-            return capture(model, shape, file.name.split(".")[0])
+            return capture(model, shape, readable(file.name.split(".")[0]))
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +13,9 @@ from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.images import Pixels, load_images
+from cnn2rtl.graph import Shape
+from cnn2rtl.images import Pixels
+from cnn2rtl.output import few, listed_files
 from cnn2rtl.project import Project, open_project
 from cnn2rtl.verify import Engine, Verdict, engine_for, write_vectors
 from cnn2rtl.verify import simulate as run_simulation
@@ -24,25 +27,39 @@ def simulate(
         Literal["icarus", "verilator"], typer.Option(help="Verilator compiles first, and is far faster after.")
     ] = "icarus",
     images: Annotated[
-        list[Path] | None, typer.Option(help="Folder, file of arrays, or image; may be given again. Default: noise.")
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="Folder, file of arrays, or image; may be given again. Default: noise."),
     ] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames to feed; default all images, or 2.")] = None,
-    stall: Annotated[int, typer.Option(min=0, max=95, help="Percentage of cycles in which either side pauses.")] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of stalls and noise.")] = 1,
+    frames: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Frames to feed; default all images, or 2.")
+    ] = None,
+    stall: Annotated[
+        int, typer.Option(metavar="N", min=0, max=95, help="Percentage of cycles in which either side pauses.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**31 - 1, help="Seed of stalls and noise.")] = 1,
     fit: Annotated[
         Literal["crop", "resize"], typer.Option(help="Cut out an image's centre, or resize its shorter side first.")
     ] = "crop",
-    waves: Annotated[Path | None, typer.Option(help="Write waves (VCD) to this file.")] = None,
+    waves: Annotated[Path | None, typer.Option(metavar="FILE", help="Write waves (VCD) to this file.")] = None,
 ) -> None:
     """Simulate the design on images and compare every value of every layer with the golden model."""
-    opened = open_project(project)
     problems = Problems()
-    pixels = _frames(opened, images or [], frames, fit, seed, problems)
+    opened: Project | None = None
+    with problems.gather():
+        opened = open_project(project)
+        _require_sources(project)
     with problems.gather():
         simulator = engine_for(engine, project, project / "sim" / "build" / engine)
-    if waves is not None and (waves.is_dir() or not waves.absolute().parent.is_dir()):
-        problems.found.append(f"--waves {waves}: cannot be written; name a file in a folder that exists")
+    if waves is not None:
+        with problems.gather():
+            waves = _waves_file(waves, engine)
+    sets = []
+    for source in images or []:
+        with problems.gather():
+            sets.append(console.images("--images", source, None if opened is None else opened.graph, fit, frames))
     problems.check()
+    assert opened is not None
+    pixels = _frames(opened.graph.input.shape, [found.images for found in sets if found is not None], frames, seed)
     console.out.print(
         f"{opened.about['name']} in {engine}: {len(pixels)} frames, {stall} % stalls, seed {seed}", soft_wrap=True
     )
@@ -62,27 +79,41 @@ def simulate(
     )
 
 
-def _frames(
-    project: Project,
-    sources: list[Path],
-    count: int | None,
-    fit: Literal["crop", "resize"],
-    seed: int,
-    problems: Problems,
-) -> Pixels:
-    """What to feed, (n, h, w, c); images are repeated where fewer than asked for were given."""
-    c, h, w = project.graph.input.shape
-    if not sources:
+def _frames(shape: Shape, sets: list[Pixels], count: int | None, seed: int) -> Pixels:
+    """What to feed, (n, h, w, c): noise where there are no images, and images again where there are too few."""
+    c, h, w = shape
+    if not sets:
         return np.random.default_rng(seed).integers(0, 256, (count or 2, h, w, c), np.uint8)
-    sets: list[Pixels] = [np.empty((0, h, w, c), np.uint8)]
-    for source in sources:
-        with problems.gather():
-            sets.append(load_images(source, (c, h, w), fit, count).images)
     pixels = np.concatenate(sets)
     return pixels if count is None else np.resize(pixels, (count, h, w, c))
 
 
+def _require_sources(project: Path) -> None:
+    """What is simulated must be here; a simulator's own words for what is not are hard to read."""
+    parts = ("rom/", "rtl/", "sim/testbench.v", "sim/stream_check.v")
+    missing = [path for path in listed_files(project) if path.startswith(parts) and not (project / path).is_file()]
+    if missing:
+        raise UserError(f"{project}: {few(missing)} missing; generate the project again")
+
+
+def _waves_file(waves: Path, engine: str) -> Path:
+    """Where the simulator will put its waves, if nothing speaks against it."""
+    if engine != "icarus":
+        raise UserError(f"--waves {waves}: {engine} is built without waves here; use --engine icarus")
+    # Icarus appends this by itself.
+    waves = waves if waves.suffix or waves.is_dir() else waves.with_suffix(".vcd")
+    place = waves if waves.exists() else waves.absolute().parent
+    if waves.is_dir() or not os.access(place, os.R_OK | os.W_OK):
+        raise UserError(f"--waves {waves}: cannot be written; name a file in a folder that exists")
+    if waves.is_file():
+        with waves.open("rb") as file:
+            if file.read(1) not in (b"", b"$"):
+                raise UserError(f"--waves {waves}: exists and holds no waves; it stays as it is: name another file")
+    return waves
+
+
 def _run(project: Project, engine: Engine, pixels: Pixels, stall: int, seed: int, waves: Path | None) -> Verdict:
+    rom = project.folder / "rom"
     height = project.graph.input.shape[1]
     with tempfile.TemporaryDirectory(prefix="cnn2rtl-") as folder, console.progress() as bar:
         task = bar.add_task("golden model", total=len(pixels))
@@ -95,6 +126,6 @@ def _run(project: Project, engine: Engine, pixels: Pixels, stall: int, seed: int
         engine.build()
         bar.reset(task, description="simulating rows", total=len(pixels) * height)
         return run_simulation(
-            engine, project.folder / "rom", vectors, frames=len(pixels), stall=stall, seed=seed, waves=waves,
-            on_row=lambda done: bar.update(task, completed=done),
+            engine, rom if rom.is_dir() else project.folder, vectors, frames=len(pixels), stall=stall, seed=seed,
+            waves=waves, on_row=lambda done: bar.update(task, completed=done),
         )  # fmt: skip

@@ -54,10 +54,8 @@ class LeakyRelu(Op):
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         c, height, width = shapes[0]
-        return pareto(
-            Folding(lanes, 1, lanes, lanes, height * width * ceil_div(c, lanes), multiplies=False)
-            for lanes in useful(c)
-        )
+        cycles = {lanes: height * width * ceil_div(c, lanes) for lanes in useful(c)}
+        return pareto(Folding(lanes, 1, lanes, lanes, count, multiplies=False) for lanes, count in cycles.items())
 
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
         c, height, width = shapes[0]
