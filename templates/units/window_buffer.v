@@ -419,20 +419,32 @@ module window_buffer #(
         end
     endgenerate
 
+    // First its row in the ring, for all column memories at once, then its column: two narrow choices cost far less
+    // than one among all memories.
     generate
         for (gy = 0; gy < TAPS_Y; gy = gy + 1) begin : g_tap_y
+            localparam [SLOT_W-1:0] TAP_Y = gy;
+            wire [SLOT_W-1:0] from_y = (Y_BANKS == 1) ? {SLOT_W{1'b0}} : slot_after(slot2, TAP_Y);
+            reg [X_BANKS*BEAT_W-1:0] ring_row;
+            integer k;
+            always @* begin
+                ring_row = read_data[X_BANKS*BEAT_W-1:0];
+                for (k = 1; k < Y_BANKS; k = k + 1)
+                    if (from_y == k[SLOT_W-1:0]) ring_row = read_data[k*X_BANKS*BEAT_W +: X_BANKS*BEAT_W];
+            end
             for (gx = 0; gx < TAPS_X; gx = gx + 1) begin : g_tap_x
-                localparam [SLOT_W-1:0] TAP_Y = gy;
                 localparam [BANK_W-1:0] TAP_X = gx;
-                wire [SLOT_W-1:0] from_y = (Y_BANKS == 1) ? {SLOT_W{1'b0}} : slot_after(slot2, TAP_Y);
                 wire [BANK_W-1:0] sum_x  = bank2 + TAP_X;
                 wire [BANK_W-1:0] from_x = (sum_x >= BANKS_B) ? sum_x - BANKS_B : sum_x;
-                wire [31:0] memory = {{(32-SLOT_W){1'b0}}, from_y} * X_BANKS + {{(32-BANK_W){1'b0}}, from_x};
-                reg [BEAT_W-1:0] tap;
-                always @(posedge clk) begin
-                    if (en) tap <= outside2[gy*TAPS_X + gx] ? pad
-                                 : read_data[memory*BEAT_W +: BEAT_W];
+                reg [BEAT_W-1:0] pixel;
+                integer c;
+                always @* begin
+                    pixel = ring_row[BEAT_W-1:0];
+                    for (c = 1; c < X_BANKS; c = c + 1)
+                        if (from_x == c[BANK_W-1:0]) pixel = ring_row[c*BEAT_W +: BEAT_W];
                 end
+                reg [BEAT_W-1:0] tap;
+                always @(posedge clk) if (en) tap <= outside2[gy*TAPS_X + gx] ? pad : pixel;
                 assign m_data[(gy*TAPS_X + gx)*BEAT_W +: BEAT_W] = tap;
             end
         end
