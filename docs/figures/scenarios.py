@@ -101,6 +101,20 @@ SCENARIOS = (
          "terms": [sum(n << (6 * k) for k in range(5)) for n in (1, 2, 3, 4, 4, 0, 0, 0)]},
         ("clk", "en", "terms", "sum"), {"terms": 6},
     ),
+    Scenario(
+        "multiply", "In logic, 4-bit weights: two digits", {"A_W": 5, "W_W": 4, "LOGIC": 1},
+        {"en": 1, "a": 5, "w": 4, "product": 9},
+        {"en": [1, 1, 1, 0, 1, 1, 1, 1], "a": [3, 29, 15, 9, 9, 0, 0, 0], "w": [7, 7, 8, 5, 5, 0, 0, 0]},
+        ("clk", "en", "a", "w", "product"), signed=frozenset(("a", "w", "product")), valid={},
+    ),
+    Scenario(
+        "multiply_pair", "Two 4-bit weights, 8 bits apart", {"A_W": 5, "W_W": 4, "SPACE": 8},
+        {"en": 1, "a": 5, "w_low": 4, "w_high": 4, "low": 9, "high": 9},
+        {"en": [1, 1, 1, 0, 1, 1, 1, 1], "a": [3, 13, 15, 9, 9, 0, 0, 0], "w_low": [7, 15, 8, 5, 5, 0, 0, 0],
+         "w_high": [2, 1, 8, 6, 6, 0, 0, 0]},
+        ("clk", "en", "a", "w_low", "w_high", "low", "high"),
+        signed=frozenset(("a", "w_low", "w_high", "low", "high")), valid={},
+    ),
     stream(
         "requantise", "Two channels, bias 2 and -6, shift 2 (the rounding half is in the bias), clamp 0 to 6",
         {"LANES": 2, "FOLDS": 1, "ACC_W": 8, "SUM_W": 9, "SHIFT_BASE": 2, "Q_BITS": 4, "LO": 0, "HI": 6,

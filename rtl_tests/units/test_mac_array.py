@@ -30,6 +30,7 @@ class MacArray(StreamCase):
     a_signed: bool = False
     w_bits: int = 8
     spare_bits: int = 0  # of the accumulator, beyond what the weights need
+    style: int = 0
 
     @cached_property
     def weights(self) -> IntArray:
@@ -47,7 +48,7 @@ class MacArray(StreamCase):
     @property
     def parameters(self) -> Mapping[str, ParameterValue]:
         return {
-            "PE": self.pe, "SIMD": self.simd, "SHARED": int(self.shared), "STEPS": self.steps,
+            "PE": self.pe, "SIMD": self.simd, "SHARED": int(self.shared), "STEPS": self.steps, "STYLE": self.style,
             "A_BITS": self.a_bits, "A_SIGNED": int(self.a_signed), "W_BITS": self.w_bits, "ACC_W": self.acc_bits,
             "WEIGHT_WORDS": self.outputs * self.steps, "WEIGHT_FILE": RomFile("weights"),
         }  # fmt: skip
@@ -68,7 +69,7 @@ class MacArray(StreamCase):
         return beats_of(a.reshape(-1, self.simd * pes), self.a_bits), beats_of(sums, self.acc_bits)
 
     def check_speed(self, done: Transfers, beats_in: int, beats_out: int) -> None:
-        latency = 4 + (self.simd - 1).bit_length()
+        latency = (4, 5, 3 + (self.w_bits + 1) // 2)[self.style] + (self.simd - 1).bit_length()
         assert done.taken == list(range(len(done.taken)))
         assert done.given == [cycle + latency for cycle in done.taken[self.steps - 1 :: self.steps]]
 
@@ -86,6 +87,14 @@ CASES = (
     MacArray(1, 7, 1, 1, a_bits=3, w_bits=12, spare_bits=9),
     MacArray(11, 3, 2, 4, a_bits=7, w_bits=7),
     MacArray(8, 16, 3, 2, a_bits=4, w_bits=4),
+    MacArray(4, 2, 3, 2, style=1),
+    MacArray(5, 1, 9, 1, style=1, a_signed=True),
+    MacArray(1, 3, 1, 2, style=1, a_bits=4, w_bits=4),
+    MacArray(3, 2, 2, 1, style=1, a_bits=16, w_bits=16, a_signed=True),
+    MacArray(2, 5, 2, 2, style=2),
+    MacArray(3, 1, 4, 1, style=2, shared=False, w_bits=5, a_signed=True),
+    MacArray(1, 1, 9, 3, style=2, w_bits=2, a_bits=2),
+    MacArray(2, 2, 1, 1, style=2, a_bits=16, w_bits=16, shared=False),
 )
 
 

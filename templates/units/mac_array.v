@@ -5,7 +5,8 @@
 // STEPS beats. Where SHARED is 1 all PEs see the same SIMD activations (standard and pointwise convolution,
 // fully connected); where it is 0 each PE has its own (depthwise): element s of PE p is number s*PE + p.
 //
-// One beat per cycle; the sums leave 4 + clog2(SIMD) cycles after the last beat of an output.
+// One beat per cycle; the sums leave 4 + clog2(SIMD) cycles after the last beat of an output, one more with products
+// in pairs, and 3 + ceil(W_BITS/2) + clog2(SIMD) with products in logic.
 `default_nettype none
 
 module mac_array #(
@@ -17,6 +18,9 @@ module mac_array #(
     parameter SHARED = 1,
     // Beats per output, >= 1.
     parameter STEPS = 1,
+    // What multiplies. 0: a DSP block per product; 1: one for the products of two PEs, which must share their
+    // activations; 2: logic.
+    parameter STYLE = 0,
     // Bits per activation, and whether it is two's complement (1) or unsigned (0).
     parameter A_BITS = 8,
     parameter A_SIGNED = 0,
@@ -45,7 +49,15 @@ module mac_array #(
     localparam A_W    = A_BITS + ((A_SIGNED != 0) ? 0 : 1);   // as a signed number
     localparam PROD_W = A_W + W_BITS;
     localparam TREE_W = PROD_W + $clog2(SIMD);
-    localparam DEPTH  = 3 + $clog2(SIMD);             // stages before the accumulator
+    // Stages before the accumulator: the weights' ROM, the multiplier, the adder tree.
+    localparam MULT_DEPTH = (STYLE == 0) ? 2 : (STYLE == 1) ? 3 : 1 + (W_BITS + 1) / 2;
+    localparam DEPTH = 1 + MULT_DEPTH + $clog2(SIMD);
+
+    generate
+        if (STYLE == 1 && SHARED == 0) begin : g_style
+            STYLE_1_needs_SHARED_activations u_error ();
+        end
+    endgenerate
 
     // The whole pipeline advances together, unless a finished sum waits for its taker.
     wire en = !m_valid || m_ready;
@@ -82,34 +94,55 @@ module mac_array #(
     reg [IN_W-1:0] data_q;
     always @(posedge clk) if (en) data_q <= s_data;
 
+    // Product of PE p and element s at number p*SIMD + s.
+    wire [PE*SIMD*PROD_W-1:0] products;
     genvar p, s;
     generate
-        for (p = 0; p < PE; p = p + 1) begin : g_pe
-            wire [SIMD*PROD_W-1:0] products;
-            for (s = 0; s < SIMD; s = s + 1) begin : g_mult
-                wire [A_BITS-1:0] raw = data_q[((SHARED != 0) ? s : s*PE + p)*A_BITS +: A_BITS];
-                wire [A_W-1:0] extended;
-                if (A_SIGNED != 0) begin : g_signed
-                    assign extended = raw;
-                end else begin : g_unsigned
-                    assign extended = {1'b0, raw};
-                end
-                reg signed [A_W-1:0] a;
-                reg signed [W_BITS-1:0] w;
-                reg signed [PROD_W-1:0] product;
-                always @(posedge clk) begin
-                    if (en) begin
-                        a       <= extended;
-                        w       <= weights[(p*SIMD + s)*W_BITS +: W_BITS];
-                        product <= a * w;
+        if (STYLE == 1) begin : g_pairs
+            for (p = 0; p < PE; p = p + 2) begin : g_pair
+                for (s = 0; s < SIMD; s = s + 1) begin : g_mult
+                    wire [A_W-1:0] a;
+                    extend #(.IN_W(A_BITS), .OUT_W(A_W), .SIGNED(A_SIGNED)) u_extend (
+                        .in(data_q[s*A_BITS +: A_BITS]), .out(a)
+                    );
+                    // The last PE of an odd number has no partner.
+                    wire [W_BITS-1:0] w_high;
+                    wire [PROD_W-1:0] high;
+                    if (p + 1 < PE) begin : g_partner
+                        assign w_high = weights[((p+1)*SIMD + s)*W_BITS +: W_BITS];
+                        assign products[((p+1)*SIMD + s)*PROD_W +: PROD_W] = high;
+                    end else begin : g_alone
+                        assign w_high = 0;
+                        wire unused = &{1'b0, high};
                     end
+                    multiply_pair #(.A_W(A_W), .W_W(W_BITS), .SPACE(A_BITS + W_BITS)) u_multiply (
+                        .clk(clk), .en(en), .a(a),
+                        .w_low(weights[(p*SIMD + s)*W_BITS +: W_BITS]), .w_high(w_high),
+                        .low(products[(p*SIMD + s)*PROD_W +: PROD_W]), .high(high)
+                    );
                 end
-                assign products[s*PROD_W +: PROD_W] = product;
             end
+        end else begin : g_singles
+            for (p = 0; p < PE; p = p + 1) begin : g_single
+                for (s = 0; s < SIMD; s = s + 1) begin : g_mult
+                    wire [A_W-1:0] a;
+                    extend #(.IN_W(A_BITS), .OUT_W(A_W), .SIGNED(A_SIGNED)) u_extend (
+                        .in(data_q[((SHARED != 0) ? s : s*PE + p)*A_BITS +: A_BITS]), .out(a)
+                    );
+                    multiply #(.A_W(A_W), .W_W(W_BITS), .LOGIC((STYLE == 2) ? 1 : 0)) u_multiply (
+                        .clk(clk), .en(en), .a(a), .w(weights[(p*SIMD + s)*W_BITS +: W_BITS]),
+                        .product(products[(p*SIMD + s)*PROD_W +: PROD_W])
+                    );
+                end
+            end
+        end
+    endgenerate
 
+    generate
+        for (p = 0; p < PE; p = p + 1) begin : g_pe
             wire [TREE_W-1:0] tree;
             adder_tree #(.TERMS(SIMD), .TERM_W(PROD_W), .SUM_W(TREE_W)) u_tree (
-                .clk(clk), .en(en), .terms(products), .sum(tree)
+                .clk(clk), .en(en), .terms(products[p*SIMD*PROD_W +: SIMD*PROD_W]), .sum(tree)
             );
 
             wire [ACC_W-1:0] term;

@@ -10,7 +10,7 @@
 // than one tap, rows (and columns) lie in memories of their own, to be read side by side.
 //
 // One beat per cycle; latency 4 cycles from the pixel that completes a window. A window that reaches into
-// the padding on the right waits for as many pixels of the next row.
+// the padding on the right waits for as many pixels of the next row; and each SPACING cycles for the one before.
 `default_nettype none
 
 module window_buffer #(
@@ -41,6 +41,9 @@ module window_buffer #(
     parameter TAPS_X = 1,
     // Rows in the ring: computed by the generator so that no window ever waits for room.
     parameter ROWS = 4,
+    // Cycles from one window to the next at least, >= 1: what the next layer takes for one, so that none piles up
+    // before it.
+    parameter SPACING = 1,
     // Pixels outside the map: the channels of one pixel, first channel lowest.
     parameter [GROUPS*FOLDS*LANES*BITS-1:0] PAD = 0
 ) (
@@ -107,6 +110,7 @@ module window_buffer #(
     localparam BANK_W = $clog2(2 * X_BANKS + STRIDE_X + 1);
     localparam XY_W   = $clog2(IN_H + IN_W + 2 * KERNEL_Y + 2 * KERNEL_X + STRIDE_Y + STRIDE_X) + 2;
     localparam COUNT_W = XY_W;
+    localparam REST_W = $clog2(SPACING + 1);
 
     // Constants at the width of what they meet: positions (P), addresses (A), beats (F), ring rows (S), column
     // memories (B) and coordinates (XY).
@@ -127,6 +131,7 @@ module window_buffer #(
     localparam [FOLD_W-1:0] FOLDS_F      = FOLDS[FOLD_W-1:0];
     localparam [REP_W-1:0] LAST_REP      = REPEAT[REP_W-1:0] - 1'b1;
     localparam [GROUP_W-1:0] FINAL_GROUP = GROUPS[GROUP_W-1:0] - 1'b1;
+    localparam [REST_W-1:0] SPACING_R    = SPACING[REST_W-1:0];
     localparam [SLOT_W-1:0] ROWS_S       = ROWS[SLOT_W-1:0];
     localparam [SLOT_W-1:0] LAST_SLOT    = ROWS[SLOT_W-1:0] - 1'b1;
     localparam [BANK_W-1:0] BANKS_B      = X_BANKS[BANK_W-1:0];
@@ -200,10 +205,13 @@ module window_buffer #(
     reg [SLOT_W-1:0]  slot, ky_slot;      // ring row of y0, and of ky
     reg [ADDR_W-1:0]  row, ky_row;        // their addresses
 
+    reg first;                            // the beat is the window's first
+    reg [REST_W-1:0] rest;                // cycles until a window may begin
+
     wire en = !m_valid || m_ready;
     // Past the bottom edge nothing more is to come: a complete frame suffices. Windows of padding alone wait for the
     // frame's first pixel, lest they come out before there is a frame.
-    wire go = en && (loaded > 0) && ((loaded > need) || (loaded >= FRAME_P));
+    wire go = en && (loaded > 0) && ((loaded > need) || (loaded >= FRAME_P)) && (!first || rest == 0);
 
     wire last_kx    = kx == FINAL_KX;
     wire last_ky    = last_kx && (ky == FINAL_KY);
@@ -311,6 +319,17 @@ module window_buffer #(
             if (last_y)          need <= START_NEED_P;
             else if (last_x)     need <= need + ROW_STEP_P;
             else if (last_group) need <= need + X_STEP_P;
+        end
+    end
+
+    always @(posedge clk) begin
+        if (rst) begin
+            first <= 1'b1;
+            rest  <= 0;
+        end else begin
+            if (go) first <= last_group;
+            if (go && first)    rest <= SPACING_R - 1'b1;
+            else if (rest != 0) rest <= rest - 1'b1;
         end
     end
 
