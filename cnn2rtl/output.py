@@ -162,6 +162,29 @@ def tidy_errors(target: Path) -> Iterator[None]:
         raise UserError(f"{target}: cannot be written ({error.strerror}); nothing was changed") from None
 
 
+def replace_file(folder: Path, path: str, text: str) -> None:
+    """Give a generated file of the project in ``folder`` other contents, in one step.
+
+    It counts as generated afterwards, unless the user had changed it before.
+    """
+    data = text.encode()
+    manifest = _manifest(folder) or {}
+    changes = {path: data}
+    if unchanged(folder, path):
+        changes[MANIFEST] = (json.dumps({**manifest, path: _digest(data)}, indent=1) + "\n").encode()
+    with tidy_errors(folder), _signals_wait():
+        for name, contents in changes.items():
+            fresh = folder / f"{name}.new"
+            fresh.write_bytes(contents)
+            fresh.replace(folder / name)
+
+
+def unchanged(folder: Path, path: str) -> bool:
+    """Whether a generated file of the project in ``folder`` is as we wrote it, or gone."""
+    manifest, place = _manifest(folder) or {}, folder / path
+    return path in manifest and (not os.path.lexists(place) or manifest[path] == _digest_of(place))
+
+
 def listed_files(folder: Path) -> list[str]:
     """The paths of all files that were generated into the project in ``folder``."""
     return sorted(_manifest(folder) or ())

@@ -25,7 +25,7 @@ from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.quant.qformat import IntArray, Scheme
 from cnn2rtl.quant.quantise import quantise
 from cnn2rtl.render import Design, render
-from cnn2rtl.schedule import Target, schedule
+from cnn2rtl.schedule import Target, schedule, search
 from cnn2rtl.verify.vectors import frame_vectors
 
 VECTOR_FRAMES = 2
@@ -144,7 +144,7 @@ def check_feasible(captured: FloatGraph, options: Options) -> None:
         graph = with_class_index(graph)
     ranges = {node.name: Range(-1.0, 1.0) for node in graph.nodes}
     integers = quantise(graph, ranges, weight_bits=8, activation_bits=8, output_bits=16, scheme="pow2")
-    schedule(integers, options.target)
+    search(integers, options.target)
 
 
 def compile_graph(

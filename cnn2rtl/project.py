@@ -11,8 +11,11 @@ from typing import Any
 from cnn2rtl import store
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph
+from cnn2rtl.output import replace_file, unchanged
 from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.render import Stream
+from cnn2rtl.render.report import report
+from cnn2rtl.schedule import Traffic
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,11 @@ class Project:
         return int(self.about["interval"])
 
     @property
+    def latency(self) -> int:
+        """Predicted cycles of a frame, from the first pixel to the last result."""
+        return int(self.about["latency"])
+
+    @property
     def classes(self) -> int:
         """How many classes the network tells apart."""
         node = self.graph[self.graph.output]
@@ -45,10 +53,20 @@ def open_project(folder: Path) -> Project:
         graph, float_graph = graphs["integer"], graphs["float"]
         if not isinstance(graph, QuantGraph) or not isinstance(float_graph, FloatGraph):
             raise ValueError("model.npz holds no two networks")
-        about = {**about, "name": str(about["name"]), "interval": int(about["interval"])}
+        about = {
+            **about,
+            "name": str(about["name"]),
+            "interval": int(about["interval"]),
+            "latency": int(about["latency"]),
+        }
         streams = {
             s["node"]: Stream(
-                s["stream"], s["node"], graph[s["node"]].shape, graph[s["node"]].out, s["lanes"], s["fifo"]
+                s["stream"],
+                s["node"],
+                graph[s["node"]].shape,
+                graph[s["node"]].out,
+                s["lanes"],
+                Traffic(s["fifo"], s["first"], tuple(s["last"])),
             )
             for s in (about["input"], *about["layers"])
         }
@@ -65,3 +83,16 @@ def open_project(folder: Path) -> Project:
             "generate the project again"
         ) from None
     return Project(folder, about, float_graph, graph, streams)
+
+
+def record(folder: Path, key: str, value: Mapping[str, object]) -> None:
+    """Keep ``value`` as ``results`` → ``key`` in the project's ``design.json``, and show it in ``report.html``.
+
+    Both count as generated; a report that the user has changed stays as it is.
+    """
+    about = json.loads((folder / "design.json").read_text(encoding="utf-8"))
+    about["results"] = {**about.get("results", {}), key: value}
+    page = report(about)
+    replace_file(folder, "design.json", json.dumps(about, indent=2) + "\n")
+    if unchanged(folder, "report.html"):
+        replace_file(folder, "report.html", page)

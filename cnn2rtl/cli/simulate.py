@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import Shape
 from cnn2rtl.images import Pixels
 from cnn2rtl.output import few, listed_files
-from cnn2rtl.project import Project, open_project
-from cnn2rtl.verify import Engine, Verdict, engine_for, write_vectors
+from cnn2rtl.project import Project, open_project, record
+from cnn2rtl.render import Stream
+from cnn2rtl.verify import Engine, Verdict, engine_for, missed, write_vectors
 from cnn2rtl.verify import simulate as run_simulation
 
 
@@ -41,8 +46,12 @@ def simulate(
         Literal["crop", "resize"], typer.Option(help="Cut out an image's centre, or resize its shorter side first.")
     ] = "crop",
     waves: Annotated[Path | None, typer.Option(metavar="FILE", help="Write waves (VCD) to this file.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show when the beats of every layer moved.")] = False,
 ) -> None:
-    """Simulate the design on images and compare every value of every layer with the golden model."""
+    """Simulate the design on images and compare every value of every layer with the golden model.
+
+    Without stalls, the cycles of every layer must be the predicted ones, too.
+    """
     problems = Problems()
     opened: Project | None = None
     with problems.gather():
@@ -66,17 +75,61 @@ def simulate(
     verdict = _run(opened, simulator, pixels, stall, seed, waves)
     for line in verdict.details:
         console.out.print(escape(line), style="red" if not verdict.passed else None, soft_wrap=True)
-    values = sum(np.prod(stream.shape) for stream in opened.streams.values() if stream.node != opened.graph.input.name)
+    layers = [stream for stream in opened.streams.values() if stream.node != opened.graph.input.name]
+    values = len(pixels) * sum(math.prod(stream.shape) for stream in layers)
+    streams = tuple(opened.streams.values())
+    wrong: tuple[str, ...] = ()
+    if verdict.passed and not stall:
+        wrong = missed(verdict, streams, frames=len(pixels), interval=opened.interval, latency=opened.latency)
+    run = {"engine": engine, "frames": len(pixels), "data": _data(images or []), "stall": stall, "seed": seed}
+    record(project, "simulation", {**run, "values": values, **_found(verdict, wrong)})
     if not verdict.passed:
         console.out.print(f"[bold red]FAIL[/] {opened.about['name']}: the hardware differs from the golden model")
         raise typer.Exit(1)
+    if verbose or wrong:
+        console.out.print(_timetable(streams, verdict))
+    for line in wrong:
+        console.out.print(escape(line), style="red", soft_wrap=True)
+    if wrong:
+        console.out.print(f"[bold red]FAIL[/] {opened.about['name']}: every value is right, but not in its cycle")
+        raise typer.Exit(1)
+    predicted = "" if stall else f" (predicted {opened.latency:,})"
     console.out.print(
-        f"[bold green]PASS[/] {opened.about['name']}: 0 wrong of {values * len(pixels):,} values in "
-        f"{len(opened.graph.layers)} layers; latency {verdict.latency:,} cycles"
+        f"[bold green]PASS[/] {opened.about['name']}: 0 wrong of {values:,} values in "
+        f"{len(opened.graph.layers)} layers; latency {verdict.latency:,} cycles{predicted}"
         + (f", frame interval {verdict.interval:,} cycles" if verdict.interval else "")
         + (f" (predicted {opened.interval:,})" if verdict.interval and not stall else ""),
         soft_wrap=True,
     )
+
+
+def _data(images: list[Path]) -> str:
+    """What was fed, in a word."""
+    return few([console.readable(source.resolve().name) for source in images]) or "noise"
+
+
+def _found(verdict: Verdict, wrong: tuple[str, ...]) -> dict[str, object]:
+    """The verdict for ``design.json``; ``wrong`` is what was right but not in its cycle."""
+    passed = verdict.passed and not wrong
+    return {
+        "passed": passed,
+        "details": [] if passed else list(wrong or verdict.details),
+        "latency": verdict.latency,
+        "interval": verdict.interval,
+        "streams": {name: asdict(seen) for name, seen in verdict.streams.items()},
+    }
+
+
+def _timetable(streams: Sequence[Stream], verdict: Verdict) -> Table:
+    """When the beats of every stream moved, in cycles since the first pixel."""
+    rows = console.table("stream", "beats", "first", "last", "interval", "waited", "in FIFO")
+    for stream in streams:
+        seen = verdict.streams[stream.name]
+        rows.add_row(
+            escape(stream.node), f"{stream.frame_beats:,}", f"{seen.first:,}", f"{seen.last:,}", f"{seen.interval:,}",
+            f"{seen.waits:,}", f"{seen.peak:,} of {stream.traffic.depth:,}",
+        )  # fmt: skip
+    return rows
 
 
 def _frames(shape: Shape, sets: list[Pixels], count: int | None, seed: int) -> Pixels:
@@ -90,7 +143,7 @@ def _frames(shape: Shape, sets: list[Pixels], count: int | None, seed: int) -> P
 
 def _require_sources(project: Path) -> None:
     """What is simulated must be here; a simulator's own words for what is not are hard to read."""
-    parts = ("rom/", "rtl/", "sim/testbench.v", "sim/stream_check.v")
+    parts = ("rom/", "rtl/", "sim/testbench.v", "sim/stream_check.v", "sim/stream_meter.v")
     missing = [path for path in listed_files(project) if path.startswith(parts) and not (project / path).is_file()]
     if missing:
         raise UserError(f"{project}: {few(missing)} missing; generate the project again")

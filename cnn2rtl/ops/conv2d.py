@@ -96,8 +96,7 @@ class Conv2d(Op):
                     for pe in self._parallel(group_out):
                         compute = h_out * w_out * self.groups * ceil_div(group_out, pe) * steps
                         lanes_out = divisor_at_least(pe, ceil_div(pe, steps))
-                        cycles, even = max(compute, beats_in), compute >= beats_in
-                        found.append(Folding(pe, simd, lanes, lanes_out, cycles, taps, even=even))
+                        found.append(Folding(pe, simd, lanes, lanes_out, max(compute, beats_in), taps))
         return pareto(found)
 
     def _parallel(self, channels: int) -> tuple[int, ...]:
@@ -125,12 +124,10 @@ class Conv2d(Op):
         else:
             buffer = units.window_buffer(
                 self.window, shapes[0], layer.source, lanes=lanes, taps=taps, groups=self.groups, repeat=repeat,
-                cycles_per_pixel=max(self.groups * folds, self.groups * repeat * steps), pad=layer.pad,
+                slices=ceil_div(together * lanes, simd), pad=layer.pad,
             )  # fmt: skip
             feed = (buffer, *units.gearbox("slice", bits, together * lanes, together * lanes, simd))
-        dot, roms = units.dot_product(
-            layer, pe=pe, simd=simd, shared=True, weights=words, steps=steps, lanes_out=folding.lanes_out
-        )
+        dot, roms = units.dot_product(layer, folding, weights=words, steps=steps)
         kernel = "x".join(map(str, self.window.kernel))
         grouped = f" in {self.groups} groups" if self.groups > 1 else ""
         return Unit(

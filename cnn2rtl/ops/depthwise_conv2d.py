@@ -78,9 +78,8 @@ class DepthwiseConv2d(Op):
                 for simd in useful(together):
                     steps = self.window.taps // together * ceil_div(together, simd)
                     compute, beats_in = h_out * w_out * folds * steps, height * width * folds
-                    cycles, even = max(compute, beats_in), compute >= beats_in
                     lanes_out = divisor_at_least(pe, ceil_div(pe, steps))
-                    found.append(Folding(pe, simd, pe, lanes_out, cycles, taps, even=even))
+                    found.append(Folding(pe, simd, pe, lanes_out, max(compute, beats_in), taps, shared=False))
         return pareto(found)
 
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
@@ -98,12 +97,11 @@ class DepthwiseConv2d(Op):
         if self.window != Window((1, 1)):
             together = taps[0] * taps[1]
             buffer = units.window_buffer(
-                self.window, shapes[0], layer.source, lanes=pe, taps=taps, cycles_per_pixel=folds * steps, pad=layer.pad
-            )
+                self.window, shapes[0], layer.source, lanes=pe, taps=taps, slices=ceil_div(together, simd),
+                pad=layer.pad,
+            )  # fmt: skip
             feed = (buffer, *units.gearbox("slice", pe * bits, together, together, simd))
-        dot, roms = units.dot_product(
-            layer, pe=pe, simd=simd, shared=False, weights=words, steps=steps, lanes_out=folding.lanes_out
-        )
+        dot, roms = units.dot_product(layer, folding, weights=words, steps=steps)
         kernel = "x".join(map(str, self.window.kernel))
         return Unit(
             (*feed, *dot),

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import numpy as np
 
+from cnn2rtl.ops.timing import Beats, Timing
 from cnn2rtl.quant.qformat import IntArray
 
 
 def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
+
+
+class Style(IntEnum):
+    """What multiplies: the values of ``STYLE`` in ``mac_array.v``."""
+
+    BLOCK = 0
+    """A DSP block per product."""
+    PAIR = 1
+    """A DSP block for the products of two PEs, which share their activations."""
+    LOGIC = 2
+    """Adders in logic."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +34,7 @@ class Folding:
     ``pe`` outputs are computed side by side from ``simd`` products each; the layer takes ``lanes_in``
     channels per input beat, reads ``taps`` (rows, columns) of the window at once, and emits
     ``lanes_out`` channels per beat. ``cycles`` is the layer's own frame interval, in clock cycles.
-    An ``even`` layer delivers at an even pace; others wait for rows of input, then deliver a row in one go.
+    The PEs may have ``shared`` activations; ``style`` is what multiplies.
     """
 
     pe: int
@@ -31,12 +44,19 @@ class Folding:
     cycles: int
     taps: tuple[int, int] = (1, 1)
     multiplies: bool = True
-    even: bool = True
+    shared: bool = True
+    style: Style = Style.BLOCK
 
     @property
     def multipliers(self) -> int:
         """Multipliers of weights with activations (a requantisation's own are not counted here)."""
         return self.pe * self.simd if self.multiplies else 0
+
+    @property
+    def blocks(self) -> int:
+        """Multiplications that are meant for a DSP block each."""
+        blocks = {Style.BLOCK: self.pe, Style.PAIR: ceil_div(self.pe, 2), Style.LOGIC: 0}
+        return blocks[self.style] * self.simd if self.multiplies else 0
 
     @property
     def cost(self) -> tuple[int, int, int]:
@@ -72,7 +92,7 @@ ParameterValue = int | Bits | RomFile
 
 @dataclass(frozen=True)
 class Instance:
-    """One unit of a chain: ``module`` with its parameters, ``in_bits`` and ``out_bits`` per beat.
+    """One unit of a chain: ``module`` with its parameters, ``in_bits`` and ``out_bits`` per beat, and its ``timing``.
 
     ``memory_bits`` counts its line buffers and the like; ROMs are counted by themselves.
     """
@@ -82,7 +102,16 @@ class Instance:
     parameters: Mapping[str, ParameterValue]
     in_bits: int
     out_bits: int
+    timing: Timing
     memory_bits: int = 0
+
+    def fitted(self, offered: Beats, held_up: Callable[[IntArray], Beats], pace: int) -> Instance:
+        """The same unit with as much memory as it needs where beats are ``offered`` to it like this.
+
+        ``held_up`` tells when they would be if they were not taken before given cycles, (beats,). ``pace`` is the
+        cycles that the next layer takes over a pixel; there is no use in being faster.
+        """
+        return self
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,9 +73,6 @@ class Linear(Op):
         rows = units.pad_axis(units.pad_axis(layer.weight, 1, folds * simd), 0, repeat * pe)
         rows = rows.reshape(repeat, pe, folds, simd, height, width).transpose(0, 4, 5, 2, 1, 3)
         steps = height * width * folds
-        dot, roms = units.dot_product(
-            layer, pe=pe, simd=simd, shared=True, weights=rows.reshape(-1, pe, simd), steps=steps,
-            lanes_out=folding.lanes_out,
-        )  # fmt: skip
+        dot, roms = units.dot_product(layer, folding, weights=rows.reshape(-1, pe, simd), steps=steps)
         replay = units.replay_buffer(simd * layer.source.bits, steps, repeat)
         return Unit((*replay, *dot), f"fully connected, {c}x{height}x{width} -> {outputs}", roms)

@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from cnn2rtl.graph import Shape
 from cnn2rtl.ops.hardware import Bits, Folding, Instance, Rom, RomFile, ceil_div, pack, pareto, useful
+from cnn2rtl.ops.timing import Beats, Gearbox, Pipeline, Replay, Tiles, Windows
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
 
-LOOP_CYCLES = 12
-"""Cycles from reading a pixel for the last time to reading the one that takes its place in the line buffer."""
 
+@dataclass(frozen=True)
+class LineBuffer(Instance):
+    """A ``window_buffer``; how many rows it has depends on when the pixels come."""
 
-def ring_rows(window: Window, shape: Shape, cycles_per_pixel: int) -> int:
-    """Rows of line buffer with which no window ever waits, in any frame of a continuous stream.
+    timing: Windows
 
-    The reader gives up pixels in raster order, up to the first tap of its window. The writer must by
-    then have been able to store what the following window needs; and, since windows in the padding
-    need little and those after them much, what a layer that delivers evenly has brought meanwhile;
-    and as many pixels more as come, one in ``cycles_per_pixel``, while the news of room travels round
-    the loop.
-    """
-    _, height, width = shape
-    h_out, w_out = window.out_size(height, width)
-    top, _, left, _ = window.padding
-    # Pixel, in raster order, under the first tap of each window, and what the window needs at last.
-    y = (np.arange(h_out) * window.stride[0] - top)[:, None]
-    x = np.arange(w_out) * window.stride[1] - left
-    last = (y + window.kernel[0] - 1) * width + x + window.kernel[1] - 1
-    # Windows that begin above the map give up nothing, those right of it no more than their row, those below it
-    # nothing more.
-    begins = (y >= 0) & (y < height)
-    kept = np.where(begins, y * width + np.where(x <= width, x, x[x <= width].max(initial=-left)), 0)
-    kept = np.where(y >= height, kept[begins[:, 0]].max(initial=0), kept)
-    last = last.clip(0, height * width - 1).ravel()
-    following = np.append(last[1:], last[0] + height * width)
-    even = np.arange(last.size) * (height * width / last.size)
-    arrived = np.ceil(even + (last - even).max()).astype(np.int64)
-    pixels = int((np.maximum(following, arrived) - kept.ravel()).max()) + 1 + ceil_div(LOOP_CYCLES, cycles_per_pixel)
-    return max(ceil_div(pixels, width), window.kernel[0])
+    def fitted(self, offered: Beats, held_up: Callable[[IntArray], Beats], pace: int) -> LineBuffer:
+        timing = self.timing.fitted(offered, held_up, pace)
+        return replace(
+            self,
+            parameters={**self.parameters, "ROWS": timing.rows, "SPACING": timing.spacing},
+            timing=timing,
+            memory_bits=self.memory_bits // self.timing.rows * timing.rows,
+        )
 
 
 def window_buffer(
@@ -52,10 +40,10 @@ def window_buffer(
     taps: tuple[int, int],
     groups: int = 1,
     repeat: int = 1,
-    cycles_per_pixel: int,
+    slices: int = 1,
     pad: IntArray | None = None,
-) -> Instance:
-    """Line buffer for ``shape`` (c, h, w), from which a window is read in ``cycles_per_pixel`` cycles at least.
+) -> LineBuffer:
+    """Line buffer for ``shape`` (c, h, w); the next unit takes ``slices`` cycles over a beat.
 
     ``pad`` are the codes around the map, one per channel; default 0.
     """
@@ -65,11 +53,9 @@ def window_buffer(
     pad_word = np.zeros(groups * folds * lanes, np.int64)
     if pad is not None:
         pad_word[:channels] = pad
-    # The pace of the pixels that come in: strides make it faster than that of the windows.
-    pace = min(cycles_per_pixel, cycles_per_pixel * h_out * w_out // (height * width))
-    rows = ring_rows(window, shape, max(pace, groups * folds))
+    window_beats = groups * folds * repeat * (window.taps // (taps[0] * taps[1]))
     columns = ceil_div(width + window.padding[2] % taps[1], taps[1]) * taps[1]
-    return Instance(
+    return LineBuffer(
         "window",
         "window_buffer",
         {
@@ -90,12 +76,14 @@ def window_buffer(
             "PAD_LEFT": window.padding[2],
             "TAPS_Y": taps[0],
             "TAPS_X": taps[1],
-            "ROWS": rows,
+            "ROWS": 1,
+            "SPACING": 1,
             "PAD": Bits(pad_word.size * source.bits, pack(pad_word[None], source.bits)[0]),
         },
         lanes * source.bits,
         taps[0] * taps[1] * lanes * source.bits,
-        rows * columns * pad_word.size * source.bits,
+        Windows(window, (height, width), groups * folds, window_beats, slices),
+        columns * pad_word.size * source.bits,
     )
 
 
@@ -104,28 +92,28 @@ def gearbox(role: str, element_bits: int, count: int, lanes_in: int, lanes_out: 
     if lanes_in == lanes_out:
         return ()
     parameters = {"ELEMENT_W": element_bits, "COUNT": count, "IN_LANES": lanes_in, "OUT_LANES": lanes_out}
-    return (Instance(role, "gearbox", parameters, lanes_in * element_bits, lanes_out * element_bits),)
+    timing = Gearbox(count, lanes_in, lanes_out)
+    return (Instance(role, "gearbox", parameters, lanes_in * element_bits, lanes_out * element_bits, timing),)
 
 
 def replay_buffer(bits: int, words: int, repeat: int) -> tuple[Instance, ...]:
     """Show each vector of ``words`` beats ``repeat`` times; nothing at all for once."""
     if repeat == 1:
         return ()
-    # The unit holds two vectors, and more where they are so short that two do not cover its latency.
-    vectors = 2 + (8 // (words * repeat) if words * repeat < 8 else 0)
     parameters = {"WIDTH": bits, "WORDS": words, "REPEAT": repeat}
-    return (Instance("replay", "replay_buffer", parameters, bits, bits, vectors * words * bits),)
+    timing = Replay(words, repeat)
+    return (Instance("replay", "replay_buffer", parameters, bits, bits, timing, timing.vectors * words * bits),)
 
 
 def dot_product(
-    layer: QuantLayer, *, pe: int, simd: int, shared: bool, weights: IntArray, steps: int, lanes_out: int
+    layer: QuantLayer, folding: Folding, *, weights: IntArray, steps: int
 ) -> tuple[tuple[Instance, ...], dict[str, Rom]]:
     """From activations to output channels: multiply-accumulate array, serialiser, requantisation.
 
-    ``weights`` are (words, pe, simd) in the order of the beats, ``steps`` of them per output. The array
-    computes ``pe`` channels at once, which leave ``lanes_out`` at a time.
+    ``weights`` are (words, pe, simd) in the order of the beats, ``steps`` of them per output.
     """
     source, acc_bits = layer.source, layer.acc_bits
+    pe, simd, lanes_out = folding.pe, folding.simd, folding.lanes_out
     channels = layer.acc_lo.size
     mac = Instance(
         "mac",
@@ -133,8 +121,9 @@ def dot_product(
         {
             "PE": pe,
             "SIMD": simd,
-            "SHARED": int(shared),
+            "SHARED": int(folding.shared),
             "STEPS": steps,
+            "STYLE": int(folding.style),
             "A_BITS": source.bits,
             "A_SIGNED": int(source.signed),
             "W_BITS": layer.weight_bits,
@@ -142,13 +131,20 @@ def dot_product(
             "WEIGHT_WORDS": weights.shape[0],
             "WEIGHT_FILE": RomFile("weights"),
         },
-        (1 if shared else pe) * simd * source.bits,
+        (1 if folding.shared else pe) * simd * source.bits,
         pe * acc_bits,
+        mac_timing(simd=simd, steps=steps, weight_bits=layer.weight_bits, style=folding.style),
     )
     weight_rom = Rom(pe * simd * layer.weight_bits, pack(weights.reshape(weights.shape[0], -1), layer.weight_bits))
     scale, scale_rom = requantise(layer, channels=channels, lanes=lanes_out, acc_bits=acc_bits, acc_signed=True)
     chain = (mac, *gearbox("serialise", acc_bits, channels, pe, lanes_out), scale)
     return chain, {"weights": weight_rom, "requant": scale_rom}
+
+
+def mac_timing(*, simd: int, steps: int, weight_bits: int, style: int = 0) -> Pipeline:
+    """The timing of ``mac_array``: how long a product takes depends on the ``style`` of its multipliers."""
+    product = (4, 5, 3 + (weight_bits + 1) // 2)[style]
+    return Pipeline(product + (simd - 1).bit_length(), steps)
 
 
 def requantise(
@@ -201,6 +197,7 @@ def requantise(
         },
         lanes * acc_bits,
         lanes * layer.out.bits,
+        Pipeline(5 if requant.multiplier_bits else 4),
     )
     return instance, Rom(int(widths.sum()), pack(entries.reshape(folds, -1), widths))
 
@@ -243,7 +240,7 @@ def pool_foldings(window: Window, shape: Shape) -> tuple[Folding, ...]:
         passes = {(1, 1): 1} if window.tiles else {t: window.taps // (t[0] * t[1]) for t in tap_choices(window)}
         for taps, steps in passes.items():
             cycles = max(height * width, 0 if window.tiles else h_out * w_out * steps) * folds
-            found.append(Folding(lanes, taps[0] * taps[1], lanes, lanes, cycles, taps, multiplies=False, even=False))
+            found.append(Folding(lanes, taps[0] * taps[1], lanes, lanes, cycles, taps, multiplies=False))
     return pareto(found)
 
 
@@ -262,12 +259,14 @@ def pool_chain(
         }  # fmt: skip
         memory_bits = width // window.kernel[1] * ceil_div(channels, lanes) * lanes * out_bits
         parameters = {**common, **tile, **values}
-        return (Instance("tile", "tile_reduce", parameters, lanes * source.bits, lanes * out_bits, memory_bits),)
+        timing = Tiles((height, width), window.kernel, ceil_div(channels, lanes))
+        return (
+            Instance("tile", "tile_reduce", parameters, lanes * source.bits, lanes * out_bits, timing, memory_bits),
+        )
     together = taps[0] * taps[1]
     steps = window.taps // together
     buffer = window_buffer(
-        window, shape, source, lanes=lanes, taps=taps, cycles_per_pixel=ceil_div(channels, lanes) * steps,
-        pad=np.full(channels, pad),
+        window, shape, source, lanes=lanes, taps=taps, pad=np.full(channels, pad),
     )  # fmt: skip
     reduce = {**common, "TAPS": together, "STEPS": steps, **values}
-    return buffer, Instance("reduce", "tap_reduce", reduce, buffer.out_bits, lanes * out_bits)
+    return buffer, Instance("reduce", "tap_reduce", reduce, buffer.out_bits, lanes * out_bits, Pipeline(2, steps))

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cnn2rtl.graph import Shape
+from cnn2rtl.quant.qformat import IntArray
 
 Array = TypeVar("Array", bound=np.ndarray[Any, Any])
 
@@ -50,6 +51,33 @@ class Window:
     def out_shape(self, shape: Shape, channels: int | None = None) -> Shape:
         """Output (c, h, w); ``channels`` replaces the input's where the layer changes them."""
         return (channels or shape[0], *self.out_size(*shape[1:]))
+
+    def last_pixels(self, height: int, width: int) -> IntArray:
+        """Which pixel completes each window, (windows,), pixels counted in raster order.
+
+        A window that reaches into the padding on the right waits for as many pixels of the next row.
+        """
+        y, x = self._origins(height, width)
+        last = (y + self.kernel[0] - 1) * width + x + self.kernel[1] - 1
+        return last.clip(0, height * width - 1).ravel()
+
+    def kept_pixels(self, height: int, width: int) -> IntArray:
+        """Before which pixel, in raster order, all have been given up when each window's turn has come, (windows,).
+
+        Windows that begin above the map give up nothing, those right of it no more than their row, those below it
+        nothing more.
+        """
+        y, x = self._origins(height, width)
+        begins = (y >= 0) & (y < height)
+        left = self.padding[2]
+        kept = np.where(begins, y * width + np.where(x <= width, x, x[x <= width].max(initial=-left)), 0)
+        return np.where(y >= height, kept[begins[:, 0]].max(initial=0), kept).ravel()
+
+    def _origins(self, height: int, width: int) -> tuple[IntArray, IntArray]:
+        """Row (h_out, 1) and column (w_out,) of the pixel under each window's first tap; outside the map, too."""
+        h_out, w_out = self.out_size(height, width)
+        top, _, left, _ = self.padding
+        return (np.arange(h_out) * self.stride[0] - top)[:, None], np.arange(w_out) * self.stride[1] - left
 
     def shifted(self, x: Array, pad_value: Array | float = 0) -> Iterator[tuple[int, int, Array]]:
         """Yield (ky, kx, view): for each tap the input pixels it meets, shape (n, h_out, w_out, c).

@@ -9,26 +9,26 @@ from functools import partial
 
 from cnn2rtl import __version__
 from cnn2rtl.graph import Shape
-from cnn2rtl.ops import units
-from cnn2rtl.ops.hardware import Bits, Folding, Instance, ParameterValue, RomFile, Unit, ceil_div
+from cnn2rtl.ops.hardware import Bits, Folding, ParameterValue, RomFile, Unit, ceil_div
 from cnn2rtl.quant.layers import QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.render import templates
 from cnn2rtl.render.names import identifier, unique_identifiers
+from cnn2rtl.render.report import report
 from cnn2rtl.render.rom import hex_lines
-from cnn2rtl.schedule import Schedule
+from cnn2rtl.schedule import Schedule, Traffic
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A tensor on wires: ``lanes`` channels of ``out.bits`` bits per beat, ``depth`` beats of FIFO behind it."""
+    """A tensor on wires: ``lanes`` channels of ``format.bits`` bits per beat, and the FIFO at its end."""
 
     name: str
     node: str
     shape: Shape
     format: QFormat
     lanes: int
-    depth: int
+    traffic: Traffic
 
     @property
     def bits(self) -> int:
@@ -46,7 +46,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Layer:
-    """A module of the design: the layer's unit between an input adapter and its output stream."""
+    """A module of the design: the layer's units between two streams."""
 
     module: str
     node: QuantNode
@@ -54,14 +54,6 @@ class Layer:
     out: Stream
     folding: Folding
     unit: Unit
-
-    @property
-    def chain(self) -> tuple[Instance, ...]:
-        """The units of the module, first the adapter to the layer's own lanes where it needs one."""
-        adapter = units.gearbox(
-            "adapt", self.source.format.bits, self.source.shape[0], self.source.lanes, self.folding.lanes_in
-        )
-        return (*adapter, *self.unit.chain)
 
 
 @dataclass(frozen=True)
@@ -87,31 +79,30 @@ class Design:
 
 def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object]) -> Design:
     """Everything but the test vectors. ``facts`` (provenance, options) go into ``design.json`` as they are."""
-    taken = (*templates.unit_names(), "stream_check", "testbench", "s_axis", "m_axis")
+    taken = (*templates.unit_names(), "stream_check", "stream_meter", "testbench", "s_axis", "m_axis")
     top = identifier(graph.name)
     names = unique_identifiers([graph.name, *(node.name for node in graph.layers)], taken)
     top = names.pop(graph.name, top)
-    depth = {edge.source: edge.depth for edge in schedule.edges}
     first = next(node for node in graph.layers if graph.input.name in node.inputs)
     pixels = Stream(
         "pixels", graph.input.name, graph.input.shape, graph.input.out,
-        schedule.foldings[first.name].lanes_in, depth[graph.input.name],
+        schedule.foldings[first.name].lanes_in, schedule.streams[graph.input.name],
     )  # fmt: skip
 
     streams = {graph.input.name: pixels}
     layers = []
     for node in graph.layers:
         assert node.layer is not None
-        folding = schedule.foldings[node.name]
-        unit = node.op.unit(node.layer, graph.shapes(node), folding)
-        out = Stream(names[node.name], node.name, node.shape, node.out, folding.lanes_out, depth[node.name])
+        folding, unit = schedule.foldings[node.name], schedule.units[node.name]
+        traffic = schedule.streams[node.name]
+        out = Stream(names[node.name], node.name, node.shape, node.out, folding.lanes_out, traffic)
         streams[node.name] = out
         layers.append(Layer(names[node.name], node, streams[node.inputs[0]], out, folding, unit))
 
     files: dict[str, str] = {}
     for layer in layers:
         files[f"rtl/{layer.module}.v"] = templates.fill(
-            "design/layer.v.j2", layer=layer, chain=layer.chain, literal=partial(literal, module=layer.module)
+            "design/layer.v.j2", layer=layer, chain=layer.unit.chain, literal=partial(literal, module=layer.module)
         )
         for role, rom in layer.unit.roms.items():
             files[f"rom/{layer.module}_{role}.hex"] = hex_lines(rom)
@@ -121,21 +112,22 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object]) -
         files[f"rtl/{name}.v"] = templates.read(f"units/{name}.v")
     for path in ("testbench.v", "Makefile", "test_design.py"):
         files[f"sim/{path}"] = templates.fill(f"sim/{path}.j2", design=design)
-    files["sim/stream_check.v"] = templates.read("sim/stream_check.v")
+    for path in ("stream_check.v", "stream_meter.v"):
+        files[f"sim/{path}"] = templates.read(f"sim/{path}")
     sources, roms = ([path for path in files if path.startswith(folder)] for folder in ("rtl/", "rom/"))
     for path in ("vivado/build.tcl", "quartus/build.tcl", "yosys/synth.ys"):
         files[f"syn/{path}"] = templates.fill(f"scripts/{path}.j2", design=design, sources=sources, roms=roms)
     about = description(design, facts)
     files["design.json"] = json.dumps(about, indent=2) + "\n"
     files["README.md"] = templates.fill("design/README.md.j2", design=design, about=about)
-    files["report.html"] = templates.fill("design/report.html.j2", design=design, about=about)
+    files["report.html"] = report(about)
     return design
 
 
 def used_units(layers: list[Layer]) -> tuple[str, ...]:
     """The library modules that the design needs, with those that these instantiate."""
     found: set[str] = set()
-    wanted = {instance.module for layer in layers for instance in layer.chain} | {"stream_fifo", "frame_check"}
+    wanted = {instance.module for layer in layers for instance in layer.unit.chain} | {"stream_fifo", "frame_check"}
     library = templates.unit_names()
     while wanted:
         name = wanted.pop()
@@ -167,16 +159,18 @@ def description(design: Design, facts: Mapping[str, object]) -> dict[str, object
         "name": design.name,
         **facts,
         "interval": schedule.interval,
+        "latency": schedule.latency,
         "multipliers": schedule.multipliers,
         "macs": macs,
         "mac_efficiency": round(schedule.mac_efficiency(macs), 6),
         "rom_bits": sum(len(rom.words) * rom.width for layer in design.layers for rom in layer.unit.roms.values()),
-        "buffer_bits": sum(stream.depth * stream.bits for stream in design.streams)
-        + sum(instance.memory_bits for layer in design.layers for instance in layer.chain),
+        "buffer_bits": sum(stream.traffic.depth * stream.bits for stream in design.streams)
+        + sum(instance.memory_bits for layer in design.layers for instance in layer.unit.chain),
         "input": describe_stream(design.input),
         "layers": [
             {
                 **describe_stream(layer.out),
+                "inputs": list(layer.node.inputs),
                 "kind": layer.node.op.kind,
                 "summary": layer.unit.summary,
                 "pe": layer.folding.pe,
@@ -186,10 +180,19 @@ def description(design: Design, facts: Mapping[str, object]) -> dict[str, object
                 "cycles": layer.folding.cycles,
                 "macs": layer.node.op.macs(graph.shapes(layer.node)),
                 "accumulator_bits": layer.node.layer.acc_bits if layer.node.layer and layer.node.layer.requant else 0,
+                "memory": describe_memory(layer.unit),
             }
             for layer in design.layers
         ],
     }
+
+
+def describe_memory(unit: Unit) -> dict[str, int]:
+    """Bits of the layer's ROMs and of its line buffers and the like."""
+    bits = {role: len(rom.words) * rom.width for role, rom in unit.roms.items()}
+    weights = bits.pop("weights", 0)
+    buffers = sum(instance.memory_bits for instance in unit.chain)
+    return {"weights": weights, "parameters": sum(bits.values()), "buffers": buffers}
 
 
 def describe_stream(stream: Stream) -> dict[str, object]:
@@ -199,6 +202,8 @@ def describe_stream(stream: Stream) -> dict[str, object]:
         "shape": list(stream.shape),
         "format": describe_format(stream.format),
         "lanes": stream.lanes,
-        "fifo": stream.depth,
         "beats": stream.frame_beats,
+        "fifo": stream.traffic.depth,
+        "first": stream.traffic.first,
+        "last": list(stream.traffic.last),
     }

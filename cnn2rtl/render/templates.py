@@ -67,7 +67,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
-        autoescape=False,
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
     )
     environment.filters["thousands"] = "{:,}".format
     # The range of a port of so many bits, wide enough for the names behind it to align.

@@ -1,5 +1,6 @@
-"""How much parallelism each layer gets."""
+"""How much parallelism each layer gets, and when every beat moves."""
 
-from cnn2rtl.schedule.search import Edge, Schedule, Target, schedule
+from cnn2rtl.schedule.plan import Schedule, Traffic, schedule
+from cnn2rtl.schedule.search import Target, search
 
-__all__ = ["Edge", "Schedule", "Target", "schedule"]
+__all__ = ["Schedule", "Target", "Traffic", "schedule", "search"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.ops.hardware import Folding
-from cnn2rtl.quant.layers import QuantGraph, QuantNode
+from cnn2rtl.quant.layers import QuantGraph
 
 
 @dataclass(frozen=True)
@@ -26,33 +25,7 @@ class Target:
 DEFAULT_MULTIPLIERS = 64
 
 
-@dataclass(frozen=True)
-class Edge:
-    """A stream from one layer to the next: ``depth`` beats of FIFO, ``lanes_out`` made into ``lanes_in``."""
-
-    source: str
-    sink: str | None
-    depth: int
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """A folding per layer. ``interval`` is the cycles from one frame to the next under continuous input."""
-
-    foldings: Mapping[str, Folding]
-    edges: tuple[Edge, ...]
-    interval: int
-
-    @property
-    def multipliers(self) -> int:
-        return sum(folding.multipliers for folding in self.foldings.values())
-
-    def mac_efficiency(self, macs: int) -> float:
-        """Network MACs / (frame interval x multipliers instantiated)."""
-        return macs / (self.interval * self.multipliers) if self.multipliers else 0.0
-
-
-def schedule(graph: QuantGraph, target: Target) -> Schedule:
+def search(graph: QuantGraph, target: Target) -> dict[str, Folding]:
     """Find the smallest frame interval within the budget, or the cheapest design for the wanted one.
 
     Layers are independent given the interval: each takes its cheapest folding that is fast enough.
@@ -107,18 +80,8 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
             f"{multipliers(limit) - target.multipliers} more than the {target.multipliers} allowed; "
             f"lower --fps, raise --multipliers or prune the network"
         )
-    foldings = pick(interval)
-    edges = tuple(_edge(graph, node, foldings) for node in graph.nodes)
-    return Schedule(foldings, edges, max(f.cycles for f in foldings.values()))
-
-
-def _edge(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> Edge:
-    """The stream behind ``node``. One that delivers rows in one go has room for a row."""
-    sinks = [other.name for other in graph.layers if node.name in other.inputs]
-    if len(sinks) > 1 or (sinks and node.name == graph.output):
-        raise UserError(f"{node.name} feeds {len(sinks)} layers; branches are not supported yet: give it one consumer")
-    depth = 2
-    if node.layer is not None and not foldings[node.name].even:
-        channels, _, width = node.shape
-        depth = max(depth, width * -(-channels // foldings[node.name].lanes_out))
-    return Edge(node.name, sinks[0] if sinks else None, depth)
+    for node in graph.nodes:
+        sinks = sum(node.name in other.inputs for other in graph.layers)
+        if sinks > 1 or (sinks and node.name == graph.output):
+            raise UserError(f"{node.name} feeds {sinks} layers; branches are not supported yet: give it one consumer")
+    return pick(interval)

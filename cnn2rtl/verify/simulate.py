@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.render import Stream
 from cnn2rtl.verify.engine import ENGINES, Engine
 
 # A simulator that goes on without a ROM file has proven nothing.
 _TROUBLE = re.compile(r"readmem|cannot open|too few pixels", re.IGNORECASE)
 _NUMBERS = re.compile(r"latency (\d+), interval (\d+)")
+_STREAM = re.compile(r"STREAM (\w+) first (\d+) last (\d+) interval (\d+) waits (\d+) peak (\d+)")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the testbench saw of a stream, in cycles since the first beat of the network's input.
+
+    Its first frame's ``first`` and ``last`` beat moved in these cycles, the last two frames ended an ``interval``
+    apart (0 for a single frame), a beat waited for its FIFO in so many cycles, and that held ``peak`` beats at most.
+    """
+
+    first: int
+    last: int
+    interval: int
+    waits: int
+    peak: int
 
 
 @dataclass(frozen=True)
@@ -20,13 +37,14 @@ class Verdict:
     """``passed`` only if every value of every layer was equal. ``latency`` and ``interval`` in cycles.
 
     ``interval`` is 0 for a single frame. ``details`` are the testbench's own lines on what went wrong,
-    the first differing layer, pixel and channel among them.
+    the first differing layer, pixel and channel among them. ``streams`` go by their names in the design.
     """
 
     passed: bool
     latency: int
     interval: int
     details: tuple[str, ...]
+    streams: Mapping[str, Measured]
 
 
 def engine_for(name: str, folder: Path, work: Path) -> Engine:
@@ -43,6 +61,7 @@ def simulate(
     vectors: Path,
     *,
     frames: int,
+    paced: int | None = None,
     stall: int = 0,
     seed: int = 1,
     waves: Path | None = None,
@@ -50,9 +69,13 @@ def simulate(
 ) -> Verdict:
     """Run the built ``engine`` on ``frames`` frames of ``vectors``; ``on_row`` hears how many input rows are in.
 
-    ``stall`` is the percentage of cycles in which either side pauses.
+    Pixels of the first ``paced`` frames come evenly at the frame interval, as the predictions have it, those of the
+    others as fast as they are taken; by default of all frames, or of none where ``stall`` is not 0: that is the
+    percentage of cycles in which either side pauses.
     """
     plusargs = [f"+vectors={vectors.resolve()}", f"+frames={frames}", f"+stall={stall}", f"+seed={seed}"]
+    if paced is not None:
+        plusargs.append(f"+paced={paced}")
     if waves is not None:
         plusargs.append(f"+waves={waves.resolve()}")
     return read_verdict(engine.run(rom, *plusargs), on_row)
@@ -62,10 +85,13 @@ def read_verdict(lines: Iterable[str], on_row: Callable[[int], None] = lambda do
     """The verdict in what the testbench printed."""
     passed, ended, trouble, latency, interval = False, False, False, 0, 0
     details: list[str] = []
+    streams: dict[str, Measured] = {}
     for line in lines:
         word, _, rest = line.partition(" ")
         if word == "ROW":
             on_row(int(rest))
+        elif found := _STREAM.match(line):
+            streams[found[1]] = Measured(*map(int, found.groups()[1:]))
         elif word == "PASS":
             passed = ended = True
             numbers = _NUMBERS.search(line)
@@ -77,4 +103,28 @@ def read_verdict(lines: Iterable[str], on_row: Callable[[int], None] = lambda do
             details.append(line)
     if not ended:
         details.append("the simulator ended without a verdict")
-    return Verdict(passed and not trouble, latency, interval, tuple(details))
+    return Verdict(passed and not trouble, latency, interval, tuple(details), streams)
+
+
+def missed(verdict: Verdict, streams: Sequence[Stream], *, frames: int, interval: int, latency: int) -> tuple[str, ...]:
+    """Where a run of ``frames`` paced frames differs from what was predicted; empty if nowhere.
+
+    Predicted are the cycles of the ``streams``, the output's last, and the ``latency`` and frame ``interval``.
+    """
+    found = []
+
+    def compare(what: str, measured: int, predicted: int) -> None:
+        if measured != predicted:
+            found.append(f"{what}: {measured:,} cycles, {predicted:,} were predicted")
+
+    for stream in streams:
+        traffic, measured = stream.traffic, verdict.streams[stream.name]
+        compare(f"{stream.node}, first beat", measured.first, traffic.first)
+        compare(f"{stream.node}, end of the first frame", measured.last, traffic.end(1, interval))
+        compare(f"{stream.node}, waiting for its FIFO", measured.waits, 0)
+        if frames > 1:
+            compare(f"{stream.node}, last frame", measured.interval, traffic.apart(frames, interval))
+    compare("latency", verdict.latency, latency)
+    if frames > 1:
+        compare("frame interval", verdict.interval, streams[-1].traffic.apart(frames, interval))
+    return tuple(found)

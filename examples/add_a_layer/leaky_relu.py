@@ -11,6 +11,7 @@ from cnn2rtl.graph import Clamp, FloatArray, Shape
 from cnn2rtl.ops import units
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.ops.hardware import Folding, Instance, Unit, ceil_div, pareto, useful
+from cnn2rtl.ops.timing import Pipeline
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat, Requant
 
@@ -64,6 +65,6 @@ class LeakyRelu(Op):
         parameters = {
             "LANES": lanes, "BITS": source.bits, "SIGNED": int(source.signed), "SLOPE_SHIFT": self.slope_shift,
         }  # fmt: skip
-        bend = Instance("bend", "leaky_relu", parameters, lanes * source.bits, lanes * acc_bits)
+        bend = Instance("bend", "leaky_relu", parameters, lanes * source.bits, lanes * acc_bits, Pipeline(1))
         scale, rom = units.requantise(layer, channels=c, lanes=lanes, acc_bits=acc_bits, acc_signed=source.signed)
         return Unit((bend, scale), f"leaky ReLU, {c} channels, {height}x{width} pixels", {"requant": rom})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cnn2rtl.images import Pixels
 from cnn2rtl.pipeline import Compiled
-from cnn2rtl.verify import Engine, Verdict, engine_for, simulate, write_vectors
+from cnn2rtl.verify import Engine, Verdict, engine_for, missed, simulate, write_vectors
 
 
 class Bench:
@@ -31,24 +31,35 @@ class Bench:
         self.engine: Engine = engine_for(engine, folder, folder / "sim" / "build" / engine)
         self.engine.build()
 
-    def run(self, stall: int = 0, seed: int = 1) -> Verdict:
+    def run(self, stall: int = 0, seed: int = 1, paced: int | None = None) -> Verdict:
         return simulate(
             self.engine,
             self.folder / "rom",
             self.folder / "sim" / "vectors",
             frames=len(self.images),
+            paced=paced,
             stall=stall,
             seed=seed,
         )
 
     def complaints(self, stalls: tuple[int, ...], seed: int = 1) -> list[str]:
-        """What is wrong: values, or the frame interval where nobody stalls; empty if nothing is."""
-        found = []
-        predicted = self.compiled.design.schedule.interval
-        for stall in (0, *stalls):
-            verdict = self.run(stall, seed)
-            if not verdict.passed:
-                found.append(f"with {stall} % stalls: " + "; ".join(verdict.details[:4]))
-            elif stall == 0 and len(self.images) > 1 and verdict.interval != predicted:
-                found.append(f"a frame takes {verdict.interval} cycles, {predicted} were predicted")
+        """What is wrong, empty if nothing is: values; cycles, where pixels come evenly at the frame interval.
+
+        Where they come as fast as they are taken, the first frame may be done sooner but not later.
+        """
+        design, frames = self.compiled.design, len(self.images)
+        schedule = design.schedule
+        runs = {"at the frame interval": self.run(), "at full speed": self.run(paced=0)}
+        runs |= {f"with {stall} % stalls": self.run(stall, seed) for stall in stalls}
+        found = [f"{how}: " + "; ".join(run.details[:4]) for how, run in runs.items() if not run.passed]
+        if found:
+            return found
+        paced, fast, *_ = runs.values()
+        found += missed(paced, design.streams, frames=frames, interval=schedule.interval, latency=schedule.latency)
+        if fast.latency > schedule.latency:
+            found.append(f"latency at full speed: {fast.latency} cycles, above the {schedule.latency} predicted")
+        for stream in design.streams:
+            peak = max(run.streams[stream.name].peak for run in runs.values())
+            if peak > stream.traffic.depth:
+                found.append(f"{stream.node}: {peak} beats in a FIFO of {stream.traffic.depth}")
         return found

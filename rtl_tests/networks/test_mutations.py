@@ -45,15 +45,15 @@ def network() -> nn.Sequential:
 
 
 def backlog() -> nn.Sequential:
-    """A quick layer before a slow one, so that it has to wait for its results to be taken."""
+    """Layers with a result in nearly every cycle, so that they have to wait where the taker stalls."""
     torch.manual_seed(4)
-    return nn.Sequential(nn.Conv2d(3, 6, 1, 2), nn.BatchNorm2d(6), nn.ReLU6(), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU())
+    return nn.Sequential(nn.Conv2d(3, 6, 1), nn.BatchNorm2d(6), nn.ReLU6(), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU())
 
 
 DESIGNS: dict[str, tuple[Callable[[], nn.Sequential], Scheme, int]] = {
     "pow2": (network, "pow2", 24),
     "scale": (network, "scale", 24),
-    "backlog": (backlog, "pow2", 3),
+    "backlog": (backlog, "pow2", 10_000),
 }
 """Network, scheme and multipliers."""
 
@@ -134,11 +134,7 @@ MUTATIONS = (
         "rtl/mac_array.v",
         swap("acc <= base + term", "acc <= $signed((base + term) << 4) >>> 4"),
     ),
-    Mutation(
-        "activations lose their sign",
-        "rtl/mac_array.v",
-        swap("assign extended = raw;", "assign extended = raw[A_BITS-2:0];"),
-    ),
+    Mutation("numbers lose their sign", "rtl/extend.v", swap("(SIGNED != 0) && in[IN_W-1]", "1'b0")),
     Mutation("maximum of signed numbers as unsigned", "rtl/combine.v", swap("$signed(a) > $signed(b)", "a > b")),
     Mutation("sum that loses its carry", "rtl/adder_tree.v", swap("{a[W-2], a} + {b[W-2], b}", "{a[W-2], a + b}")),
     # Order and place
@@ -161,9 +157,7 @@ MUTATIONS = (
         swap("tile_ends = in_x == TILE_LAST_X", "tile_ends = in_x > TILE_LAST_X"),
     ),
     # Flow
-    Mutation(
-        "beats lost where the FIFO is full", "rtl/stream_fifo.v", swap("s_ready = count != FULL", "s_ready = 1'b1")
-    ),
+    Mutation("beats lost where the FIFO is full", "rtl/stream_fifo.v", swap("s_ready = ready", "s_ready = 1'b1")),
     Mutation(
         "results overwritten before they are taken",
         "rtl/requantise.v",
@@ -191,6 +185,7 @@ MUTATIONS = (
         "rtl/window_buffer.v",
         swap("wire go = en && ", "wire go = en && !(out_x == 0 && kx == 0 && !valid2) && "),
     ),
+    Mutation("windows that keep no distance", "rtl/window_buffer.v", swap(" && (!first || rest == 0)", "")),
     Mutation("tlast a beat early", "rtl/frame_check.v", swap("last = count == LAST", "last = count + 1'b1 == LAST")),
 )
 

@@ -7,19 +7,29 @@ from random import Random
 from typing import Any
 
 import cocotb
+import numpy as np
 from unit_bench import Bench, Case, Transfers, always, current_case, rng_for, sometimes
+
+from cnn2rtl.ops.timing import Beats, Timing
 
 
 class StreamCase(Case):
     """A case with a model of the unit and its timing."""
 
+    @property
+    @abstractmethod
+    def timing(self) -> Timing:
+        """When beats are taken and when they leave, as the schedule has it."""
+
     @abstractmethod
     def frame(self, rng: Random) -> tuple[list[int], list[int]]:
         """The beats of a random frame, and those that must come of it."""
 
-    @abstractmethod
     def check_speed(self, done: Transfers, beats_in: int, beats_out: int) -> None:
-        """Hold the frames of a stream without stalls, each so many beats in and out, to the documented cycles."""
+        """What else is documented of the cycles of a stream without stalls, whose frames are so many beats in and out.
+
+        That ``timing`` is right has been found by then.
+        """
 
 
 def frames(case: StreamCase, rng: Random, count: int) -> tuple[list[int], list[int]]:
@@ -54,7 +64,22 @@ async def full_speed(dut: Any) -> None:
     bench = await Bench.start(dut)
     beats, expected = frames(case, rng, 3)
     done = await bench.run(beats, expected, rng=rng)
+    offered = Beats(np.arange(len(beats)))
+    taken = case.timing.taken(offered, None)
+    assert (np.array(done.taken) <= (offered.times if taken is None else taken)).all()
+    assert done.given == case.timing(Beats(np.array(done.taken))).times.tolist()
     case.check_speed(done, len(beats) // 3, len(expected) // 3)
+
+
+@cocotb.test()
+async def gaps(dut: Any) -> None:
+    """Beats that come now and then leave in just the cycles that the schedule counts on."""
+    case, rng = current_case(), rng_for("gaps")
+    bench = await Bench.start(dut)
+    for offer in (sometimes(rng), lambda: rng.random() < 0.1):
+        done = await bench.run(*frames(case, rng, 2), offer, rng=rng)
+        taken = np.array(done.taken) - done.taken[0]
+        assert (np.array(done.given) - done.taken[0]).tolist() == case.timing(Beats(taken)).times.tolist()
 
 
 @cocotb.test()

@@ -8,7 +8,9 @@ from random import Random
 
 import pytest
 from stream_tests import StreamCase
-from unit_bench import Transfers, beats_of, random_codes, simulate
+from unit_bench import beats_of, random_codes, simulate
+
+from cnn2rtl.ops.timing import Pipeline, Timing
 
 FRAMES = 8
 """Searches in a frame of the test."""
@@ -23,14 +25,14 @@ class ArgMax(StreamCase):
     signed: int
     index_bits: int
 
+    @property
+    def timing(self) -> Timing:
+        return Pipeline(2, self.beats)
+
     def frame(self, rng: Random) -> tuple[list[int], list[int]]:
         values = random_codes(rng, (FRAMES, self.beats, self.lanes), self.bits, bool(self.signed))
         indices = values.reshape(FRAMES, -1).argmax(1)
         return beats_of(values, self.bits), indices.tolist()
-
-    def check_speed(self, done: Transfers, beats_in: int, beats_out: int) -> None:
-        assert done.taken == list(range(len(done.taken)))
-        assert done.given == [cycle + 2 for cycle in done.taken[self.beats - 1 :: self.beats]]
 
 
 CASES = (

@@ -11,6 +11,7 @@ import pytest
 from stream_tests import StreamCase
 from unit_bench import Transfers, beats_of, in_lanes, random_codes, simulate
 
+from cnn2rtl.ops import timing as cycles
 from cnn2rtl.ops.hardware import ceil_div
 
 GROUPS = 5
@@ -24,6 +25,12 @@ class Gearbox(StreamCase):
     count: int
     in_lanes: int
     out_lanes: int
+
+    @property
+    def timing(self) -> cycles.Timing:
+        if self.in_lanes == self.out_lanes:
+            return cycles.Pipeline(0)
+        return cycles.Gearbox(self.count, self.in_lanes, self.out_lanes)
 
     def frame(self, rng: Random) -> tuple[list[int], list[int]]:
         values = random_codes(rng, (GROUPS, self.count), self.element_w, False)

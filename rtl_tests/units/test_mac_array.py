@@ -12,9 +12,11 @@ from random import Random
 import numpy as np
 import pytest
 from stream_tests import StreamCase
-from unit_bench import Transfers, beats_of, random_codes, simulate
+from unit_bench import beats_of, random_codes, simulate
 
+from cnn2rtl.ops import units
 from cnn2rtl.ops.hardware import ParameterValue, Rom, RomFile, pack
+from cnn2rtl.ops.timing import Timing
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
 
 
@@ -58,6 +60,10 @@ class MacArray(StreamCase):
         flat = self.weights.reshape(self.outputs * self.steps, -1)
         return {"weights": Rom(self.pe * self.simd * self.w_bits, pack(flat, self.w_bits))}
 
+    @property
+    def timing(self) -> Timing:
+        return units.mac_timing(simd=self.simd, steps=self.steps, weight_bits=self.w_bits, style=self.style)
+
     def frame(self, rng: Random) -> tuple[list[int], list[int]]:
         """A few pixels, each all the outputs there are weights for."""
         pixels, pes = 3, 1 if self.shared else self.pe
@@ -67,11 +73,6 @@ class MacArray(StreamCase):
         a[0] = np.where(self.weights.sum(2, keepdims=True).swapaxes(2, 3) > 0, source.hi, source.lo)
         sums = np.einsum("xostp,ostp->xop", np.broadcast_to(a, (*a.shape[:-1], self.pe)), self.weights.swapaxes(2, 3))
         return beats_of(a.reshape(-1, self.simd * pes), self.a_bits), beats_of(sums, self.acc_bits)
-
-    def check_speed(self, done: Transfers, beats_in: int, beats_out: int) -> None:
-        latency = (4, 5, 3 + (self.w_bits + 1) // 2)[self.style] + (self.simd - 1).bit_length()
-        assert done.taken == list(range(len(done.taken)))
-        assert done.given == [cycle + latency for cycle in done.taken[self.steps - 1 :: self.steps]]
 
 
 CASES = (

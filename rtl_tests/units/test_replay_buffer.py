@@ -11,6 +11,8 @@ import pytest
 from stream_tests import StreamCase
 from unit_bench import Transfers, simulate
 
+from cnn2rtl.ops.timing import Pipeline, Replay, Timing
+
 VECTORS = 7
 """Vectors in a frame: more than the unit can hold."""
 
@@ -21,6 +23,10 @@ class ReplayBuffer(StreamCase):
     width: int
     words: int
     repeat: int
+
+    @property
+    def timing(self) -> Timing:
+        return Pipeline(0) if self.repeat == 1 else Replay(self.words, self.repeat)
 
     def frame(self, rng: Random) -> tuple[list[int], list[int]]:
         vectors = [[rng.getrandbits(self.width) for _ in range(self.words)] for _ in range(VECTORS)]

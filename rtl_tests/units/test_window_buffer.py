@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -16,6 +16,7 @@ from unit_bench import Transfers, beats_of, in_lanes, random_codes, simulate
 
 from cnn2rtl.ops import units
 from cnn2rtl.ops.hardware import Bits, ParameterValue, ceil_div
+from cnn2rtl.ops.timing import Beats, Pipeline, Windows
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.qformat import IntArray, QFormat
 
@@ -38,6 +39,7 @@ class WindowBuffer(StreamCase):
     repeat: int = 1
     bits: int = 8
     padded_with_codes: bool = False
+    spacing: int = 1
 
     @cached_property
     def window(self) -> Window:
@@ -59,12 +61,23 @@ class WindowBuffer(StreamCase):
         return codes if self.padded_with_codes else np.zeros(self.channels, np.int64)
 
     @cached_property
-    def parameters(self) -> Mapping[str, ParameterValue]:  # type: ignore[override]
-        return units.window_buffer(
+    def instance(self) -> units.LineBuffer:
+        """As it is built for pixels that come as fast as they are taken."""
+        buffer = units.window_buffer(
             self.window, (self.channels, self.height, self.width), QFormat.full(self.bits, False, 1.0),
-            lanes=self.lanes, taps=self.taps, groups=self.groups, repeat=self.repeat,
-            cycles_per_pixel=max(self.pixel_beats, self.window_beats), pad=self.pad,
-        ).parameters  # fmt: skip
+            lanes=self.lanes, taps=self.taps, groups=self.groups, repeat=self.repeat, pad=self.pad,
+        )  # fmt: skip
+        frame = self.height * self.width * self.pixel_beats
+        pixels = Beats(np.arange(frame * (3 + 100 // frame)))
+        return buffer.fitted(pixels, partial(Pipeline(0).held_up, pixels), self.spacing)
+
+    @property
+    def timing(self) -> Windows:
+        return self.instance.timing
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterValue]:
+        return self.instance.parameters
 
     def frame(self, rng: Random) -> tuple[list[int], list[int]]:
         image = random_codes(rng, (self.height, self.width, self.channels), self.bits, False)
@@ -96,10 +109,11 @@ class WindowBuffer(StreamCase):
         completes = min(max(tap, 0), self.height * self.width - 1)
         assert done.given[0] == done.taken[(completes + 1) * self.pixel_beats - 1] + LATENCY
         ends = done.given[beats_out - 1 :: beats_out]
-        assert [b - a for a, b in pairwise(ends)] == [max(beats_in, beats_out)] * 2
-        if beats_in >= beats_out:
+        spaced = beats_out // self.window_beats * self.spacing
+        assert [b - a for a, b in pairwise(ends)] == [max(beats_in, beats_out, spaced)] * 2
+        if beats_in >= max(beats_out, spaced):
             assert done.taken == list(range(len(done.taken)))
-        else:
+        elif self.spacing == 1:
             second = done.given[beats_out:]
             assert second == list(range(second[0], second[0] + len(second)))
 
@@ -135,6 +149,9 @@ CASES = (
     WindowBuffer(4, 8, 4, (2, 5), (2, 1), (0, 1, 0, 6), (2, 1), lanes=2, groups=2, repeat=2),
     WindowBuffer(2, 4, 3, (3, 3), (4, 4), (2, 4, 3, 2), bits=3, padded_with_codes=True),
     WindowBuffer(9, 5, 5, (3, 3), padding=ONE, taps=(3, 3), lanes=9, repeat=4, bits=6),
+    WindowBuffer(1, 6, 5, (3, 3), padding=ONE, taps=(3, 3), spacing=4),
+    WindowBuffer(2, 7, 8, (3, 3), (2, 2), ONE, lanes=2, spacing=23),
+    WindowBuffer(3, 3, 4, (2, 1), (1, 1), (1, 0, 0, 0), taps=(2, 1), spacing=6),
 )
 
 

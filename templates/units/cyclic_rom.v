@@ -12,6 +12,8 @@ module cyclic_rom #(
     parameter WIDTH = 8,
     // Words, >= 1.
     parameter DEPTH = 16,
+    // Where it lies. 0: where the tool sees fit, 1: block RAM, 2: look-up tables.
+    parameter PLACE = 0,
     // Hex file, one word per line, DEPTH lines.
     parameter FILE = ""
 ) (
@@ -23,19 +25,31 @@ module cyclic_rom #(
     localparam ADDR_W = (DEPTH > 1) ? $clog2(DEPTH) : 1;
     localparam [ADDR_W-1:0] LAST = DEPTH[ADDR_W-1:0] - 1'b1;
 
-    reg [WIDTH-1:0] mem [0:DEPTH-1];
     reg [ADDR_W-1:0] addr;
-
-    initial $readmemh(FILE, mem);
 
     always @(posedge clk) begin
         if (rst)       addr <= 0;
         else if (next) addr <= (addr == LAST) ? {ADDR_W{1'b0}} : addr + 1'b1;
     end
 
-    always @(posedge clk) begin
-        if (next) data <= mem[addr];
-    end
+    // Always the same but for the attribute, which no parameter can set.
+    generate
+        if (PLACE == 1) begin : g_block
+            (* rom_style = "block" *)
+            reg [WIDTH-1:0] mem [0:DEPTH-1];
+            initial $readmemh(FILE, mem);
+            always @(posedge clk) if (next) data <= mem[addr];
+        end else if (PLACE == 2) begin : g_tables
+            (* romstyle = "logic" *)
+            reg [WIDTH-1:0] mem [0:DEPTH-1];
+            initial $readmemh(FILE, mem);
+            always @(posedge clk) if (next) data <= mem[addr];
+        end else begin : g_any
+            reg [WIDTH-1:0] mem [0:DEPTH-1];
+            initial $readmemh(FILE, mem);
+            always @(posedge clk) if (next) data <= mem[addr];
+        end
+    endgenerate
 endmodule
 
 `default_nettype wire

@@ -106,6 +106,7 @@ module gearbox #(
             localparam IN_U   = IN_LANES / UNIT;
             localparam OUT_U  = OUT_LANES / UNIT;
             localparam ALL_U  = (COUNT + UNIT - 1) / UNIT;
+            localparam IN_BEATS = (ALL_U + IN_U - 1) / IN_U;
             // Up to OUT_U - 1 units wait while a beat comes in; the end of a group rounds up to a full beat.
             localparam HOLD_U = ((OUT_U - 1 + IN_U + OUT_U - 1) / OUT_U) * OUT_U;
             localparam MOST_U = (ALL_U > HOLD_U) ? ALL_U : HOLD_U;
@@ -141,23 +142,32 @@ module gearbox #(
             assign s_ready = after <= HOLD_F;
             wire put = s_valid && s_ready;
 
-            // Kept units move down, new ones land above them; everything above the last one is zero.
-            reg [HOLD_U*UNIT_W-1:0] merged;
-            integer slot, from;
-            always @* begin
-                merged = 0;
-                for (slot = 0; slot < HOLD_U; slot = slot + 1) begin
-                    if (slot[FILL_W-1:0] < kept) begin
-                        if (!take)
-                            merged[slot*UNIT_W +: UNIT_W] = held[slot*UNIT_W +: UNIT_W];
-                        else if (slot + OUT_U < HOLD_U)
-                            merged[slot*UNIT_W +: UNIT_W] = held[((slot + OUT_U) % HOLD_U)*UNIT_W +: UNIT_W];
-                    end
-                    for (from = 0; from < IN_U; from = from + 1)
-                        if (put && slot[FILL_W-1:0] == kept + from[FILL_W-1:0] && from[FILL_W-1:0] < add)
-                            merged[slot*UNIT_W +: UNIT_W] = s_data[from*UNIT_W +: UNIT_W];
-                end
+            // Kept units move down, new ones land above them; everything above the last one is zero. What the last beat
+            // of a group carries beyond its end is left out.
+            localparam LAST_U = ALL_U - (IN_BEATS - 1) * IN_U;
+            localparam HOLD_W = HOLD_U * UNIT_W;
+            wire [IN_U*UNIT_W-1:0] whole = s_data;
+            wire [HOLD_W-1:0] fresh;
+            if (HOLD_U > IN_U) begin : g_wide
+                assign fresh[HOLD_W-1:IN_U*UNIT_W] = 0;
             end
+            if (LAST_U < IN_U) begin : g_last
+                assign fresh[IN_U*UNIT_W-1:0] = {ends ? {((IN_U-LAST_U)*UNIT_W){1'b0}}
+                                                      : whole[IN_U*UNIT_W-1:LAST_U*UNIT_W], whole[LAST_U*UNIT_W-1:0]};
+            end else begin : g_all
+                assign fresh[IN_U*UNIT_W-1:0] = whole;
+            end
+            // Up by as many units as are kept, one bit of their number after the other.
+            reg [HOLD_W-1:0] raised;
+            integer power;
+            always @* begin
+                raised = fresh;
+                for (power = 0; power < FILL_W; power = power + 1)
+                    if (kept[power]) raised = raised << (UNIT_W << power);
+            end
+            // What stands in an empty register does not count: it is never reset.
+            wire [HOLD_W-1:0] lower = (kept == 0) ? {HOLD_W{1'b0}} : take ? held >> (OUT_U * UNIT_W) : held;
+            wire [HOLD_W-1:0] merged = lower | (put ? raised : {HOLD_W{1'b0}});
 
             always @(posedge clk) begin
                 if (rst) begin

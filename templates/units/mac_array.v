@@ -30,6 +30,8 @@ module mac_array #(
     parameter ACC_W = 24,
     // Weight words: one per beat, in the order of the beats; then again from the first.
     parameter WEIGHT_WORDS = 1,
+    // Where the weights lie. 0: where the tool sees fit, 1: block RAM, 2: look-up tables.
+    parameter PLACE = 0,
     // Hex file of the weights: PE*SIMD weights per word, that of PE p, element s at (p*SIMD + s)*W_BITS.
     parameter WEIGHT_FILE = "",
     // Derived: activation bits per beat.
@@ -85,7 +87,7 @@ module mac_array #(
 
     wire [PE*SIMD*W_BITS-1:0] weights;
     cyclic_rom #(
-        .WIDTH(PE*SIMD*W_BITS), .DEPTH(WEIGHT_WORDS), .FILE(WEIGHT_FILE)
+        .WIDTH(PE*SIMD*W_BITS), .DEPTH(WEIGHT_WORDS), .PLACE(PLACE), .FILE(WEIGHT_FILE)
     ) u_weights (
         .clk(clk), .rst(rst), .next(accept), .data(weights)
     );

@@ -13,7 +13,9 @@ module replay_buffer #(
     // Beats per vector, >= 1.
     parameter WORDS = 1,
     // Times each vector is shown, >= 1; once needs no buffer.
-    parameter REPEAT = 2
+    parameter REPEAT = 2,
+    // Where the memory lies: see simple_ram.
+    parameter PLACE = 0
 ) (
     input  wire             clk,
     input  wire             rst,
@@ -62,7 +64,7 @@ module replay_buffer #(
             wire last_word = word == LAST_WORD;
             wire done = show && last_word && (rep == LAST_REP);
 
-            simple_ram #(.WIDTH(WIDTH), .DEPTH(DEPTH)) u_ram (
+            simple_ram #(.WIDTH(WIDTH), .DEPTH(DEPTH), .PLACE(PLACE)) u_ram (
                 .clk(clk),
                 .write(put), .write_addr(write_addr), .write_data(s_data),
                 .read(show), .read_addr(read_addr),   .read_data(m_data)

@@ -31,6 +31,8 @@ module requantise #(
     parameter Q_BITS = 8,
     parameter signed [31:0] LO = 0,
     parameter signed [31:0] HI = 255,
+    // Where these lie. 0: where the tool sees fit, 1: block RAM, 2: look-up tables.
+    parameter PLACE = 0,
     // Hex file, FOLDS words of LANES entries: {shift, multiplier, bias}, lane 0 lowest.
     parameter PARAM_FILE = ""
 ) (
@@ -72,7 +74,7 @@ module requantise #(
     end
 
     wire [LANES*ENTRY_W-1:0] entries;
-    cyclic_rom #(.WIDTH(LANES*ENTRY_W), .DEPTH(FOLDS), .FILE(PARAM_FILE)) u_params (
+    cyclic_rom #(.WIDTH(LANES*ENTRY_W), .DEPTH(FOLDS), .PLACE(PLACE), .FILE(PARAM_FILE)) u_params (
         .clk(clk), .rst(rst), .next(s_valid && en), .data(entries)
     );
 

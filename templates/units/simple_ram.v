@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: cnn2rtl contributors
 // SPDX-License-Identifier: Apache-2.0
 
-// Memory with one write port and one synchronous read port; block RAM or LUT RAM, as the tool sees fit.
+// Memory with one write port and one synchronous read port.
 //
 // Every user of this module guarantees that it never uses a word that was written in the cycle in which it was
 // read, so the collision logic that some tools would add around the memory is switched off.
@@ -12,6 +12,8 @@ module simple_ram #(
     parameter WIDTH = 8,
     // Words, >= 1.
     parameter DEPTH = 16,
+    // Where it lies. 0: where the tool sees fit, 1: block RAM, 2: look-up tables, 3: registers.
+    parameter PLACE = 0,
     // Derived: address bits.
     parameter ADDR_W = (DEPTH > 1) ? $clog2(DEPTH) : 1
 ) (
@@ -23,13 +25,38 @@ module simple_ram #(
     input  wire [ADDR_W-1:0] read_addr,
     output reg  [WIDTH-1:0]  read_data
 );
-    (* ramstyle = "no_rw_check" *)
-    reg [WIDTH-1:0] mem [0:DEPTH-1];
-
-    always @(posedge clk) begin
-        if (write) mem[write_addr] <= write_data;
-        if (read)  read_data <= mem[read_addr];
-    end
+    // Always the same but for the attribute, which no parameter can set.
+    generate
+        if (PLACE == 1) begin : g_block
+            (* ram_style = "block", ramstyle = "no_rw_check" *)
+            reg [WIDTH-1:0] mem [0:DEPTH-1];
+            always @(posedge clk) begin
+                if (write) mem[write_addr] <= write_data;
+                if (read)  read_data <= mem[read_addr];
+            end
+        end else if (PLACE == 2) begin : g_tables
+            (* ram_style = "distributed", ramstyle = "no_rw_check" *)
+            reg [WIDTH-1:0] mem [0:DEPTH-1];
+            always @(posedge clk) begin
+                if (write) mem[write_addr] <= write_data;
+                if (read)  read_data <= mem[read_addr];
+            end
+        end else if (PLACE == 3) begin : g_registers
+            (* ram_style = "registers" *)
+            reg [WIDTH-1:0] mem [0:DEPTH-1];
+            always @(posedge clk) begin
+                if (write) mem[write_addr] <= write_data;
+                if (read)  read_data <= mem[read_addr];
+            end
+        end else begin : g_any
+            (* ramstyle = "no_rw_check" *)
+            reg [WIDTH-1:0] mem [0:DEPTH-1];
+            always @(posedge clk) begin
+                if (write) mem[write_addr] <= write_data;
+                if (read)  read_data <= mem[read_addr];
+            end
+        end
+    endgenerate
 endmodule
 
 `default_nettype wire

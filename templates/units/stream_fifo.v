@@ -11,7 +11,9 @@ module stream_fifo #(
     // Bits per beat, >= 1.
     parameter WIDTH = 8,
     // Beats held in memory, >= 2; one more waits at the output.
-    parameter DEPTH = 2
+    parameter DEPTH = 2,
+    // Where the memory lies: see simple_ram.
+    parameter PLACE = 0
 ) (
     input  wire             clk,
     input  wire             rst,
@@ -36,12 +38,22 @@ module stream_fifo #(
     reg [ADDR_W-1:0] head;
     reg [ADDR_W-1:0] tail;
     reg [COUNT_W-1:0] count;
+    reg [COUNT_W-1:0] next_count;
+    reg ready;                            // count != FULL, but from a register: chains of ready signals end here
 
-    assign s_ready = count != FULL;
+    assign s_ready = ready;
     wire push = s_valid && s_ready;
     wire pop  = (count != 0) && (!m_valid || m_ready);
 
-    simple_ram #(.WIDTH(WIDTH), .DEPTH(DEPTH)) u_ram (
+    always @* begin
+        case ({push, pop})
+            2'b10:   next_count = count + 1'b1;
+            2'b01:   next_count = count - 1'b1;
+            default: next_count = count;
+        endcase
+    end
+
+    simple_ram #(.WIDTH(WIDTH), .DEPTH(DEPTH), .PLACE(PLACE)) u_ram (
         .clk(clk),
         .write(push), .write_addr(tail), .write_data(s_data),
         .read(pop),   .read_addr(head),  .read_data(m_data)
@@ -52,15 +64,13 @@ module stream_fifo #(
             head    <= 0;
             tail    <= 0;
             count   <= 0;
+            ready   <= 1'b1;
             m_valid <= 1'b0;
         end else begin
             if (push) tail <= (tail == LAST) ? {ADDR_W{1'b0}} : tail + 1'b1;
             if (pop)  head <= (head == LAST) ? {ADDR_W{1'b0}} : head + 1'b1;
-            case ({push, pop})
-                2'b10:   count <= count + 1'b1;
-                2'b01:   count <= count - 1'b1;
-                default: count <= count;
-            endcase
+            count <= next_count;
+            ready <= next_count != FULL;
             if (pop)          m_valid <= 1'b1;
             else if (m_ready) m_valid <= 1'b0;
         end

@@ -23,7 +23,9 @@ module tile_reduce #(
     parameter BITS = 8,
     parameter SIGNED = 0,
     // Bits per result, the same for a maximum.
-    parameter OUT_BITS = 8
+    parameter OUT_BITS = 8,
+    // Where the partial results lie: see simple_ram.
+    parameter PLACE = 0
 ) (
     input  wire                      clk,
     input  wire                      rst,
@@ -116,7 +118,7 @@ module tile_reduce #(
     reg [LANES*OUT_BITS-1:0] latest;
     wire [LANES*OUT_BITS-1:0] result;
     wire again = valid_q && (addr == addr_q);
-    simple_ram #(.WIDTH(LANES*OUT_BITS), .DEPTH(DEPTH)) u_partial (
+    simple_ram #(.WIDTH(LANES*OUT_BITS), .DEPTH(DEPTH), .PLACE(PLACE)) u_partial (
         .clk(clk),
         .write(en && valid_q),         .write_addr(addr_q), .write_data(result),
         .read(accept && !again), .read_addr(addr),    .read_data(stored)

