@@ -157,7 +157,7 @@ def requantise(rng: random.Random) -> Sample:
     factor = rng.choice((0, 0, rng.randint(8, 17), 16))
     shifts = rng.choice((0, rng.randint(1, 4), 3)) if folds > 1 else 0
     # What is left of the largest sum is a few bits more than the result.
-    base = max(1, total + factor - q - rng.randint(0, 4) - (1 << shifts) + 1)
+    base = max(1, total + factor - q - rng.randint(1, 6))
     low, high = (-(1 << (q - 1)), (1 << (q - 1)) - 1) if signed_out else (0, (1 << q) - 1)
     if rng.random() < 0.3:
         high = high * 3 // 4
@@ -165,11 +165,13 @@ def requantise(rng: random.Random) -> Sample:
         "LANES": lanes, "FOLDS": folds, "ACC_W": acc, "ACC_SIGNED": 1, "SUM_W": total, "MULT_BITS": factor,
         "PRE_SHIFT": 0, "SHIFT_BASE": base, "SHIFT_BITS": shifts, "Q_BITS": q, "LO": low, "HI": high,
     }  # fmt: skip
-    entries = np.stack([
-        numbers(rng, (folds, lanes), total - 1),
-        np.array([[rng.randint(1 << factor >> 1, (1 << factor) - 1) for _ in range(lanes)] for _ in range(folds)]),
-        np.array([[rng.randint(0, (1 << shifts) - 1) for _ in range(lanes)] for _ in range(folds)]),
-    ], -1).astype(np.int64)  # fmt: skip
+    # As in networks: a bias is far from the largest sum, and most channels' shifts are close to each other.
+    generator = np.random.default_rng(rng.getrandbits(32))
+    most = (1 << shifts) - 1
+    counts = np.clip(np.rint(generator.normal(most / 2, most / 4, (folds, lanes))), 0, most)
+    factors = generator.integers(1 << factor >> 1, 1 << factor, (folds, lanes))
+    bias = numbers(rng, (folds, lanes), total - rng.randint(1, 6))
+    entries = np.stack([bias, factors, counts], -1).astype(np.int64)
     rom = pack(entries.reshape(folds, -1), np.tile([total, factor, shifts], lanes))
     return stream("requantise", parameters, lanes * acc, lanes * q, file="PARAM_FILE", words=rom)
 

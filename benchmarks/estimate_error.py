@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import torch
+
 from cnn2rtl.estimate import FAMILIES, Resources, estimate
 from cnn2rtl.frontend import capture
 from cnn2rtl.pipeline import Compiled, Options, compile_graph
@@ -34,6 +36,7 @@ def compiled(name: str) -> Compiled:
     from models import StudentNet, randomised
 
     kind, number = name.split("-")
+    torch.manual_seed(0)
     if kind == "random":
         return random_case(int(number)).compile()
     options = Options(target=Target(multipliers=int(number)))

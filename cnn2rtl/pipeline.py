@@ -28,6 +28,9 @@ from cnn2rtl.render import Design, render
 from cnn2rtl.schedule import Target, schedule, search
 from cnn2rtl.verify.vectors import frame_vectors
 
+REFERENCE_FAMILY = "xc7"
+"""The FPGA family that a design without a device is estimated for."""
+
 VECTOR_FRAMES = 2
 """Frames of test vectors that are emitted with a design."""
 
@@ -61,11 +64,11 @@ class Options:
             check_normalisation(self.mean, self.std, channels)
         except UserError as error:
             problems += error.problems
-        problems += self.target_problems()
+        problems += self._target_problems()
         if problems:
             raise UserError(problems)
 
-    def target_problems(self) -> list[str]:
+    def _target_problems(self) -> list[str]:
         """What is wrong with the target, whatever the network."""
         target, problems = self.target, []
         if target.fps is not None and not _positive(target.fps, Real):
@@ -74,6 +77,8 @@ class Options:
             problems.append(f"--clock {target.clock_mhz}: a number of MHz greater than 0 is expected")
         if target.multipliers is not None and not _positive(target.multipliers, Integral):
             problems.append(f"--multipliers {target.multipliers}: a whole number, at least 1, is needed")
+        if target.dsps is not None and not (isinstance(target.dsps, Integral) and target.dsps >= 0):
+            problems.append(f"--dsps {target.dsps}: a whole number, at least 0, is needed")
         return problems
 
 
@@ -135,15 +140,21 @@ class Compiled:
 def check_feasible(captured: FloatGraph, options: Options) -> None:
     """Raise :class:`UserError` where no data could make a design of this network that meets the target.
 
-    Layers, their order and their speed do not depend on the numbers in them, so this needs no calibration.
+    Layers, their order, their speed and what they take do not depend on the numbers in them, so this needs no
+    calibration.
     """
     graph = absorb_input(simplify(captured), (0.0,), (1.0,))
-    if options.target_problems():
-        return
+    try:
+        options.check()
+    except UserError:
+        return  # is told on its own
     if options.class_index:
         graph = with_class_index(graph)
     ranges = {node.name: Range(-1.0, 1.0) for node in graph.nodes}
-    integers = quantise(graph, ranges, weight_bits=8, activation_bits=8, output_bits=16, scheme="pow2")
+    integers = quantise(
+        graph, ranges, weight_bits=options.weight_bits, activation_bits=options.activation_bits,
+        output_bits=options.output_bits, scheme=options.scheme,
+    )  # fmt: skip
     search(integers, options.target)
 
 
@@ -175,7 +186,12 @@ def compile_graph(
         "calibration": f"{len(images)} images{source}" if images is not None else "the BatchNorm statistics alone",
         "notes": (*_calibration_notes(images), *border_notes(graph)),
     }
-    return Compiled(graph, integers, render(integers, plan, facts), _vector_images(integers, images))
+    device = options.target.device
+    if device is not None:
+        counts = {"luts": device.luts, "flip_flops": device.flip_flops, "dsps": device.dsps, "rams": device.rams}
+        facts["device"] = {"name": device.name, **counts}
+    design = render(integers, plan, facts, device.family if device else REFERENCE_FAMILY)
+    return Compiled(graph, integers, design, _vector_images(integers, images))
 
 
 def with_class_index(graph: FloatGraph) -> FloatGraph:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, capture_file
+from cnn2rtl.devices import Device, find
 from cnn2rtl.errors import Problems
 from cnn2rtl.images import ImageSet
 from cnn2rtl.output import check_target
@@ -53,6 +55,12 @@ def generate(
     multipliers: Annotated[
         int | None, typer.Option(metavar="N", help="Multipliers at most; without this and --fps, 64.")
     ] = None,
+    dsps: Annotated[
+        int | None, typer.Option(metavar="N", help="DSP blocks at most; more products are made in logic.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="FPGA that it must fit, by estimate, such as xc7a35t.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Project folder; MODEL_rtl if not given.")
     ] = None,
@@ -70,6 +78,10 @@ def generate(
         means = console.parse_numbers("--mean", mean)
     with problems.gather():
         stds = console.parse_numbers("--std", std)
+    chosen: Device | None = None
+    if device is not None:
+        with problems.gather():
+            chosen = find(device)
     options = Options(
         weight_bits=bits if weight_bits is None else weight_bits,
         activation_bits=bits if activation_bits is None else activation_bits,
@@ -78,7 +90,7 @@ def generate(
         mean=means,
         std=stds,
         class_index=class_index,
-        target=Target(fps, clock, multipliers),
+        target=Target(fps, clock, multipliers, dsps, chosen),
     )
     graph = capture_file(model, arch, size, trust_pickle, problems)
     with problems.gather():
@@ -113,6 +125,7 @@ def _summarise(compiled: Compiled, folder: Path, clock: float) -> None:
     lines = {
         "fits?": f"{about['multipliers']:,} multipliers, {about['rom_bits']:,} bits of ROM, "
         f"{about['buffer_bits']:,} bits of line buffers and FIFOs",
+        "takes": _needs(about),
         "speed": f"{about['interval']:,} cycles per frame "
         f"({1e6 * clock / about['interval']:,.1f} frames/s at {clock:g} MHz), latency {about['latency']:,} cycles, "
         f"{100 * about['mac_efficiency']:.1f} % MAC efficiency",
@@ -125,3 +138,14 @@ def _summarise(compiled: Compiled, folder: Path, clock: float) -> None:
         console.out.print(f"  [bold]{name:9}[/]{escape(text)}", soft_wrap=True)
     for note in about["notes"]:
         console.out.print(f"  [yellow]note[/]     {escape(note)}", soft_wrap=True)
+
+
+def _needs(about: Mapping[str, Any]) -> str:
+    """What the design takes of an FPGA, by estimate, beside what the device has."""
+    device = about.get("device", {})
+    names = {"luts": "LUTs", "flip_flops": "flip-flops", "dsps": "DSP blocks", "rams": "block RAMs"}
+    counts = (
+        f"{about['estimate'][key]:,g}" + (f" of {device[key]:,}" if device else "") + f" {name}"
+        for key, name in names.items()
+    )
+    return f"about {', '.join(counts)} on {device['name'] if device else about['estimate']['family']}"

@@ -231,12 +231,12 @@ def requantise(p: Parameters) -> Parts:
     based = max(1, big - base)  # bits that are left when shifted
     fixed = folds == 1  # the parameters are constants
     symmetric = p["LO"] == -(p["HI"] + 1) or (p["LO"] == 0 and p["HI"] + 1 == 1 << out)
+    choices = shifts * (1 - 2.0 ** (1 - min(folds, 30)))  # a bit of a lane's shift is the same in all of few words
     clamps = based > out or not symmetric  # else the last registers are a shift register
     features: dict[str, float] = {
         "one": 1,
         "lanes": lanes,
         "clamped": lanes * out * (not symmetric),
-        "shift counts": lanes * shifts,
         **_rom_address(folds),
     }
     if factor:
@@ -250,7 +250,7 @@ def requantise(p: Parameters) -> Parts:
             "scaled": lanes * big,
             "halves": lanes * (1 << shifts if shifts else 0),
             "scaled and shifted": lanes * based,
-            "scaled shift choice": lanes * based * shifts,
+            "scaled shift choice": lanes * based * choices,
             "scaled results": lanes * out * clamps,
         }
     else:
@@ -259,7 +259,7 @@ def requantise(p: Parameters) -> Parts:
             "sums": lanes * total * (not fixed),
             "constant sums": lanes * total * fixed,
             "shifted": lanes * based * clamps,
-            "shift choice": lanes * based * shifts,
+            "shift choice": lanes * based * choices,
             "results": lanes * out * clamps,
             "unclamped": lanes * based * (not clamps),
         }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
+from typing import overload
 
 import numpy as np
 
@@ -69,7 +71,32 @@ class Rom:
     """A read-only memory of ``width`` bits per word; ``words`` are already masked, so never negative."""
 
     width: int
-    words: tuple[int, ...]
+    words: Sequence[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Packed(Sequence[int]):
+    """Words of ``fields`` (words, fields), packed by :func:`pack` when somebody reads them.
+
+    A schedule looks at many foldings and at the words of none.
+    """
+
+    fields: IntArray
+    widths: int | IntArray
+
+    @cached_property
+    def words(self) -> tuple[int, ...]:
+        return pack(self.fields, self.widths)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[int]: ...
+    def __getitem__(self, index: int | slice) -> int | Sequence[int]:
+        return self.words[index]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cnn2rtl.graph import Shape
-from cnn2rtl.ops.hardware import Bits, Folding, Instance, Rom, RomFile, ceil_div, pack, pareto, useful
+from cnn2rtl.ops.hardware import Bits, Folding, Instance, Packed, Rom, RomFile, ceil_div, pack, pareto, useful
 from cnn2rtl.ops.timing import Beats, Gearbox, Pipeline, Replay, Tiles, Windows
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.layers import QuantLayer
@@ -45,7 +45,8 @@ def window_buffer(
 ) -> LineBuffer:
     """Line buffer for ``shape`` (c, h, w); the next unit takes ``slices`` cycles over a beat.
 
-    ``pad`` are the codes around the map, one per channel; default 0.
+    It gets a row more than the window has, until it is fitted. ``pad`` are the codes around the map, one per channel;
+    default 0.
     """
     channels, height, width = shape
     folds = ceil_div(channels // groups, lanes)
@@ -55,6 +56,7 @@ def window_buffer(
         pad_word[:channels] = pad
     window_beats = groups * folds * repeat * (window.taps // (taps[0] * taps[1]))
     columns = ceil_div(width + window.padding[2] % taps[1], taps[1]) * taps[1]
+    rows = window.kernel[0] + 1
     return LineBuffer(
         "window",
         "window_buffer",
@@ -76,14 +78,14 @@ def window_buffer(
             "PAD_LEFT": window.padding[2],
             "TAPS_Y": taps[0],
             "TAPS_X": taps[1],
-            "ROWS": 1,
+            "ROWS": rows,
             "SPACING": 1,
             "PAD": Bits(pad_word.size * source.bits, pack(pad_word[None], source.bits)[0]),
         },
         lanes * source.bits,
         taps[0] * taps[1] * lanes * source.bits,
-        Windows(window, (height, width), groups * folds, window_beats, slices),
-        columns * pad_word.size * source.bits,
+        Windows(window, (height, width), groups * folds, window_beats, slices, rows=rows),
+        rows * columns * pad_word.size * source.bits,
     )
 
 
@@ -135,7 +137,7 @@ def dot_product(
         pe * acc_bits,
         mac_timing(simd=simd, steps=steps, weight_bits=layer.weight_bits, style=folding.style),
     )
-    weight_rom = Rom(pe * simd * layer.weight_bits, pack(weights.reshape(weights.shape[0], -1), layer.weight_bits))
+    weight_rom = Rom(pe * simd * layer.weight_bits, Packed(weights.reshape(weights.shape[0], -1), layer.weight_bits))
     scale, scale_rom = requantise(layer, channels=channels, lanes=lanes_out, acc_bits=acc_bits, acc_signed=True)
     chain = (mac, *gearbox("serialise", acc_bits, channels, pe, lanes_out), scale)
     return chain, {"weights": weight_rom, "requant": scale_rom}
@@ -199,7 +201,7 @@ def requantise(
         lanes * layer.out.bits,
         Pipeline(5 if requant.multiplier_bits else 4),
     )
-    return instance, Rom(int(widths.sum()), pack(entries.reshape(folds, -1), widths))
+    return instance, Rom(int(widths.sum()), Packed(entries.reshape(folds, -1), widths))
 
 
 def fold_taps(weights: IntArray, taps: tuple[int, int]) -> IntArray:

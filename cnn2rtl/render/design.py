@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from cnn2rtl import __version__
+from cnn2rtl.estimate import FAMILIES, Resources, estimate
 from cnn2rtl.graph import Shape
 from cnn2rtl.ops.hardware import Bits, Folding, ParameterValue, RomFile, Unit, ceil_div
 from cnn2rtl.quant.layers import QuantGraph, QuantNode
@@ -77,8 +78,11 @@ class Design:
         return self.layers[-1].out
 
 
-def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object]) -> Design:
-    """Everything but the test vectors. ``facts`` (provenance, options) go into ``design.json`` as they are."""
+def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], family: str) -> Design:
+    """Everything but the test vectors. ``facts`` (provenance, options) go into ``design.json`` as they are.
+
+    ``family`` is that of the FPGAs for which it says what the design takes.
+    """
     taken = (*templates.unit_names(), "stream_check", "stream_meter", "testbench", "s_axis", "m_axis")
     top = identifier(graph.name)
     names = unique_identifiers([graph.name, *(node.name for node in graph.layers)], taken)
@@ -117,7 +121,7 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object]) -
     sources, roms = ([path for path in files if path.startswith(folder)] for folder in ("rtl/", "rom/"))
     for path in ("vivado/build.tcl", "quartus/build.tcl", "yosys/synth.ys"):
         files[f"syn/{path}"] = templates.fill(f"scripts/{path}.j2", design=design, sources=sources, roms=roms)
-    about = description(design, facts)
+    about = description(design, facts, family)
     files["design.json"] = json.dumps(about, indent=2) + "\n"
     files["README.md"] = templates.fill("design/README.md.j2", design=design, about=about)
     files["report.html"] = report(about)
@@ -150,9 +154,10 @@ def describe_format(q: QFormat) -> dict[str, object]:
     return {"name": str(q), "bits": q.bits, "signed": q.signed, "scale": q.scale, "lo": q.lo, "hi": q.hi}
 
 
-def description(design: Design, facts: Mapping[str, object]) -> dict[str, object]:
+def description(design: Design, facts: Mapping[str, object], family: str) -> dict[str, object]:
     """The contents of ``design.json``: all that later commands and other programs need to know."""
     graph, schedule = design.graph, design.schedule
+    takes = estimate(design, family)
     macs = sum(node.op.macs(graph.shapes(node)) for node in graph.layers)
     return {
         "generator": f"cnn2rtl {__version__}",
@@ -161,11 +166,13 @@ def description(design: Design, facts: Mapping[str, object]) -> dict[str, object
         "interval": schedule.interval,
         "latency": schedule.latency,
         "multipliers": schedule.multipliers,
+        "dsp_multipliers": sum(folding.blocks for folding in schedule.foldings.values()),
         "macs": macs,
         "mac_efficiency": round(schedule.mac_efficiency(macs), 6),
         "rom_bits": sum(len(rom.words) * rom.width for layer in design.layers for rom in layer.unit.roms.values()),
         "buffer_bits": sum(stream.traffic.depth * stream.bits for stream in design.streams)
         + sum(instance.memory_bits for layer in design.layers for instance in layer.unit.chain),
+        "estimate": {"family": family, **describe_resources(takes.total, family), "unknown": list(takes.unknown)},
         "input": describe_stream(design.input),
         "layers": [
             {
@@ -177,13 +184,26 @@ def description(design: Design, facts: Mapping[str, object]) -> dict[str, object
                 "simd": layer.folding.simd,
                 "taps": list(layer.folding.taps),
                 "multipliers": layer.folding.multipliers,
+                "style": layer.folding.style.name.lower() if layer.folding.multiplies else "",
                 "cycles": layer.folding.cycles,
                 "macs": layer.node.op.macs(graph.shapes(layer.node)),
                 "accumulator_bits": layer.node.layer.acc_bits if layer.node.layer and layer.node.layer.requant else 0,
                 "memory": describe_memory(layer.unit),
+                "resources": describe_resources(takes.layers[layer.module] + takes.streams[layer.out.name], family),
             }
             for layer in design.layers
         ],
+    }
+
+
+def describe_resources(resources: Resources, family: str) -> dict[str, float]:
+    """An estimate in the devices' own units: on Xilinx devices, a block RAM has two halves."""
+    units = FAMILIES[family]
+    return {
+        "luts": round(resources.luts),
+        "flip_flops": round(resources.flip_flops),
+        "dsps": resources.dsps / units.dsp_units,
+        "rams": resources.block_rams / units.ram_units,
     }
 
 

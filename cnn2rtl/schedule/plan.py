@@ -13,6 +13,7 @@ from cnn2rtl.ops.hardware import Folding, Instance, Unit, ceil_div
 from cnn2rtl.ops.timing import FIFO, Beats, Timing, fifo_depth
 from cnn2rtl.quant.layers import QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import IntArray
+from cnn2rtl.schedule.budget import Places
 from cnn2rtl.schedule.search import Target, search
 
 SETTLING = 100
@@ -70,8 +71,9 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
     That is so while pixels come evenly at the frame interval. They may come otherwise, but then, too, no result is
     later than this: a beat that comes sooner makes none later.
     """
-    foldings = search(graph, target)
-    built = {node.name: _unit(graph, node, foldings) for node in graph.layers}
+    choice = search(graph, target)
+    foldings = choice.foldings
+    built = {node.name: _placed(_unit(graph, node, foldings), node.name, choice.places) for node in graph.layers}
     interval = max(folding.cycles for folding in foldings.values())
     beats = {node.name: _frame_beats(graph, node, foldings) for node in graph.nodes}
     least = 3 + SETTLING // interval
@@ -139,6 +141,16 @@ def _unit(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -
     lanes = _lanes(graph, source, foldings)
     adapter = units.gearbox("adapt", source.out.bits, source.shape[0], lanes, folding.lanes_in)
     return replace(unit, chain=(*adapter, *unit.chain))
+
+
+def _placed(unit: Unit, layer: str, places: Places) -> Unit:
+    """The unit with its memories where they are to lie."""
+
+    def place(instance: Instance) -> Instance:
+        where = places.get((layer, instance.role))
+        return instance if where is None else replace(instance, parameters={**instance.parameters, "PLACE": where})
+
+    return replace(unit, chain=tuple(map(place, unit.chain)))
 
 
 def _lanes(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> int:

@@ -2,86 +2,139 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from math import inf
 
+from cnn2rtl.devices import Device
 from cnn2rtl.errors import UserError
 from cnn2rtl.ops.hardware import Folding
 from cnn2rtl.quant.layers import QuantGraph
+from cnn2rtl.schedule.budget import Budget, Places
+from cnn2rtl.schedule.styles import with_styles
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked for: ``fps`` frames per second at ``clock_mhz``, at most ``multipliers``, or both.
+    """What is asked for, any of it: ``fps`` frames per second at ``clock_mhz``; at most ``multipliers``, whatever they
+    are made of; at most ``dsps`` DSP blocks, more products then being made in logic; to fit ``device``.
 
-    With neither, the fastest design of ``DEFAULT_MULTIPLIERS`` multipliers, or of one per layer where
-    the network has more layers than that.
+    Without ``fps`` the design is the fastest that the rest allows. With nothing at all it has ``DEFAULT_MULTIPLIERS``
+    multipliers, or one per layer where the network has more layers than that.
     """
 
     fps: float | None = None
     clock_mhz: float = 100.0
     multipliers: int | None = None
+    dsps: int | None = None
+    device: Device | None = None
+
+    @property
+    def dsp_limit(self) -> int | None:
+        """DSP blocks that there are."""
+        limits = [self.dsps] if self.dsps is not None else []
+        return min([*limits, self.device.dsps] if self.device else limits, default=None)
+
+    @property
+    def wanted(self) -> str:
+        return f"{self.fps:g} frames/s at {self.clock_mhz:g} MHz"
 
 
 DEFAULT_MULTIPLIERS = 64
+REMEDY = "lower --fps, give fewer bits or prune the network"
 
 
-def search(graph: QuantGraph, target: Target) -> dict[str, Folding]:
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """A folding per layer, and where memories lie that are not left to the tool."""
+
+    foldings: Mapping[str, Folding]
+    places: Places
+
+
+def search(graph: QuantGraph, target: Target) -> Choice:
     """Find the smallest frame interval within the budget, or the cheapest design for the wanted one.
 
     Layers are independent given the interval: each takes its cheapest folding that is fast enough.
     So the total cost only falls as the interval grows, and a binary search over the intervals that
-    some layer can attain finds the optimum exactly.
+    some layer can attain finds the optimum exactly. On a device, what a design takes is estimated, and
+    the search assumes that a slower one takes no more.
     """
     choices = {
         node.name: node.op.foldings(node.layer, graph.shapes(node)) for node in graph.layers if node.layer is not None
     }
+    _check(graph, choices, target)
     floor = max(options[0].cycles for options in choices.values())
-    least = sum(min(f.multipliers for f in options) for options in choices.values())
-    problems = []
-    limit: float = float("inf")
+    budget = Budget(graph, target.device, target.dsp_limit)
+    block = max((tuple(m[:2]) for m in target.device.multipliers), default=None) if target.device else None
+
+    @cache
+    def pick(interval: float) -> dict[str, Folding]:
+        chosen = {name: [f for f in options if f.cycles <= interval][-1] for name, options in choices.items()}
+        return with_styles(graph, chosen, target.dsp_limit, block)  # type: ignore[arg-type]
+
+    def too_much(interval: float) -> tuple[str, ...]:
+        foldings = pick(interval)
+        multipliers, allowed = sum(folding.multipliers for folding in foldings.values()), target.multipliers
+        if allowed is None and target.fps is None and target.dsps is None and target.device is None:
+            allowed = max(DEFAULT_MULTIPLIERS, _least(choices))
+        if allowed is not None and multipliers > allowed:
+            return (f"{multipliers} multipliers, {multipliers - allowed} more than the {allowed} allowed",)
+        return budget.fit(foldings).excess
+
+    def choice(interval: float) -> Choice:
+        return Choice(pick(interval), budget.fit(pick(interval)).places)
+
     if target.fps is not None:
         limit = int(target.clock_mhz * 1e6 / target.fps)
-        if limit < floor:
-            slowest = max(choices, key=lambda name: choices[name][0].cycles)
-            problems.append(
-                f"{target.fps:g} frames/s at {target.clock_mhz:g} MHz leave {limit} cycles per frame, but {slowest} "
-                f"takes {floor} even fully parallel; ask for at most {target.clock_mhz * 1e6 / floor:.1f} frames/s, "
-                f"a faster clock or a smaller input"
-            )
+        problems = too_much(limit)
+        if problems:
+            raise UserError([f"{target.wanted} take {problem}; {REMEDY}" for problem in problems])
+        return choice(limit)
+    intervals = sorted({f.cycles for options in choices.values() for f in options if f.cycles >= floor})
+    slowest = too_much(intervals[-1])
+    if slowest:
+        raise UserError([f"even the slowest design takes {problem}; {REMEDY}" for problem in slowest])
+    return choice(_first(intervals, lambda interval: not too_much(interval)))
+
+
+def _first(values: Sequence[int], good: Callable[[int], bool]) -> int:
+    """The first of ``values`` that is good, if all behind a good one are; the last one is."""
+    low, high = 0, len(values) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if good(values[middle]):
+            high = middle
+        else:
+            low = middle + 1
+    return values[low]
+
+
+def _least(choices: Mapping[str, Sequence[Folding]]) -> int:
+    return sum(min(f.multipliers for f in options) for options in choices.values())
+
+
+def _check(graph: QuantGraph, choices: Mapping[str, Sequence[Folding]], target: Target) -> None:
+    """Raise :class:`UserError` for what no folding can change."""
+    problems = []
+    limit = inf if target.fps is None else int(target.clock_mhz * 1e6 / target.fps)
+    slowest = max(choices, key=lambda name: choices[name][0].cycles)
+    floor = choices[slowest][0].cycles
+    if limit < floor:
+        problems.append(
+            f"{target.wanted} leave {limit} cycles per frame, but {slowest} takes {floor} even fully parallel; ask for "
+            f"at most {target.clock_mhz * 1e6 / floor:.1f} frames/s, a faster clock or a smaller input"
+        )
+    least = _least(choices)
     if target.multipliers is not None and target.multipliers < least:
         problems.append(
             f"{target.multipliers} multipliers are too few: every layer with weights needs one of its own, "
             f"{least} in all; give at least that many or use fewer layers"
         )
-    if problems:
-        raise UserError(problems)
-
-    def pick(interval: float) -> dict[str, Folding]:
-        return {name: [f for f in options if f.cycles <= interval][-1] for name, options in choices.items()}
-
-    def multipliers(interval: float) -> int:
-        return sum(folding.multipliers for folding in pick(interval).values())
-
-    interval = limit
-    if target.fps is None:
-        budget = max(DEFAULT_MULTIPLIERS, least) if target.multipliers is None else target.multipliers
-        intervals = sorted({f.cycles for options in choices.values() for f in options if f.cycles >= floor})
-        low, high = 0, len(intervals) - 1
-        while low < high:
-            middle = (low + high) // 2
-            if multipliers(intervals[middle]) <= budget:
-                high = middle
-            else:
-                low = middle + 1
-        interval = intervals[low]
-    elif target.multipliers is not None and multipliers(limit) > target.multipliers:
-        raise UserError(
-            f"{target.fps:g} frames/s at {target.clock_mhz:g} MHz take {multipliers(limit)} multipliers, "
-            f"{multipliers(limit) - target.multipliers} more than the {target.multipliers} allowed; "
-            f"lower --fps, raise --multipliers or prune the network"
-        )
     for node in graph.nodes:
         sinks = sum(node.name in other.inputs for other in graph.layers)
         if sinks > 1 or (sinks and node.name == graph.output):
-            raise UserError(f"{node.name} feeds {sinks} layers; branches are not supported yet: give it one consumer")
-    return pick(interval)
+            problems.append(f"{node.name} feeds {sinks} layers; branches are not supported yet: give it one consumer")
+    if problems:
+        raise UserError(problems)

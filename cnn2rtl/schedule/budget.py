@@ -1,0 +1,105 @@
+"""Whether a set of foldings fits a device, by the estimate of what its units take, and where its memories lie then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from cnn2rtl.devices import Device
+from cnn2rtl.estimate import FAMILIES, Resources, fifo, unit
+from cnn2rtl.ops import units
+from cnn2rtl.ops.hardware import Folding, Instance
+from cnn2rtl.quant.layers import QuantGraph
+
+ROOM = 0.8
+"""The share of a device's look-up tables that a design may take: fuller ones are hard to route."""
+FIFO_DEPTH = 16
+"""Beats of a stream's FIFO before the schedule has computed its depth: on the safe side for most."""
+TABLES = 2
+"""The value of ``PLACE`` for a memory in look-up tables."""
+
+Places = Mapping[tuple[str, str], int]
+"""By layer and role of a unit in it: ``PLACE`` of its memory, where that is not left to the tool."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """``excess`` has a phrase for everything that there is too little of; empty if all fits."""
+
+    places: Places = field(default_factory=dict)
+    excess: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A unit of a layer: what it takes, and what with its memory in look-up tables (``None`` where it has none)."""
+
+    role: str
+    normal: Resources
+    in_tables: Resources | None
+
+    @property
+    def price(self) -> float:
+        """Look-up tables per block RAM that the tables would save."""
+        if self.in_tables is None or self.in_tables.block_rams >= self.normal.block_rams:
+            return float("inf")
+        return (self.in_tables.luts - self.normal.luts) / (self.normal.block_rams - self.in_tables.block_rams)
+
+
+class Budget:
+    """What there is of everything: a ``device``, and ``dsps`` DSP blocks; without a device nothing is short."""
+
+    def __init__(self, graph: QuantGraph, device: Device | None, dsps: int | None) -> None:
+        self.graph, self.device, self.dsps = graph, device, dsps
+        self._layer = lru_cache(maxsize=None)(self._measure)
+
+    def fit(self, foldings: Mapping[str, Folding]) -> Fit:
+        """Memories go into look-up tables, those first that cost the fewest, as long as block RAMs are missing."""
+        device = self.device
+        if device is None:
+            return Fit()
+        family, total = FAMILIES[device.family], Resources()
+        parts: list[tuple[str, _Part]] = []
+        for node in self.graph.layers:
+            source, folding = self.graph[node.inputs[0]], foldings[node.name]
+            lanes = foldings[source.name].lanes_out if source.layer is not None else folding.lanes_in
+            parts += [(node.name, part) for part in self._layer(node.name, folding, lanes)]
+            total += fifo(folding.lanes_out * node.out.bits, FIFO_DEPTH, device.family)
+        total = sum((part.normal for _, part in parts), total)
+        rams, places = device.rams * family.ram_units, {}
+        luts, blocks = total.luts, total.block_rams
+        for name, part in sorted(parts, key=lambda entry: entry[1].price):
+            if blocks <= rams or part.in_tables is None or part.price == float("inf"):
+                break
+            places[name, part.role] = TABLES
+            luts += part.in_tables.luts - part.normal.luts
+            blocks -= part.normal.block_rams - part.in_tables.block_rams
+        rows = (
+            ("DSP blocks", total.dsps / family.dsp_units, device.dsps if self.dsps is None else self.dsps),
+            ("block RAMs", blocks / family.ram_units, device.rams),
+            (f"look-up tables, of which at most {ROOM:.0%} should be used", luts, ROOM * device.luts),
+        )
+        excess = (
+            f"about {amount:,.0f} {what}, {amount - there:,.0f} more than the {there:,.0f} of {device.name}"
+            for what, amount, there in rows
+            if amount > there
+        )
+        return Fit(places, tuple(excess))
+
+    def _measure(self, name: str, folding: Folding, lanes: int) -> tuple[_Part, ...]:
+        node = self.graph[name]
+        assert node.layer is not None
+        source = self.graph[node.inputs[0]]
+        built = node.op.unit(node.layer, self.graph.shapes(node), folding)
+        adapter = units.gearbox("adapt", source.out.bits, source.shape[0], lanes, folding.lanes_in)
+        return tuple(self._part(instance) for instance in (*adapter, *built.chain))
+
+    def _part(self, instance: Instance) -> _Part:
+        device = self.device
+        assert device is not None
+        normal = unit(instance.module, instance.parameters, device.family) or Resources()
+        if not device.distributed_ram_bits or not normal.block_rams:
+            return _Part(instance.role, normal, None)
+        in_tables = unit(instance.module, {**instance.parameters, "PLACE": TABLES}, device.family)
+        return _Part(instance.role, normal, in_tables)
