@@ -16,6 +16,7 @@ ROOM = 0.8
 """The share of a device's look-up tables that a design may take: fuller ones are hard to route."""
 FIFO_DEPTH = 16
 """Beats of a stream's FIFO before the schedule has computed its depth: on the safe side for most."""
+REMEDY = "lower --fps, give fewer bits, prune the network or choose a larger device"
 TABLES = 2
 """The value of ``PLACE`` for a memory in look-up tables."""
 
@@ -81,7 +82,7 @@ class Budget:
             (f"look-up tables, of which at most {ROOM:.0%} should be used", luts, ROOM * device.luts),
         )
         excess = (
-            f"about {amount:,.0f} {what}, {amount - there:,.0f} more than the {there:,.0f} of {device.name}"
+            f"about {amount:,.0f} {what}, {amount - there:,.0f} more than the {there:,.0f} of {device.name}; {REMEDY}"
             for what, amount, there in rows
             if amount > there
         )

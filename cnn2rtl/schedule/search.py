@@ -42,7 +42,6 @@ class Target:
 
 
 DEFAULT_MULTIPLIERS = 64
-REMEDY = "lower --fps, give fewer bits or prune the network"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +79,8 @@ def search(graph: QuantGraph, target: Target) -> Choice:
         if allowed is None and target.fps is None and target.dsps is None and target.device is None:
             allowed = max(DEFAULT_MULTIPLIERS, _least(choices))
         if allowed is not None and multipliers > allowed:
-            return (f"{multipliers} multipliers, {multipliers - allowed} more than the {allowed} allowed",)
+            problem = f"{multipliers} multipliers, {multipliers - allowed} more than the {allowed} allowed"
+            return (f"{problem}; lower --fps, raise --multipliers or prune the network",)
         return budget.fit(foldings).excess
 
     def choice(interval: float) -> Choice:
@@ -90,12 +90,12 @@ def search(graph: QuantGraph, target: Target) -> Choice:
         limit = int(target.clock_mhz * 1e6 / target.fps)
         problems = too_much(limit)
         if problems:
-            raise UserError([f"{target.wanted} take {problem}; {REMEDY}" for problem in problems])
+            raise UserError([f"{target.wanted} take {problem}" for problem in problems])
         return choice(limit)
     intervals = sorted({f.cycles for options in choices.values() for f in options if f.cycles >= floor})
     slowest = too_much(intervals[-1])
     if slowest:
-        raise UserError([f"even the slowest design takes {problem}; {REMEDY}" for problem in slowest])
+        raise UserError([f"even the slowest design takes {problem}" for problem in slowest])
     return choice(_first(intervals, lambda interval: not too_much(interval)))
 
 

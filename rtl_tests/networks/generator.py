@@ -12,6 +12,7 @@ import torch
 from models import randomised
 from torch import nn
 
+from cnn2rtl.devices import Device
 from cnn2rtl.frontend import capture
 from cnn2rtl.graph import FloatGraph, Shape
 from cnn2rtl.images import Pixels
@@ -59,8 +60,17 @@ class Case:
             fastest = compile_graph(graph, replace(options, target=Target(multipliers=10_000)), self.images)
             limit = fastest.design.schedule.interval * rng.uniform(1, 20)
             options = replace(options, target=Target(fps=100e6 / limit))
+        elif self.budget == "scarce":
+            multipliers = 24 + len(graph.nodes)
+            options = replace(options, target=Target(None, 100.0, multipliers, rng.randint(0, multipliers), ROOMY))
         return compile_graph(graph, options, self.images)
 
+
+ROOMY = Device(
+    "roomy", "xc7", luts=10**7, lut_inputs=6, flip_flops=10**7, dsps=10**5, multipliers=((50, 50, 1),), rams=10**5,
+    ram_bits=36864, ram_shapes=((36, 1024),), ram_halves=True, distributed_ram_bits=10**7, source="made up",
+)  # fmt: skip
+"""Short of nothing, and with DSP blocks in which any two products find room."""
 
 MULTIPLIERS: dict[str, Callable[[random.Random, int], int]] = {
     "least": lambda rng, layers: layers,
@@ -101,7 +111,7 @@ def random_case(seed: int) -> Case:
         class_index=rng.random() < 0.15,
     )
     images = images_for(shape, seed, rng.randint(1, 4)) if rng.random() < 0.7 else None
-    return Case(seed, model, shape, options, images, rng.choice([*MULTIPLIERS, "default", "speed"]))
+    return Case(seed, model, shape, options, images, rng.choice([*MULTIPLIERS, "default", "speed", "scarce"]))
 
 
 def _map_size(rng: random.Random) -> tuple[int, int]:
