@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import subprocess
 import tempfile
 import time
@@ -376,6 +377,12 @@ def fit(samples: list[Sample], measured: list[Resources], family: str, known: Ro
         known[group[:-1]] = {name: row for name, row in known.pop(group).items() if any(row)}
 
 
+def tidy(fitted: Mapping[str, Rows]) -> str:
+    """JSON with a line per feature."""
+    text = json.dumps(fitted, indent=1)
+    return re.sub(r"\[\s+([\d.e+-]+),\s+([\d.e+-]+)\s+\]", r"[\1, \2]", text) + "\n"
+
+
 def report(family: str, measured: Mapping[str, list[Resources]], verbose: bool) -> None:
     print(f"\n{family:<16}{'units':>6}{'LUTs':>9}{'total':>8}{'mean':>7}{'worst':>7}{'FFs':>9}{'total':>8}{'mean':>7}"
           f"{'worst':>7}  DSP and block RAM")  # fmt: skip
@@ -426,7 +433,7 @@ def main() -> None:
         for module, found in measured.items():
             fit(samples_of(module), found, family, known)
         fitted[family] = known
-        COEFFICIENTS.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
+        COEFFICIENTS.write_text(tidy(fitted), encoding="utf-8")
         model.coefficients.cache_clear()
         report(family, measured, arguments.verbose)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import numpy as np
 
+from cnn2rtl.devices import Device, find
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph, Shape
 from cnn2rtl.images import Pixels, from_array, load_images
@@ -39,6 +40,8 @@ def compile(
     fps: float | None = None,
     clock_mhz: float = 100.0,
     multipliers: int | None = None,
+    dsps: int | None = None,
+    device: str | None = None,
     name: str | None = None,
 ) -> Compiled:
     """Compile ``model`` to hardware; nothing is written until the result's ``write(folder)``.
@@ -49,8 +52,9 @@ def compile(
     per channel. ``calibration`` are images that show the ranges of all tensors: a path as
     :func:`cnn2rtl.images.load_images` takes it, a numpy array (n, h, w, c) or a tensor (n, c, h, w), of
     0 to 255, or floats of 0 to 1; without, the BatchNorm statistics tell them. ``bits`` is the width of
-    weights and activations unless they have their own. ``fps`` at ``clock_mhz``, ``multipliers`` at most,
-    or both, are the target; with neither, 64 multipliers. ``class_index`` delivers the index of the
+    weights and activations unless they have their own. ``fps`` at ``clock_mhz``, at most so many
+    ``multipliers``, at most so many ``dsps`` (DSP blocks), the name of a ``device`` to fit, or several of these
+    are the target; with none, 64 multipliers. ``class_index`` delivers the index of the
     largest output instead of the outputs. ``name`` names the top module.
 
     Raises :class:`cnn2rtl.UserError`, with a line for everything that is wrong.
@@ -77,6 +81,10 @@ def compile(
         means = _numbers("mean", mean)
     with problems.gather():
         stds = _numbers("std", std)
+    chosen: Device | None = None
+    if device is not None:
+        with problems.gather():
+            chosen = find(device)
     options = Options(
         weight_bits=bits if weight_bits is None else weight_bits,
         activation_bits=bits if activation_bits is None else activation_bits,
@@ -85,7 +93,7 @@ def compile(
         mean=means,
         std=stds,
         class_index=class_index,
-        target=Target(fps, clock_mhz, multipliers),
+        target=Target(fps, clock_mhz, multipliers, dsps, chosen),
     )
     if scheme not in get_args(Scheme):
         problems.found.append(f"scheme {scheme!r}: the schemes are {', '.join(get_args(Scheme))}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import torch
 from models import StudentNet, randomised
 
 from cnn2rtl.estimate import FAMILIES, Memory, Parts, Place, Product, Resources, chain, describes, estimate, fifo, unit
@@ -19,6 +21,11 @@ from cnn2rtl.render import templates
 from cnn2rtl.schedule import Target
 from cnn2rtl.synth import FAMILIES as FLOWS
 from cnn2rtl.synth import target_for, tool_for
+
+ROOT = Path(__file__).resolve().parents[1]
+
+sys.path.append(str(ROOT / "rtl_tests" / "networks"))
+from generator import random_case  # noqa: E402
 
 # What Yosys 0.70 made of memories: width, depth, written or not; for each family (block RAMs, look-up tables) where it
 # had the choice, block RAMs where there was to be nothing else, look-up tables likewise.
@@ -130,7 +137,7 @@ def test_a_whole_design(student: Compiled, family: str) -> None:
     assert found.total.luts == pytest.approx(
         sum(part.luts for part in (*found.layers.values(), *found.streams.values(), found.frame_checks))
     )
-    assert 5_000 < found.total.luts < 40_000 and 2_000 < found.total.flip_flops < 20_000
+    assert 5_000 < found.total.luts < 40_000 and 4_000 < found.total.flip_flops < 20_000
     multipliers = student.design.schedule.multipliers
     if family in ("xc7", "xcup", "ecp5", "ice40up"):
         assert found.total.dsps == multipliers
@@ -180,11 +187,14 @@ def test_units_from_outside() -> None:
         del DESCRIPTIONS["somebody_elses"]
 
 
-def _networks() -> dict[str, Compiled]:
-    sys.path.append(str(Path(__file__).resolve().parents[1] / "rtl_tests" / "networks"))
-    from generator import random_case
-
-    return {f"random-{seed}": random_case(seed).compile() for seed in (3, 8)}
+def _networks(family: str) -> dict[str, Compiled]:
+    torch.manual_seed(0)
+    found = {f"random-{seed}": random_case(seed).compile() for seed in (3, 21)}
+    # One with block RAMs, which the Xilinx family has no need of in so small a network.
+    if family == "ecp5":
+        digits = runpy.run_path(str(ROOT / "examples" / "digits" / "model.py"))["DigitNet"]()
+        found["digits"] = compile_graph(capture(randomised(digits), (1, 8, 8), "digits"), Options())
+    return found
 
 
 @pytest.mark.skipif(
@@ -194,7 +204,7 @@ def _networks() -> dict[str, Compiled]:
 )  # fmt: skip
 @pytest.mark.parametrize("family", ["xc7", "ecp5"])
 def test_against_yosys(tmp_path: Path, family: str) -> None:
-    for name, network in _networks().items():
+    for name, network in _networks(family).items():
         network.write(tmp_path / name)
         tool = tool_for("yosys", open_project(tmp_path / name), target_for(None, family))
         real, found = tool.synthesise(lambda stage: None).usage, estimate(network.design, family).total

@@ -81,8 +81,7 @@ def test_no_dsp_block_at_all() -> None:
 def test_a_design_for_a_device_fits_and_a_faster_one_does_not(widths: str, bits: int, device: str) -> None:
     graph, target = student(widths, bits), Target(device=find(device))
     choice = search(graph, target)
-    budget = Budget(graph, target.device, target.dsp_limit)
-    fit = budget.fit(choice.foldings)
+    fit = Budget(graph, target.device).fit(choice.foldings)
     assert not fit.excess
     assert fit.places == choice.places
     assert sum(folding.blocks for folding in choice.foldings.values()) <= find(device).dsps

@@ -12,7 +12,8 @@ from cnn2rtl.estimate.multiplier import Block
 class Family:
     """``like`` is the family whose coefficients count; look-up tables and flip-flops are scaled by these factors.
 
-    ``ram_units`` make a block RAM, ``dsp_units`` a DSP block.
+    ``ram_units`` make a block RAM, ``dsp_units`` a DSP block. ``product_luts`` are what one of the bits times bits of a
+    product takes that is in no DSP block; where none, the coefficients tell.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Family:
     dsp_units: int = 1
     lut_scale: float = 1.0
     flip_flop_scale: float = 1.0
+    product_luts: float = 0.0
 
 
 _WIDTHS = (1, 2, 4, 9, 18, 36)
@@ -65,14 +67,18 @@ FAMILIES = {
     for family in (
         Family("xc7", Library((*_XC7_TABLES, *_XILINX_BLOCKS[:2], _XC7_CASCADE, *_XILINX_BLOCKS[2:]), 1 / 64), _DSP48,
                "xc7", ram_units=2),
-        Family("xcup", Library((*_XCUP_TABLES, *_XILINX_BLOCKS), 1 / 64), _DSP48E2, "xc7", ram_units=2),
+        Family("xcup", Library((*_XCUP_TABLES, *_XILINX_BLOCKS), 1 / 64), _DSP48E2, "xc7", ram_units=2, lut_scale=1.24,
+               flip_flop_scale=1.6),
         Family("ecp5", Library((Cell(4, (4,), 4, luts=6), *_LATTICE)), _18X18, "ecp5"),
-        Family("ice40", Library(_ICE40), (), "ecp5"),
-        Family("ice40up", Library(_ICE40), _MAC16, "ecp5"),
-        Family("gw1n", Library(_GOWIN), _GOWIN_DSP, "ecp5", dsp_units=2),
-        Family("gw2a", Library(_GOWIN), _GOWIN_DSP, "ecp5", dsp_units=2),
-        Family("cyclonev", Library((Cell(13, (1, 2, 5, 10, 20, 40), 64, blocks=1),)), _MISTRAL, "xc7", dsp_units=6),
-        Family("cyclone10lp", Library(_M9K), _M9K_DSP, "ecp5", dsp_units=2),
-        Family("max10", Library(_M9K), _M9K_DSP, "ecp5", dsp_units=2),
+        Family("ice40", Library(_ICE40), (), "ecp5", lut_scale=0.87, product_luts=2.1),
+        Family("ice40up", Library(_ICE40), _MAC16, "ecp5", lut_scale=0.87, flip_flop_scale=0.79,
+               product_luts=2.1),
+        Family("gw1n", Library(_GOWIN), _GOWIN_DSP, "ecp5", dsp_units=2, product_luts=2.1),
+        Family("gw2a", Library(_GOWIN), _GOWIN_DSP, "ecp5", dsp_units=2, product_luts=2.1),
+        Family("cyclonev", Library((Cell(13, (1, 2, 5, 10, 20, 40), 64, blocks=1),)), _MISTRAL, "ecp5", dsp_units=6,
+               lut_scale=0.87,
+               product_luts=2.1),
+        Family("cyclone10lp", Library(_M9K), _M9K_DSP, "ecp5", dsp_units=2, lut_scale=1.16),
+        Family("max10", Library(_M9K), _M9K_DSP, "ecp5", dsp_units=2, lut_scale=1.16),
     )
 }  # fmt: skip

@@ -53,11 +53,14 @@ def features_of(module: str, parts: Parts, family: Family) -> list[tuple[str, Fe
             features = {**features, "data": memory.width}
         kind = "ram" if memory.writable else "rom"
         found.append((kind, {name: value * memory.copies for name, value in features.items()}))
-    # What multiplies without a DSP block.
-    soft = sum(
-        product.a * product.b * product.count for product in parts.products if not blocks(family.blocks, product)
-    )
+    soft = bits_in_logic(parts, family)
     return [*found, ("multiply", {"soft": soft})] if soft else found
+
+
+def bits_in_logic(parts: Parts, family: Family) -> int:
+    """Bits times bits of what multiplies without a DSP block."""
+    soft = (product for product in parts.products if not blocks(family.blocks, product))
+    return sum(product.a * product.b * product.count for product in soft)
 
 
 def unit(module: str, parameters: Mapping[str, ParameterValue], family: str) -> Resources | None:
@@ -68,7 +71,7 @@ def unit(module: str, parameters: Mapping[str, ParameterValue], family: str) -> 
     target = FAMILIES[family]
     parts = description(Parameters(parameters))
     total, known = fixed(parts, target), coefficients(target.like)
-    luts = flip_flops = 0.0
+    luts, flip_flops = target.product_luts * bits_in_logic(parts, target), 0.0
     for group, features in features_of(module, parts, target):
         rows = known.get(group, {})
         for name, value in features.items():

@@ -9,7 +9,7 @@ from functools import lru_cache
 from cnn2rtl.devices import Device
 from cnn2rtl.estimate import FAMILIES, Resources, fifo, unit
 from cnn2rtl.ops import units
-from cnn2rtl.ops.hardware import Folding, Instance
+from cnn2rtl.ops.hardware import Folding, Instance, ceil_div
 from cnn2rtl.quant.layers import QuantGraph
 
 ROOM = 0.8
@@ -17,6 +17,8 @@ ROOM = 0.8
 FIFO_DEPTH = 16
 """Beats of a stream's FIFO before the schedule has computed its depth: on the safe side for most."""
 REMEDY = "lower --fps, give fewer bits, prune the network or choose a larger device"
+PRODUCTS = "mac"
+"""The role of the unit that multiplies weights and activations."""
 TABLES = 2
 """The value of ``PLACE`` for a memory in look-up tables."""
 
@@ -49,25 +51,37 @@ class _Part:
 
 
 class Budget:
-    """What there is of everything: a ``device``, and ``dsps`` DSP blocks; without a device nothing is short."""
+    """What there is of everything on a ``device``; without one nothing is short."""
 
-    def __init__(self, graph: QuantGraph, device: Device | None, dsps: int | None) -> None:
-        self.graph, self.device, self.dsps = graph, device, dsps
+    def __init__(self, graph: QuantGraph, device: Device | None) -> None:
+        self.graph, self.device = graph, device
         self._layer = lru_cache(maxsize=None)(self._measure)
+
+    def free_dsps(self, foldings: Mapping[str, Folding]) -> int | None:
+        """DSP blocks that are left for products of weights and activations; ``None`` where there is no device."""
+        if self.device is None:
+            return None
+        others = sum(part.normal.dsps for _, part in self._parts(foldings) if part.role != PRODUCTS)
+        return max(0, self.device.dsps - ceil_div(others, FAMILIES[self.device.family].dsp_units))
+
+    def _parts(self, foldings: Mapping[str, Folding]) -> list[tuple[str, _Part]]:
+        """Every unit of every layer, with the layer's name."""
+        parts = []
+        for node in self.graph.layers:
+            source, folding = self.graph[node.inputs[0]], foldings[node.name]
+            lanes = foldings[source.name].lanes_out if source.layer is not None else folding.lanes_in
+            parts += [(node.name, part) for part in self._layer(node.name, folding, lanes)]
+        return parts
 
     def fit(self, foldings: Mapping[str, Folding]) -> Fit:
         """Memories go into look-up tables, those first that cost the fewest, as long as block RAMs are missing."""
         device = self.device
         if device is None:
             return Fit()
-        family, total = FAMILIES[device.family], Resources()
-        parts: list[tuple[str, _Part]] = []
+        family, parts = FAMILIES[device.family], self._parts(foldings)
+        total = sum((part.normal for _, part in parts), Resources())
         for node in self.graph.layers:
-            source, folding = self.graph[node.inputs[0]], foldings[node.name]
-            lanes = foldings[source.name].lanes_out if source.layer is not None else folding.lanes_in
-            parts += [(node.name, part) for part in self._layer(node.name, folding, lanes)]
-            total += fifo(folding.lanes_out * node.out.bits, FIFO_DEPTH, device.family)
-        total = sum((part.normal for _, part in parts), total)
+            total += fifo(foldings[node.name].lanes_out * node.out.bits, FIFO_DEPTH, device.family)
         rams, places = device.rams * family.ram_units, {}
         luts, blocks = total.luts, total.block_rams
         for name, part in sorted(parts, key=lambda entry: entry[1].price):
@@ -77,7 +91,7 @@ class Budget:
             luts += part.in_tables.luts - part.normal.luts
             blocks -= part.normal.block_rams - part.in_tables.block_rams
         rows = (
-            ("DSP blocks", total.dsps / family.dsp_units, device.dsps if self.dsps is None else self.dsps),
+            ("DSP blocks", total.dsps / family.dsp_units, device.dsps),
             ("block RAMs", blocks / family.ram_units, device.rams),
             (f"look-up tables, of which at most {ROOM:.0%} should be used", luts, ROOM * device.luts),
         )

@@ -18,10 +18,10 @@ from cnn2rtl.schedule.styles import with_styles
 @dataclass(frozen=True)
 class Target:
     """What is asked for, any of it: ``fps`` frames per second at ``clock_mhz``; at most ``multipliers``, whatever they
-    are made of; at most ``dsps`` DSP blocks, more products then being made in logic; to fit ``device``.
+    are made of; at most ``dsps`` DSP blocks for them, more being made in logic; to fit ``device``.
 
-    Without ``fps`` the design is the fastest that the rest allows. With nothing at all it has ``DEFAULT_MULTIPLIERS``
-    multipliers, or one per layer where the network has more layers than that.
+    Without ``fps`` the design is the fastest that the rest allows. Where neither it nor ``multipliers`` nor a device
+    sets a limit, there are ``DEFAULT_MULTIPLIERS`` of them, or as many as ``dsps`` or layers where those are more.
     """
 
     fps: float | None = None
@@ -29,12 +29,6 @@ class Target:
     multipliers: int | None = None
     dsps: int | None = None
     device: Device | None = None
-
-    @property
-    def dsp_limit(self) -> int | None:
-        """DSP blocks that there are."""
-        limits = [self.dsps] if self.dsps is not None else []
-        return min([*limits, self.device.dsps] if self.device else limits, default=None)
 
     @property
     def wanted(self) -> str:
@@ -65,19 +59,20 @@ def search(graph: QuantGraph, target: Target) -> Choice:
     }
     _check(graph, choices, target)
     floor = max(options[0].cycles for options in choices.values())
-    budget = Budget(graph, target.device, target.dsp_limit)
+    budget = Budget(graph, target.device)
     block = max((tuple(m[:2]) for m in target.device.multipliers), default=None) if target.device else None
 
     @cache
     def pick(interval: float) -> dict[str, Folding]:
         chosen = {name: [f for f in options if f.cycles <= interval][-1] for name, options in choices.items()}
-        return with_styles(graph, chosen, target.dsp_limit, block)  # type: ignore[arg-type]
+        limits = [limit for limit in (target.dsps, budget.free_dsps(chosen)) if limit is not None]
+        return with_styles(graph, chosen, min(limits, default=None), block)  # type: ignore[arg-type]
 
     def too_much(interval: float) -> tuple[str, ...]:
         foldings = pick(interval)
         multipliers, allowed = sum(folding.multipliers for folding in foldings.values()), target.multipliers
-        if allowed is None and target.fps is None and target.dsps is None and target.device is None:
-            allowed = max(DEFAULT_MULTIPLIERS, _least(choices))
+        if allowed is None and target.fps is None and target.device is None:
+            allowed = max(DEFAULT_MULTIPLIERS, target.dsps or 0, _least(choices))
         if allowed is not None and multipliers > allowed:
             problem = f"{multipliers} multipliers, {multipliers - allowed} more than the {allowed} allowed"
             return (f"{problem}; lower --fps, raise --multipliers or prune the network",)

@@ -45,7 +45,8 @@ class Bench:
     def complaints(self, stalls: tuple[int, ...], seed: int = 1) -> list[str]:
         """What is wrong, empty if nothing is: values; cycles, where pixels come evenly at the frame interval.
 
-        Where they come as fast as they are taken, the first frame may be done sooner but not later.
+        Where they come as fast as they are taken, the first frame may be done sooner but not later, and the last ones
+        not farther apart.
         """
         design, frames = self.compiled.design, len(self.images)
         schedule = design.schedule
@@ -58,6 +59,8 @@ class Bench:
         found += missed(paced, design.streams, frames=frames, interval=schedule.interval, latency=schedule.latency)
         if fast.latency > schedule.latency:
             found.append(f"latency at full speed: {fast.latency} cycles, above the {schedule.latency} predicted")
+        if frames > 1 and fast.interval > schedule.interval:
+            found.append(f"at full speed a frame takes {fast.interval} cycles, {schedule.interval} were predicted")
         for stream in design.streams:
             peak = max(run.streams[stream.name].peak for run in runs.values())
             if peak > stream.traffic.depth:

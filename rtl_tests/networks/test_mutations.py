@@ -134,7 +134,9 @@ MUTATIONS = (
         "rtl/mac_array.v",
         swap("acc <= base + term", "acc <= $signed((base + term) << 4) >>> 4"),
     ),
-    Mutation("numbers lose their sign", "rtl/extend.v", swap("(SIGNED != 0) && in[IN_W-1]", "1'b0")),
+    Mutation(
+        "unsigned numbers taken for signed ones", "rtl/extend.v", swap("(SIGNED != 0) && in[IN_W-1]", "in[IN_W-1]")
+    ),
     Mutation("maximum of signed numbers as unsigned", "rtl/combine.v", swap("$signed(a) > $signed(b)", "a > b")),
     Mutation("sum that loses its carry", "rtl/adder_tree.v", swap("{a[W-2], a} + {b[W-2], b}", "{a[W-2], a + b}")),
     # Order and place
