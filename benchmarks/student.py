@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +40,11 @@ def share_of_blocks(compiled: Compiled) -> tuple[int, float]:
     return blocks, macs / (compiled.design.schedule.interval * blocks) if blocks else 1.0
 
 
-def busy_design(compile_for: object, multipliers: int) -> Compiled:
+def busy_design(compile_for: Callable[[Target], Compiled], multipliers: int) -> Compiled:
     """The design with the most DSP blocks of which at least ``BUSY`` of the cycles are used."""
-    assert callable(compile_for)
     dsps = multipliers
     while True:
-        compiled: Compiled = compile_for(Target(multipliers=multipliers, dsps=dsps))
+        compiled = compile_for(Target(multipliers=multipliers, dsps=dsps))
         blocks, share = share_of_blocks(compiled)
         if share >= BUSY or blocks == 0:
             return compiled

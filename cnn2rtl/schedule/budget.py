@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from cnn2rtl.devices import Device
-from cnn2rtl.estimate import FAMILIES, Resources, fifo, unit
-from cnn2rtl.ops import units
+from cnn2rtl.estimate import FAMILIES, Resources, fifo
+from cnn2rtl.estimate import unit as estimate_unit
 from cnn2rtl.ops.hardware import Folding, Instance, ceil_div
 from cnn2rtl.quant.layers import QuantGraph
+from cnn2rtl.schedule.build import build, lanes_of
 
 ROOM = 0.8
 """The share of a device's look-up tables that a design may take: fuller ones are hard to route."""
@@ -68,9 +69,8 @@ class Budget:
         """Every unit of every layer, with the layer's name."""
         parts = []
         for node in self.graph.layers:
-            source, folding = self.graph[node.inputs[0]], foldings[node.name]
-            lanes = foldings[source.name].lanes_out if source.layer is not None else folding.lanes_in
-            parts += [(node.name, part) for part in self._layer(node.name, folding, lanes)]
+            lanes = lanes_of(self.graph, self.graph[node.inputs[0]], foldings)
+            parts += [(node.name, part) for part in self._layer(node.name, foldings[node.name], lanes)]
         return parts
 
     def fit(self, foldings: Mapping[str, Folding]) -> Fit:
@@ -103,18 +103,14 @@ class Budget:
         return Fit(places, tuple(excess))
 
     def _measure(self, name: str, folding: Folding, lanes: int) -> tuple[_Part, ...]:
-        node = self.graph[name]
-        assert node.layer is not None
-        source = self.graph[node.inputs[0]]
-        built = node.op.unit(node.layer, self.graph.shapes(node), folding)
-        adapter = units.gearbox("adapt", source.out.bits, source.shape[0], lanes, folding.lanes_in)
-        return tuple(self._part(instance) for instance in (*adapter, *built.chain))
+        unit = build(self.graph, self.graph[name], folding, lanes)
+        return tuple(self._part(instance) for instance in unit.chain)
 
     def _part(self, instance: Instance) -> _Part:
         device = self.device
         assert device is not None
-        normal = unit(instance.module, instance.parameters, device.family) or Resources()
+        normal = estimate_unit(instance.module, instance.parameters, device.family) or Resources()
         if not device.distributed_ram_bits or not normal.block_rams:
             return _Part(instance.role, normal, None)
-        in_tables = unit(instance.module, {**instance.parameters, "PLACE": TABLES}, device.family)
+        in_tables = estimate_unit(instance.module, {**instance.parameters, "PLACE": TABLES}, device.family)
         return _Part(instance.role, normal, in_tables)

@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from cnn2rtl.ops import units
 from cnn2rtl.ops.hardware import Folding, Instance, Unit, ceil_div
 from cnn2rtl.ops.timing import FIFO, Beats, Timing, fifo_depth
 from cnn2rtl.quant.layers import QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import IntArray
 from cnn2rtl.schedule.budget import Places
+from cnn2rtl.schedule.build import build, lanes_of
 from cnn2rtl.schedule.search import Target, search
 
 SETTLING = 100
@@ -73,7 +73,10 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
     """
     choice = search(graph, target)
     foldings = choice.foldings
-    built = {node.name: _placed(_unit(graph, node, foldings), node.name, choice.places) for node in graph.layers}
+    built = {}
+    for node in graph.layers:
+        lanes = lanes_of(graph, graph[node.inputs[0]], foldings)
+        built[node.name] = _placed(build(graph, node, foldings[node.name], lanes), node.name, choice.places)
     interval = max(folding.cycles for folding in foldings.values())
     beats = {node.name: _frame_beats(graph, node, foldings) for node in graph.nodes}
     least = 3 + SETTLING // interval
@@ -133,16 +136,6 @@ def timeline(
     return fitted, moved, taken
 
 
-def _unit(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> Unit:
-    """The layer's units, with an adapter to its own lanes before them where it needs one."""
-    assert node.layer is not None
-    folding, source = foldings[node.name], graph[node.inputs[0]]
-    unit = node.op.unit(node.layer, graph.shapes(node), folding)
-    lanes = _lanes(graph, source, foldings)
-    adapter = units.gearbox("adapt", source.out.bits, source.shape[0], lanes, folding.lanes_in)
-    return replace(unit, chain=(*adapter, *unit.chain))
-
-
 def _placed(unit: Unit, layer: str, places: Places) -> Unit:
     """The unit with its memories where they are to lie."""
 
@@ -153,13 +146,6 @@ def _placed(unit: Unit, layer: str, places: Places) -> Unit:
     return replace(unit, chain=tuple(map(place, unit.chain)))
 
 
-def _lanes(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> int:
-    """Channels per beat of the node's stream; the input has those of the first layer."""
-    if node.layer is not None:
-        return foldings[node.name].lanes_out
-    return next(foldings[other.name].lanes_in for other in graph.layers if node.name in other.inputs)
-
-
 def _frame_beats(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> int:
     channels, height, width = node.shape
-    return height * width * ceil_div(channels, _lanes(graph, node, foldings))
+    return height * width * ceil_div(channels, lanes_of(graph, node, foldings))
