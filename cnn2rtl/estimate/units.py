@@ -144,14 +144,16 @@ def gearbox(p: Parameters) -> Parts:
     unit = gcd(lanes_in, lanes_out)
     units_in, units_out, units = lanes_in // unit, lanes_out // unit, ceil_div(count, unit)
     hold = ceil_div(units_out - 1 + units_in, units_out) * units_out
-    sources = [min(units_in, slot + 1) + 1 + (slot + units_out < hold) for slot in range(hold)]
+    end = ceil_div(units, units_out) * units_out - (ceil_div(units, units_in) - 1) * units_in
+    # What may come to each place: any unit of a beat that lands, at most as many as there are places below.
+    sources = [min(units_in, slot + 1) for slot in range(hold + units_out)]
     return Parts({
         "conversion": 1,
         "moved": hold * unit * bits,
-        "sources": (sum(sources) - hold) * unit * bits,        # each held unit comes from one of so many places
+        "sources": sum(sources) * unit * bits,
         "decisions": sum(sources),
-        "fill": clog2(max(units, hold) + units_in + units_out + 1),
-        "roundings": hold // units_out,
+        "fill": clog2(hold + units_out + max(units_in, end) + 1),
+        "beat counter": clog2(ceil_div(units, units_in)),
     })  # fmt: skip
 
 
@@ -339,6 +341,7 @@ def window_buffer(p: Parameters) -> Parts:
         "columns": clog2(2 * x_banks) * taps_x if x_banks > 1 else 0,
         "row choice": taps_y * (y_banks - 1) * x_banks * beat_bits,
         "column choice": taps * (x_banks - 1) * beat_bits,
+        "words": y_banks * x_banks * beat_bits,
         "data": taps * beat_bits,
         "padding": taps * beat_bits * (p["PAD"] != 0 and beats > 1),
     }

@@ -110,7 +110,7 @@ class Tiles(Timing):
     tile: tuple[int, int]
     folds: int
 
-    LATENCY = 2
+    LATENCY = 3
 
     def __call__(self, offered: Beats) -> Beats:
         (h, w), (ty, tx) = self.size, self.tile
@@ -242,15 +242,15 @@ class Windows(Timing):
     spacing: int = 1
     rows: int = 1
 
-    LATENCY = 4
-    STAGES = 3
+    LATENCY = 5
+    STAGES = 4
     """Of the pipeline that reads: where a beat waits at its end, it stands still with all gaps in it."""
 
     def __call__(self, offered: Beats) -> Beats:
         complete = offered.times[self.pixel_beats - 1 :: self.pixel_beats].reshape(-1, self.size[0] * self.size[1])
         ready = complete[:, self._last].ravel() + self.LATENCY
-        if self.slices == 2 and self.spacing == 1:
-            starts = self._by_twos(ready.tolist())
+        if 1 < self.slices < self.STAGES and self.spacing == 1:
+            starts = self._with_waits(ready.tolist())
         else:
             starts = one_by_one(ready, max(self.window_beats * self.slices, self.spacing))
         return Beats(starts, self.window_beats, self.slices)
@@ -286,7 +286,8 @@ class Windows(Timing):
     def _room(self, starts: IntArray) -> IntArray:
         """From when on there is room for each beat of the pixels, given when the windows leave."""
         # A window gives up pixels as its last beat is read, which is known a cycle after the pipeline moves again.
-        known = starts + self.window_beats - 2 + (self.slices - 1) * max(0, self.window_beats - self.STAGES)
+        beats = self.window_beats - self.STAGES
+        known = starts + beats + 1 + (self.slices - 1) * max(0, beats)
         frame = self.size[0] * self.size[1]
         frames = starts.size // self._kept.size
         # Pixels before this one may come; the first entry is what holds before any window has left.
@@ -297,20 +298,20 @@ class Windows(Timing):
         window = np.searchsorted(limit, np.arange(frames * frame), "right")
         return np.repeat(np.concatenate([[ALWAYS], known])[window], self.pixel_beats)
 
-    def _by_twos(self, ready: Iterable[int]) -> IntArray:
-        """When the first beat of each window leaves, where every beat waits for the second slice of the one before.
+    def _with_waits(self, ready: Iterable[int]) -> IntArray:
+        """When the first beat of each window leaves, where every beat waits for the last slice of the one before.
 
-        While it does, no other may enter the pipeline, and one that comes just then leaves a cycle later than it
-        could. (With more slices, it would have had to wait for them anyway.) ``ready`` is when the first beat of each
-        window would leave if nothing ahead of it waited.
+        While it does, no other may enter the pipeline, and one that comes just then leaves later than it could.
+        (With as many slices as stages, it would have had to wait for them anyway.) ``ready`` is when the first beat of
+        each window would leave if nothing ahead of it waited.
         """
-        # When the last slots of the pipeline left, beats or gaps.
-        slots, starts = [-3, -4, -5], []
+        # When the last slots of the pipeline left, beats or gaps, the latest first.
+        slots, starts = [-self.STAGES - slot for slot in range(self.STAGES)], []
         for moment in ready:
             earliest = moment - self.STAGES
-            # What enters as a slot leaves is three slots behind it.
-            behind = 1 if earliest <= slots[2] else 2 if earliest <= slots[1] else 3 + max(0, earliest - slots[0])
-            gaps = [slots[0] + gap for gap in range(behind - 1, max(behind - 3, 0), -1)]
+            # What enters as a slot leaves is so many slots behind it.
+            behind = self.STAGES - sum(earliest <= slot for slot in slots[1:]) + max(0, earliest - slots[0])
+            gaps = [slots[0] + gap for gap in range(behind - 1, max(behind - self.STAGES, 0), -1)]
             slots = [slots[0] + max(behind, self.slices), *gaps, *slots][: self.STAGES]
             starts.append(slots[0])
             # The window's other beats follow without a gap.

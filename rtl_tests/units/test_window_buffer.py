@@ -20,7 +20,7 @@ from cnn2rtl.ops.timing import Beats, Pipeline, Windows
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.qformat import IntArray, QFormat
 
-LATENCY = 4
+LATENCY = 5
 """Cycles from taking the pixel that completes a window to showing the window's first beat."""
 
 

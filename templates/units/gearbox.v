@@ -107,80 +107,82 @@ module gearbox #(
             localparam OUT_U  = OUT_LANES / UNIT;
             localparam ALL_U  = (COUNT + UNIT - 1) / UNIT;
             localparam IN_BEATS = (ALL_U + IN_U - 1) / IN_U;
+            localparam BEAT_W   = (IN_BEATS > 1) ? $clog2(IN_BEATS) : 1;
+            localparam LAST     = IN_BEATS - 1;
+            // The last beat of a group brings LAST_U units and rounds the group up to whole output beats.
+            localparam LAST_U = ALL_U - LAST * IN_U;
+            localparam END_U  = ((ALL_U + OUT_U - 1) / OUT_U) * OUT_U - LAST * IN_U;
             // Up to OUT_U - 1 units wait while a beat comes in; the end of a group rounds up to a full beat.
             localparam HOLD_U = ((OUT_U - 1 + IN_U + OUT_U - 1) / OUT_U) * OUT_U;
-            localparam MOST_U = (ALL_U > HOLD_U) ? ALL_U : HOLD_U;
-            localparam FILL_W = $clog2(MOST_U + IN_U + OUT_U + 1);
+            // A beat that leaves as another one lands makes room for it.
+            localparam MOST_U = HOLD_U + OUT_U;
+            localparam FILL_W = $clog2(MOST_U + ((IN_U > END_U) ? IN_U : END_U) + 1);
+            localparam RAISE_W = $clog2(HOLD_U + 1);
             localparam [FILL_W-1:0] IN_F   = IN_U[FILL_W-1:0];
+            localparam [FILL_W-1:0] END_F  = END_U[FILL_W-1:0];
             localparam [FILL_W-1:0] OUT_F  = OUT_U[FILL_W-1:0];
             localparam [FILL_W-1:0] HOLD_F = HOLD_U[FILL_W-1:0];
-            localparam [FILL_W-1:0] ALL_F  = ALL_U[FILL_W-1:0];
 
             reg [HOLD_U*UNIT_W-1:0] held;
             reg [FILL_W-1:0] fill;           // units held, a multiple of OUT_U once a group is complete
-            reg [FILL_W-1:0] left;           // units of the group still to come
+            reg [BEAT_W-1:0] beat;           // input beat of the group
+            reg empty;                       // nothing has been held yet: what stands in the register does not count
 
             assign m_valid = fill >= OUT_F;
             assign m_data  = held[OUT_U*UNIT_W-1:0];
             wire take = m_valid && m_ready;
 
-            wire ends = left <= IN_F;
-            wire [FILL_W-1:0] kept = take ? fill - OUT_F : fill;
-            wire [FILL_W-1:0] add  = ends ? left : IN_F;
-            wire [FILL_W-1:0] sum  = kept + add;
-
-            // Round up to whole output beats at the end of a group.
-            reg [FILL_W-1:0] rounded;
-            integer beat;
-            always @* begin
-                rounded = 0;
-                for (beat = 0; beat <= HOLD_U; beat = beat + OUT_U)
-                    if (sum > beat[FILL_W-1:0]) rounded = beat[FILL_W-1:0] + OUT_F;
-            end
-
-            wire [FILL_W-1:0] after = ends ? rounded : sum;
-            assign s_ready = after <= HOLD_F;
+            // Everything is worked out for all cases, whether a beat leaves, one lands or both: m_ready comes late.
+            wire last = beat == LAST[BEAT_W-1:0];
+            wire [FILL_W-1:0] lands        = fill + (last ? END_F : IN_F);
+            wire [FILL_W-1:0] leaves       = fill - OUT_F;
+            wire [FILL_W-1:0] leaves_lands = fill + (last ? END_F - OUT_F : IN_F - OUT_F);
+            wire fits = last ? (fill <= HOLD_F - END_F) : (fill <= HOLD_F - IN_F);
+            wire fits_leaving = last ? (fill <= HOLD_F - END_F + OUT_F) : (fill <= HOLD_F - IN_F + OUT_F);
+            assign s_ready = fits || (take && fits_leaving);
             wire put = s_valid && s_ready;
 
-            // Kept units move down, new ones land above them; everything above the last one is zero. What the last beat
-            // of a group carries beyond its end is left out.
-            localparam LAST_U = ALL_U - (IN_BEATS - 1) * IN_U;
+            // New units land above those held, then all move down; above the last one everything is zero. What the
+            // last beat of a group carries beyond its end is left out.
             localparam HOLD_W = HOLD_U * UNIT_W;
+            localparam MOST_W = MOST_U * UNIT_W;
             wire [IN_U*UNIT_W-1:0] whole = s_data;
-            wire [HOLD_W-1:0] fresh;
-            if (HOLD_U > IN_U) begin : g_wide
-                assign fresh[HOLD_W-1:IN_U*UNIT_W] = 0;
-            end
+            wire [MOST_W-1:0] fresh;
+            assign fresh[MOST_W-1:IN_U*UNIT_W] = 0;
             if (LAST_U < IN_U) begin : g_last
-                assign fresh[IN_U*UNIT_W-1:0] = {ends ? {((IN_U-LAST_U)*UNIT_W){1'b0}}
+                assign fresh[IN_U*UNIT_W-1:0] = {last ? {((IN_U-LAST_U)*UNIT_W){1'b0}}
                                                       : whole[IN_U*UNIT_W-1:LAST_U*UNIT_W], whole[LAST_U*UNIT_W-1:0]};
             end else begin : g_all
                 assign fresh[IN_U*UNIT_W-1:0] = whole;
             end
-            // Up by as many units as are kept, one bit of their number after the other.
-            reg [HOLD_W-1:0] raised;
+            // Up by as many units as are held, one bit of their number after the other.
+            reg [MOST_W-1:0] raised;
             integer power;
             always @* begin
                 raised = fresh;
-                for (power = 0; power < FILL_W; power = power + 1)
-                    if (kept[power]) raised = raised << (UNIT_W << power);
+                for (power = 0; power < RAISE_W; power = power + 1)
+                    if (fill[power]) raised = raised << (UNIT_W << power);
             end
-            // What stands in an empty register does not count: it is never reset.
-            wire [HOLD_W-1:0] lower = (kept == 0) ? {HOLD_W{1'b0}} : take ? held >> (OUT_U * UNIT_W) : held;
-            wire [HOLD_W-1:0] merged = lower | (put ? raised : {HOLD_W{1'b0}});
+            wire [MOST_W-1:0] lower  = {{(MOST_W-HOLD_W){1'b0}}, empty ? {HOLD_W{1'b0}} : held};
+            wire [MOST_W-1:0] merged = lower | raised;
 
             always @(posedge clk) begin
                 if (rst) begin
-                    fill <= 0;
-                    left <= ALL_F;
+                    fill  <= 0;
+                    beat  <= 0;
+                    empty <= 1'b1;
                 end else begin
-                    fill <= put ? after : kept;
-                    if (put) left <= ends ? ALL_F : left - IN_F;
+                    fill <= put ? (take ? leaves_lands : lands) : (take ? leaves : fill);
+                    if (put) begin
+                        beat  <= last ? {BEAT_W{1'b0}} : beat + 1'b1;
+                        empty <= 1'b0;
+                    end
                 end
             end
 
             always @(posedge clk) begin
-                if (put || take) held <= merged;
+                if (put) held <= take ? merged[MOST_W-1:OUT_U*UNIT_W] : merged[HOLD_W-1:0];
+                else if (take) held <= held >> (OUT_U * UNIT_W);
             end
         end
     endgenerate

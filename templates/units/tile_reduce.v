@@ -4,7 +4,7 @@
 // Maximum or sum over tiles: windows side by side, without overlap or padding. Needs no line buffer, only one
 // partial result per tile of a row and channel.
 //
-// One beat per cycle in; latency 2 cycles from a tile's last pixel. Pixels right of and below the last whole
+// One beat per cycle in; latency 3 cycles from a tile's last pixel. Pixels right of and below the last whole
 // tile are swallowed.
 `default_nettype none
 
@@ -110,56 +110,69 @@ module tile_reduce #(
         end
     end
 
-    // Stage 1: fetch the partial result; the last one written may not be in memory yet.
-    reg valid_q, first_q, last_q, again_q;
-    reg [LANES*BITS-1:0] data_q;
-    reg [ADDR_W-1:0] addr_q;
+    // Stage 1: read the partial result. Stage 2: into a register, for block RAMs answer late in the cycle. The last
+    // two results may not be in memory yet when they are asked for.
+    reg valid1, first1, last1, same1;
+    reg valid2, first2, last2, same2;      // same: the beat ahead is of the same tile
+    reg [LANES*BITS-1:0] data1, data2;
+    reg [ADDR_W-1:0] addr1, addr2;
+    reg near1;                             // the beat two ahead is of the same tile
     wire [LANES*OUT_BITS-1:0] stored;
-    reg [LANES*OUT_BITS-1:0] latest;
+    reg  [LANES*OUT_BITS-1:0] fetched, latest;
     wire [LANES*OUT_BITS-1:0] result;
-    wire again = valid_q && (addr == addr_q);
+    wire same = valid1 && (addr == addr1);
+    wire near = valid2 && (addr == addr2);
     simple_ram #(.WIDTH(LANES*OUT_BITS), .DEPTH(DEPTH), .PLACE(PLACE)) u_partial (
         .clk(clk),
-        .write(en && valid_q),         .write_addr(addr_q), .write_data(result),
-        .read(accept && !again), .read_addr(addr),    .read_data(stored)
+        .write(en && valid2),             .write_addr(addr2), .write_data(result),
+        .read(accept && !same && !near),  .read_addr(addr),   .read_data(stored)
     );
     always @(posedge clk) begin
         if (rst) begin
-            valid_q <= 1'b0;
+            valid1  <= 1'b0;
+            valid2  <= 1'b0;
             m_valid <= 1'b0;
         end else if (en) begin
-            valid_q <= s_valid && whole;
-            m_valid <= valid_q && last_q;
+            valid1  <= s_valid && whole;
+            valid2  <= valid1;
+            m_valid <= valid2 && last2;
         end
     end
     always @(posedge clk) begin
         if (en) begin
-            data_q  <= s_data;
-            addr_q  <= addr;
-            again_q <= again;
-            first_q <= (in_x == 0) && (in_y == 0);
-            last_q  <= tile_ends && (in_y == TILE_LAST_Y);
+            data1  <= s_data;
+            addr1  <= addr;
+            same1  <= same;
+            near1  <= near;
+            first1 <= (in_x == 0) && (in_y == 0);
+            last1  <= tile_ends && (in_y == TILE_LAST_Y);
+            data2  <= data1;
+            addr2  <= addr1;
+            same2  <= same1;
+            first2 <= first1;
+            last2  <= last1;
+            fetched <= near1 ? latest : stored;
         end
     end
 
-    // Stage 2: combine, keep, and show at the tile's end.
+    // Stage 3: combine, keep, and show at the tile's end.
     genvar lane;
     generate
         for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
             wire [OUT_BITS-1:0] value, both;
-            wire [OUT_BITS-1:0] partial = again_q ? latest[lane*OUT_BITS +: OUT_BITS]
-                                                  : stored[lane*OUT_BITS +: OUT_BITS];
+            wire [OUT_BITS-1:0] partial = same2 ? latest[lane*OUT_BITS +: OUT_BITS]
+                                                  : fetched[lane*OUT_BITS +: OUT_BITS];
             extend #(.IN_W(BITS), .OUT_W(OUT_BITS), .SIGNED(SIGNED)) u_extend (
-                .in(data_q[lane*BITS +: BITS]), .out(value)
+                .in(data2[lane*BITS +: BITS]), .out(value)
             );
             combine #(.MAX(MAX), .BITS(OUT_BITS), .SIGNED(SIGNED)) u_combine (
                 .a(partial), .b(value), .out(both)
             );
-            assign result[lane*OUT_BITS +: OUT_BITS] = first_q ? value : both;
+            assign result[lane*OUT_BITS +: OUT_BITS] = first2 ? value : both;
         end
     endgenerate
     always @(posedge clk) begin
-        if (en && valid_q) begin
+        if (en && valid2) begin
             latest <= result;
             m_data <= result;
         end

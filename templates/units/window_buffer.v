@@ -9,7 +9,7 @@
 // cost no cycle: the windows of the next frame follow those of the last one directly. Where a beat holds more
 // than one tap, rows (and columns) lie in memories of their own, to be read side by side.
 //
-// One beat per cycle; latency 4 cycles from the pixel that completes a window. A window that reaches into
+// One beat per cycle; latency 5 cycles from the pixel that completes a window. A window that reaches into
 // the padding on the right waits for as many pixels of the next row; and each SPACING cycles for the one before.
 `default_nettype none
 
@@ -362,14 +362,14 @@ module window_buffer #(
 
     // ---------------------------------------------------------------- read pipeline
     // Stage 1: addresses, and which taps lie outside the map.
-    reg valid1, valid2;
+    reg valid1, valid2, valid3;
     wire [X_BANKS*ADDR_W-1:0] addr;
     reg [X_BANKS*ADDR_W-1:0] addr1;
     wire [TAPS_Y*TAPS_X-1:0] outside;
-    reg [TAPS_Y*TAPS_X-1:0] outside1, outside2;
-    reg [FOLD_W-1:0] fold1, fold2;
-    reg [BANK_W-1:0] bank1, bank2;
-    reg [SLOT_W-1:0] slot1, slot2;
+    reg [TAPS_Y*TAPS_X-1:0] outside1, outside2, outside3;
+    reg [FOLD_W-1:0] fold1, fold2, fold3;
+    reg [BANK_W-1:0] bank1, bank2, bank3;
+    reg [SLOT_W-1:0] slot1, slot2, slot3;
 
     wire [ADDR_W-1:0] fold_a;
     extend #(.IN_W(FOLD_W), .OUT_W(ADDR_W)) u_fold (.in(fold), .out(fold_a));
@@ -429,14 +429,26 @@ module window_buffer #(
         end
     end
 
-    // Stage 3: each tap finds its memory, or the padding.
+    // Stage 3: into registers, which tools may draw into the block RAMs: these answer late in the cycle.
+    reg [Y_BANKS*X_BANKS*BEAT_W-1:0] words;
+    always @(posedge clk) begin
+        if (en) begin
+            words    <= read_data;
+            outside3 <= outside2;
+            fold3    <= fold2;
+            bank3    <= bank2;
+            slot3    <= slot2;
+        end
+    end
+
+    // Stage 4: each tap finds its memory, or the padding.
     wire [BEAT_W-1:0] pad;
     generate
         if (PAD == 0) begin : g_zero
             assign pad = 0;
-            wire unused = &{1'b0, fold2};
+            wire unused = &{1'b0, fold3};
         end else begin : g_pad
-            assign pad = PAD[fold2*BEAT_W +: BEAT_W];
+            assign pad = PAD[fold3*BEAT_W +: BEAT_W];
         end
     endgenerate
 
@@ -445,17 +457,17 @@ module window_buffer #(
     generate
         for (gy = 0; gy < TAPS_Y; gy = gy + 1) begin : g_tap_y
             localparam [SLOT_W-1:0] TAP_Y = gy;
-            wire [SLOT_W-1:0] from_y = (Y_BANKS == 1) ? {SLOT_W{1'b0}} : slot_after(slot2, TAP_Y);
+            wire [SLOT_W-1:0] from_y = (Y_BANKS == 1) ? {SLOT_W{1'b0}} : slot_after(slot3, TAP_Y);
             reg [X_BANKS*BEAT_W-1:0] ring_row;
             integer k;
             always @* begin
-                ring_row = read_data[X_BANKS*BEAT_W-1:0];
+                ring_row = words[X_BANKS*BEAT_W-1:0];
                 for (k = 1; k < Y_BANKS; k = k + 1)
-                    if (from_y == k[SLOT_W-1:0]) ring_row = read_data[k*X_BANKS*BEAT_W +: X_BANKS*BEAT_W];
+                    if (from_y == k[SLOT_W-1:0]) ring_row = words[k*X_BANKS*BEAT_W +: X_BANKS*BEAT_W];
             end
             for (gx = 0; gx < TAPS_X; gx = gx + 1) begin : g_tap_x
                 localparam [BANK_W-1:0] TAP_X = gx;
-                wire [BANK_W-1:0] sum_x  = bank2 + TAP_X;
+                wire [BANK_W-1:0] sum_x  = bank3 + TAP_X;
                 wire [BANK_W-1:0] from_x = (sum_x >= BANKS_B) ? sum_x - BANKS_B : sum_x;
                 reg [BEAT_W-1:0] pixel;
                 integer c;
@@ -465,7 +477,7 @@ module window_buffer #(
                         if (from_x == c[BANK_W-1:0]) pixel = ring_row[c*BEAT_W +: BEAT_W];
                 end
                 reg [BEAT_W-1:0] tap;
-                always @(posedge clk) if (en) tap <= outside2[gy*TAPS_X + gx] ? pad : pixel;
+                always @(posedge clk) if (en) tap <= outside3[gy*TAPS_X + gx] ? pad : pixel;
                 assign m_data[(gy*TAPS_X + gx)*BEAT_W +: BEAT_W] = tap;
             end
         end
@@ -475,11 +487,13 @@ module window_buffer #(
         if (rst) begin
             valid1  <= 1'b0;
             valid2  <= 1'b0;
+            valid3  <= 1'b0;
             m_valid <= 1'b0;
         end else if (en) begin
             valid1  <= go;
             valid2  <= valid1;
-            m_valid <= valid2;
+            valid3  <= valid2;
+            m_valid <= valid3;
         end
     end
 endmodule
