@@ -185,6 +185,7 @@ def compile_graph(
         "options": {key: value for key, value in asdict(options).items() if key != "target"},
         "calibration": f"{len(images)} images{source}" if images is not None else "the BatchNorm statistics alone",
         "notes": (*_calibration_notes(images), *border_notes(graph)),
+        "clock_mhz": options.target.clock_mhz,
     }
     device = options.target.device
     if device is not None:

@@ -224,6 +224,12 @@ def test_speed_by_place_and_route(small: Contents) -> None:
     assert f"{83.25e6 / small['interval']:,.1f} frames/s" in text and "at 83.25 MHz" in text and "--pnr" not in text
 
 
+def test_the_clock_that_was_asked_for(small: Contents) -> None:
+    small["clock_mhz"] = 62.5
+    text = words(small)
+    assert f"{62.5e6 / small['interval']:,.1f} frames/s" in text and "at 62.5 MHz" in text
+
+
 def test_resources_of_layers_against_a_device(small: Contents) -> None:
     small["device"] = {"name": "xc7a35t", "luts": 20800, "flip_flops": 41600, "dsps": 90, "rams": 50}
     for layer in small["layers"]:

@@ -8,8 +8,8 @@ from typing import Literal
 from cnn2rtl.render.report.view import RESOURCES, View, count, number, percent
 
 Status = Literal["yes", "no", "measured", "open"]
-CLOCK = 100e6
-"""Hz; the clock that frames per second are told for where place and route has not found one."""
+CLOCK = 100.0
+"""MHz; the clock that frames per second are told for where neither place and route nor ``--clock`` gave one."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def speed(view: View) -> Answer:
     """How fast is it?"""
     about, routed = view.about, (view.results.get("synthesis") or {}).get("routed")
     interval, latency = about["interval"], about.get("latency")
-    hertz = 1e6 * routed["fmax_mhz"] if routed else CLOCK
+    hertz = 1e6 * (routed["fmax_mhz"] if routed else about.get("clock_mhz", CLOCK))
     lines = [f"at {hertz / 1e6:g} MHz: {interval:,} cycles per frame{_measured_interval(view)}"]
     if latency:
         lines.append(f"latency {_duration(latency / hertz)}: {latency:,} cycles")
