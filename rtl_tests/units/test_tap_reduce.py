@@ -29,7 +29,7 @@ class TapReduce(StreamCase):
 
     @property
     def timing(self) -> Timing:
-        return Pipeline(2, self.steps)
+        return Pipeline(1 + max(1, (self.taps - 1).bit_length()), self.steps)
 
     def frame(self, rng: Random) -> tuple[list[int], list[int]]:
         values = random_codes(rng, (WINDOWS, self.steps, self.taps, self.lanes), self.bits, bool(self.signed))

@@ -3,7 +3,7 @@
 
 // Index of the largest of LANES x BEATS numbers, LANES per beat; the first one of equals.
 //
-// One beat per cycle; latency 2 cycles from the last beat.
+// One beat per cycle; latency 2 cycles from the last beat, and with more than 2 lanes 1 + clog2(LANES).
 `default_nettype none
 
 module argmax #(
@@ -39,74 +39,92 @@ module argmax #(
         end
     endgenerate
 
+    // A register after every level of two-input choices.
+    localparam LEVELS = (LANES > 1) ? $clog2(LANES) : 1;
+    localparam LANE_W = LEVELS;
+
     wire en = !m_valid || m_ready;
     assign s_ready = en;
 
+    // Position within the frame, and its way down the levels.
     reg [BEAT_W-1:0] beat;
-    reg [INDEX_BITS-1:0] base;             // index of the beat's first number
-    reg valid_q, first_q, last_q;
-    wire last = beat == LAST_BEAT;
+    reg [LEVELS-1:0] valid_q, first_q, last_q;
+    wire [LEVELS:0] valid = {valid_q, s_valid};
+    wire [LEVELS:0] first = {first_q, beat == 0};
+    wire [LEVELS:0] last  = {last_q, beat == LAST_BEAT};
     always @(posedge clk) begin
         if (rst) begin
             beat    <= 0;
-            base    <= 0;
-            valid_q <= 1'b0;
+            valid_q <= 0;
             m_valid <= 1'b0;
         end else if (en) begin
-            if (s_valid) begin
-                beat <= last ? {BEAT_W{1'b0}} : beat + 1'b1;
-                base <= last ? {INDEX_BITS{1'b0}} : base + LANES_I;
-            end
-            valid_q <= s_valid;
-            m_valid <= valid_q && last_q;
+            if (s_valid) beat <= last[0] ? {BEAT_W{1'b0}} : beat + 1'b1;
+            valid_q <= valid[LEVELS-1:0];
+            m_valid <= valid[LEVELS] && last[LEVELS];
         end
     end
     always @(posedge clk) begin
         if (en) begin
-            first_q <= beat == 0;
-            last_q  <= last;
+            first_q <= first[LEVELS-1:0];
+            last_q  <= last[LEVELS-1:0];
         end
     end
 
-    // Stage 1: the largest of the beat. Flipping the sign bit lets signed numbers compare as unsigned ones.
-    genvar lane;
+    // The largest of the beat, and its lane. Flipping the sign bit lets signed numbers compare as unsigned ones.
+    genvar level, i;
     generate
-        for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
-            localparam [INDEX_BITS-1:0] LANE = lane;
-            wire [BITS-1:0] raw = s_data[lane*BITS +: BITS];
-            wire [BITS-1:0] own, value;    // value and index: the largest of this lane and those before it
-            wire [INDEX_BITS-1:0] index;
+        for (level = 0; level <= LEVELS; level = level + 1) begin : g_level
+            localparam N = (LANES + (1 << level) - 1) >> level;
+            wire [N*BITS-1:0] value;
+            wire [N*LANE_W-1:0] lane;
+        end
+        for (i = 0; i < LANES; i = i + 1) begin : g_lane
+            wire [BITS-1:0] raw = s_data[i*BITS +: BITS];
             if (SIGNED != 0) begin : g_signed
-                assign own = {~raw[BITS-1], raw[BITS-2:0]};
+                assign g_level[0].value[i*BITS +: BITS] = {~raw[BITS-1], raw[BITS-2:0]};
             end else begin : g_unsigned
-                assign own = raw;
+                assign g_level[0].value[i*BITS +: BITS] = raw;
             end
-            if (lane == 0) begin : g_first
-                assign value = own;
-                assign index = base;
-            end else begin : g_next
-                wire larger = own > g_lane[lane-1].value;
-                assign value = larger ? own : g_lane[lane-1].value;
-                assign index = larger ? base + LANE : g_lane[lane-1].index;
+            assign g_level[0].lane[i*LANE_W +: LANE_W] = i;
+        end
+        for (level = 1; level <= LEVELS; level = level + 1) begin : g_choose
+            localparam N_IN = (LANES + (1 << (level - 1)) - 1) >> (level - 1);
+            localparam N = (LANES + (1 << level) - 1) >> level;
+            for (i = 0; i < N; i = i + 1) begin : g_pair
+                // The lower lane, and the higher one, which must be larger to be chosen.
+                localparam HIGH = (2*i + 1 < N_IN) ? 2*i + 1 : 2*i;
+                wire [BITS-1:0] low  = g_level[level-1].value[2*i*BITS +: BITS];
+                wire [BITS-1:0] high = g_level[level-1].value[HIGH*BITS +: BITS];
+                wire larger = high > low;
+                reg [BITS-1:0] value;
+                reg [LANE_W-1:0] lane;
+                always @(posedge clk) begin
+                    if (en) begin
+                        value <= larger ? high : low;
+                        lane  <= larger ? g_level[level-1].lane[HIGH*LANE_W +: LANE_W]
+                                        : g_level[level-1].lane[2*i*LANE_W +: LANE_W];
+                    end
+                end
+                assign g_level[level].value[i*BITS +: BITS] = value;
+                assign g_level[level].lane[i*LANE_W +: LANE_W] = lane;
             end
         end
     endgenerate
 
-    reg [BITS-1:0] value_q;
-    reg [INDEX_BITS-1:0] index_q;
-    always @(posedge clk) begin
-        if (en) begin
-            value_q <= g_lane[LANES-1].value;
-            index_q <= g_lane[LANES-1].index;
-        end
-    end
-
-    // Stage 2: the largest so far.
+    // The largest so far. The index counts on by beats, behind the choice among lanes.
+    wire [BITS-1:0] value = g_level[LEVELS].value;
+    wire [INDEX_BITS-1:0] lane;
+    extend #(.IN_W(LANE_W), .OUT_W(INDEX_BITS)) u_lane (.in(g_level[LEVELS].lane), .out(lane));
+    reg [INDEX_BITS-1:0] base;             // index of the beat's first number
     reg [BITS-1:0] best;
     always @(posedge clk) begin
-        if (en && valid_q && (first_q || value_q > best)) begin
-            best   <= value_q;
-            m_data <= index_q;
+        if (rst) base <= 0;
+        else if (en && valid[LEVELS]) base <= last[LEVELS] ? {INDEX_BITS{1'b0}} : base + LANES_I;
+    end
+    always @(posedge clk) begin
+        if (en && valid[LEVELS] && (first[LEVELS] || value > best)) begin
+            best   <= value;
+            m_data <= base + lane;
         end
     end
 endmodule

@@ -3,7 +3,7 @@
 
 // Maximum or sum over the taps of a window, TAPS taps of LANES channels per beat over STEPS beats.
 //
-// One beat per cycle; latency 2 cycles from a window's last beat.
+// One beat per cycle; latency 2 cycles from a window's last beat, and with more than 2 taps 1 + clog2(TAPS).
 `default_nettype none
 
 module tap_reduce #(
@@ -31,57 +31,78 @@ module tap_reduce #(
 );
     localparam STEP_W = (STEPS > 1) ? $clog2(STEPS) : 1;
     localparam [STEP_W-1:0] LAST_STEP = STEPS[STEP_W-1:0] - 1'b1;
+    // A register after every level of two-input choices or adders.
+    localparam LEVELS = (TAPS > 1) ? $clog2(TAPS) : 1;
 
     wire en = !m_valid || m_ready;
     assign s_ready = en;
 
+    // Position within the window, and its way down the levels.
     reg [STEP_W-1:0] step;
-    reg valid_q, first_q, last_q;
+    reg [LEVELS-1:0] valid_q, first_q, last_q;
+    wire [LEVELS:0] valid = {valid_q, s_valid};
+    wire [LEVELS:0] first = {first_q, step == 0};
+    wire [LEVELS:0] last  = {last_q, step == LAST_STEP};
     always @(posedge clk) begin
         if (rst) begin
             step    <= 0;
-            valid_q <= 1'b0;
+            valid_q <= 0;
             m_valid <= 1'b0;
         end else if (en) begin
             if (s_valid) step <= (step == LAST_STEP) ? {STEP_W{1'b0}} : step + 1'b1;
-            valid_q <= s_valid;
-            m_valid <= valid_q && last_q;
+            valid_q <= valid[LEVELS-1:0];
+            m_valid <= valid[LEVELS] && last[LEVELS];
         end
     end
     always @(posedge clk) begin
         if (en) begin
-            first_q <= step == 0;
-            last_q  <= step == LAST_STEP;
+            first_q <= first[LEVELS-1:0];
+            last_q  <= last[LEVELS-1:0];
         end
     end
 
-    genvar lane, tap;
+    // Over the taps of the beat.
+    genvar lane, level, i;
     generate
-        for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
-            // Stage 1: over the taps of the beat.
-            wire [TAPS*OUT_BITS-1:0] partial;
-            for (tap = 0; tap < TAPS; tap = tap + 1) begin : g_tap
-                wire [OUT_BITS-1:0] value;
-                extend #(.IN_W(BITS), .OUT_W(OUT_BITS), .SIGNED(SIGNED)) u_extend (
-                    .in(s_data[(tap*LANES + lane)*BITS +: BITS]), .out(value)
-                );
-                if (tap == 0) begin : g_first
-                    assign partial[OUT_BITS-1:0] = value;
-                end else begin : g_next
-                    combine #(.MAX(MAX), .BITS(OUT_BITS), .SIGNED(SIGNED)) u_combine (
-                        .a(partial[(tap-1)*OUT_BITS +: OUT_BITS]), .b(value),
-                        .out(partial[tap*OUT_BITS +: OUT_BITS])
-                    );
+        for (level = 0; level <= LEVELS; level = level + 1) begin : g_level
+            localparam N = (TAPS + (1 << level) - 1) >> level;
+            wire [N*LANES*OUT_BITS-1:0] value;
+        end
+        for (i = 0; i < TAPS*LANES; i = i + 1) begin : g_value
+            extend #(.IN_W(BITS), .OUT_W(OUT_BITS), .SIGNED(SIGNED)) u_extend (
+                .in(s_data[i*BITS +: BITS]), .out(g_level[0].value[i*OUT_BITS +: OUT_BITS])
+            );
+        end
+        for (level = 1; level <= LEVELS; level = level + 1) begin : g_choose
+            localparam N_IN = (TAPS + (1 << (level - 1)) - 1) >> (level - 1);
+            localparam N = (TAPS + (1 << level) - 1) >> level;
+            for (i = 0; i < N; i = i + 1) begin : g_pair
+                for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
+                    wire [OUT_BITS-1:0] a = g_level[level-1].value[(2*i*LANES + lane)*OUT_BITS +: OUT_BITS];
+                    wire [OUT_BITS-1:0] both;
+                    reg [OUT_BITS-1:0] result;
+                    if (2*i + 1 < N_IN) begin : g_two
+                        combine #(.MAX(MAX), .BITS(OUT_BITS), .SIGNED(SIGNED)) u_combine (
+                            .a(a), .b(g_level[level-1].value[((2*i+1)*LANES + lane)*OUT_BITS +: OUT_BITS]), .out(both)
+                        );
+                    end else begin : g_one
+                        assign both = a;
+                    end
+                    always @(posedge clk) if (en) result <= both;
+                    assign g_level[level].value[(i*LANES + lane)*OUT_BITS +: OUT_BITS] = result;
                 end
             end
-            reg [OUT_BITS-1:0] beat;
-            always @(posedge clk) if (en) beat <= partial[(TAPS-1)*OUT_BITS +: OUT_BITS];
+        end
+    endgenerate
 
-            // Stage 2: over the beats of the window.
+    // Over the beats of the window.
+    generate
+        for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
+            wire [OUT_BITS-1:0] beat = g_level[LEVELS].value[lane*OUT_BITS +: OUT_BITS];
             reg [OUT_BITS-1:0] best;
             wire [OUT_BITS-1:0] both;
             combine #(.MAX(MAX), .BITS(OUT_BITS), .SIGNED(SIGNED)) u_combine (.a(best), .b(beat), .out(both));
-            always @(posedge clk) if (en && valid_q) best <= first_q ? beat : both;
+            always @(posedge clk) if (en && valid[LEVELS]) best <= first[LEVELS] ? beat : both;
             assign m_data[lane*OUT_BITS +: OUT_BITS] = best;
         end
     endgenerate
