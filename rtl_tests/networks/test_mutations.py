@@ -150,7 +150,7 @@ MUTATIONS = (
     ),
     Mutation("maximum of signed numbers as unsigned", "rtl/combine.v", swap("$signed(a) > $signed(b)", "a > b")),
     Mutation("sum that loses its carry", "rtl/adder_tree.v", swap("{a[W-2], a} + {b[W-2], b}", "{a[W-2], a + b}")),
-    Mutation("a constant's sign", "rtl/layer_0_constants.v", first_of(r"(sum\d+ = .*) - ", r"\1 + "), "constants"),
+    Mutation("a constant's sign", "rtl/layer_0_constants.v", first_of(r"(sum\d+ = [^;]*) - ", r"\1 + "), "constants"),
     Mutation(
         "a constant's shift",
         "rtl/layer_0_constants.v",
