@@ -113,6 +113,14 @@ def test_sharing_pays() -> None:
     assert graph.adders < 0.55 * plain(matrix)
 
 
+def test_large_matrices_are_searched_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = np.random.default_rng(0).integers(-127, 128, (16, 24))
+    whole = check(matrix, 0, 255)
+    monkeypatch.setattr("cnn2rtl.ops.shift_adds.MOST_PAIRS", 1 << 12)
+    parts = check(matrix, 0, 255)
+    assert whole.adders < parts.adders < 0.7 * plain(matrix)
+
+
 def test_the_tree_is_shallow() -> None:
     graph = shift_adds(np.eye(1, 64, dtype=np.int64) * 0 + 1, 0, 255)
     assert graph.adders == 63 and graph.numbers[-1].level == 6

@@ -19,6 +19,9 @@ import numpy as np
 
 from cnn2rtl.quant.qformat import IntArray, signed_bits
 
+MOST_PAIRS = 1 << 21
+"""How many pairs of terms a search looks at, which takes some seconds."""
+
 
 @dataclass(frozen=True)
 class Term:
@@ -77,12 +80,22 @@ def signed_digits(constants: IntArray) -> tuple[IntArray, IntArray]:
 
 def shift_adds(matrix: IntArray, lo: int, hi: int) -> Graph:
     """The graph of ``matrix`` (outputs, inputs) times inputs from ``lo`` to ``hi``, which lie around zero."""
-    builder = _Builder(matrix.shape[1], lo, hi)
+    inputs = matrix.shape[1]
+    builder = _Builder(inputs, lo, hi)
     # Inputs that are always zero have nothing to add.
     rows = [_digits(row) for row in (matrix if lo < hi else np.zeros_like(matrix))]
-    _Sharing(builder, rows).run()
-    outputs = tuple(builder.tree([_term(code, negative) for code, negative in row.items()]) for row in rows)
-    return Graph(matrix.shape[1], tuple(builder.numbers), outputs)
+    # In a large matrix, only inputs of the same part are paired. With p parts, there are p times fewer pairs.
+    pairs = sum(len(row) ** 2 // 2 for row in rows)
+    parts = min(inputs, 1 + pairs // MOST_PAIRS)
+    terms: list[list[Term]] = [[] for _ in rows]
+    for part in range(parts):
+        within = range(part * inputs // parts, (part + 1) * inputs // parts)
+        some = [{code: negative for code, negative in row.items() if code & _MASK in within} for row in rows]
+        _Sharing(builder, some).run()
+        for output, row in zip(terms, some, strict=True):
+            output += [_term(code, negative) for code, negative in row.items()]
+    outputs = tuple(builder.tree(output) for output in terms)
+    return Graph(inputs, tuple(builder.numbers), outputs)
 
 
 class _Builder:
@@ -145,6 +158,7 @@ _Row = dict[int, bool]
 
 
 def _digits(row: IntArray) -> _Row:
+    """The terms of an output."""
     return {
         shift << _PLACE | index: negative
         for negative, masks in zip((False, True), signed_digits(row), strict=True)

@@ -11,9 +11,6 @@ from cnn2rtl.quant.layers import QuantGraph, QuantNode
 IDLE = 0.9
 """A layer that keeps its multipliers less busy than this is the first to give up its DSP blocks."""
 
-MOST_CONSTANTS = 1 << 14
-"""The weights of the largest layer that is worth the search for its additions, which takes half a minute then."""
-
 
 def busy(graph: QuantGraph, node: QuantNode, folding: Folding, interval: int) -> float:
     """The share of its multipliers' cycles that a layer uses."""
@@ -55,8 +52,7 @@ def with_styles(
 
 def in_logic(node: QuantNode, folding: Folding) -> Style:
     """What multiplies where no DSP block does; weights that are all used in every beat need no multiplier."""
-    constant = folding.multipliers == node.op.weights <= MOST_CONSTANTS
-    return Style.CONSTANT if constant else Style.LOGIC
+    return Style.CONSTANT if folding.multipliers == node.op.weights else Style.LOGIC
 
 
 def can_pair(node: QuantNode, folding: Folding, block: tuple[int, int]) -> bool:
