@@ -24,10 +24,11 @@ import numpy as np
 from cnn2rtl.estimate import FAMILIES, model
 from cnn2rtl.estimate.resources import Resources
 from cnn2rtl.estimate.units import DESCRIPTIONS, Parameters
+from cnn2rtl.ops.constants import Constants, Matrix
 from cnn2rtl.ops.hardware import Bits, ParameterValue, pack
 from cnn2rtl.ops.units import window_buffer
 from cnn2rtl.ops.window import Window
-from cnn2rtl.quant.qformat import QFormat
+from cnn2rtl.quant.qformat import QFormat, signed_bits
 from cnn2rtl.render import templates
 from cnn2rtl.synth import FAMILIES as FLOWS
 from cnn2rtl.synth.process import programs
@@ -37,13 +38,17 @@ COEFFICIENTS = Path(model.__file__).with_name("coefficients.json")
 
 @dataclass(frozen=True)
 class Sample:
-    """A unit with parameters. ``ports`` is everything but clock and reset: direction, name, bits."""
+    """A unit with parameters. ``ports`` is everything but clock and reset: direction, name, bits.
+
+    With a ``text`` it is a module of its own, and the parameters are what its estimate is made from.
+    """
 
     module: str
     parameters: Mapping[str, ParameterValue]
     ports: tuple[tuple[str, str, int], ...]
     file: str = ""
     words: tuple[int, ...] = field(default=(), repr=False)
+    text: str = field(default="", repr=False)
 
 
 def stream(module: str, parameters: Mapping[str, ParameterValue], bits_in: int, bits_out: int, **rom: object) -> Sample:
@@ -150,6 +155,19 @@ def mac_array(rng: random.Random) -> Sample:
     return stream("mac_array", parameters, bits_in, pe * acc, file="WEIGHT_FILE", words=rom)
 
 
+def constants(rng: random.Random) -> Sample:
+    outputs, products, shared = rng.choice(((1, rng.randint(2, 25), True), (spread(rng, 1, 16), 9, False),
+                                            (spread(rng, 1, 24), spread(rng, 1, 32), True)))  # fmt: skip
+    a, w = rng.choice(((8, 8), (8, 8), (rng.randint(2, 10), rng.randint(2, 10)), (4, 4)))
+    source = QFormat.full(a, bool(rng.randint(0, 1)), 1.0)
+    weights = numbers(rng, (outputs, products), w).astype(np.int64)
+    most = int(np.abs(weights).sum(1).max()) * max(source.hi, -source.lo)
+    matrix = Matrix(weights, shared, w, source, source.lo, source.hi, signed_bits(-most, most))
+    built = Constants.of(matrix)
+    text = templates.fill(built.template, unit=built, module="MODULE", layer="sample")
+    return stream("constants", built.facts, built.in_bits, built.out_bits, text=text)
+
+
 def requantise(rng: random.Random) -> Sample:
     lanes, folds = rng.choice((1, 1, 2, spread(rng, 1, 6))), rng.choice((1, spread(rng, 2, 300), spread(rng, 2, 64)))
     acc = rng.randint(12, 26)
@@ -241,6 +259,7 @@ SAMPLES: dict[str, tuple[Callable[[random.Random], Sample], int]] = {
     "replay_buffer": (replay_buffer, 16),
     "gearbox": (gearbox, 40),
     "mac_array": (mac_array, 60),
+    "constants": (constants, 40),
     "requantise": (requantise, 48),
     "tap_reduce": (tap_reduce, 20),
     "tile_reduce": (tile_reduce, 20),
@@ -265,13 +284,15 @@ def literal(value: ParameterValue) -> str:
 
 def wrapper(index: int, sample: Sample) -> str:
     ports = ["input clk", "input rst", *(f"{way} [{bits - 1}:0] {name}" for way, name, bits in sample.ports)]
-    parameters = {name: literal(value) for name, value in sample.parameters.items()}
+    module = f"{sample.module}{index}" if sample.text else sample.module
+    parameters = {} if sample.text else {name: literal(value) for name, value in sample.parameters.items()}
     parameters = {name: text for name, text in parameters.items() if not text.startswith("RomFile")}
     if sample.file:
         parameters[sample.file] = f'"s{index}.hex"'
     names = ["clk", *(["rst"] if sample.module != "simple_ram" else []), *(name for _, name, _ in sample.ports)]
     return (
-        f"(* keep_hierarchy *) module s{index}({', '.join(ports)});\n{sample.module} #("
+        f"{sample.text.replace('MODULE', module)}\n"
+        f"(* keep_hierarchy *) module s{index}({', '.join(ports)});\n{module} #("
         + ", ".join(f".{name}({text})" for name, text in parameters.items())
         + ") u("
         + ", ".join(f".{name}({name})" for name in names)
@@ -429,7 +450,10 @@ def main() -> None:
             for module in SAMPLES
             if module in cells[family]
         }
-        known: Rows = {}
+        # Those of units that were not measured stay.
+        known: Rows = {group: rows for group, rows in fitted.get(family, {}).items() if group not in measured}
+        if measured.keys() == SAMPLES.keys():
+            known = {}
         for module, found in measured.items():
             fit(samples_of(module), found, family, known)
         fitted[family] = known

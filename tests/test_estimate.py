@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from models import StudentNet, randomised
+from torch import nn
 
 from cnn2rtl.estimate import FAMILIES, Memory, Parts, Place, Product, Resources, chain, describes, estimate, fifo, unit
 from cnn2rtl.estimate.units import DESCRIPTIONS
@@ -187,9 +188,19 @@ def test_units_from_outside() -> None:
         del DESCRIPTIONS["somebody_elses"]
 
 
+def _constants() -> Compiled:
+    """Two layers with their weights built in."""
+    layers = (nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    graph = capture(randomised(nn.Sequential(*layers)), (2, 5, 5), "constants")
+    compiled = compile_graph(graph, Options(target=Target(multipliers=10_000, dsps=0)))
+    assert compiled.about["layers"][0]["style"] == "constant"
+    return compiled
+
+
 def _networks(family: str) -> dict[str, Compiled]:
     torch.manual_seed(0)
     found = {f"random-{seed}": random_case(seed).compile() for seed in (3, 21)}
+    found["constants"] = _constants()
     # One with block RAMs, which the Xilinx family has no need of in so small a network.
     if family == "ecp5":
         digits = runpy.run_path(str(ROOT / "examples" / "digits" / "model.py"))["DigitNet"]()

@@ -9,6 +9,7 @@ from functools import cache
 import pytest
 import torch
 from models import StudentNet, randomised
+from torch import nn
 
 from cnn2rtl.devices import find
 from cnn2rtl.errors import UserError
@@ -73,6 +74,43 @@ def test_dsp_blocks_go_to_the_layers_that_keep_them_busy(widths: str) -> None:
 def test_no_dsp_block_at_all() -> None:
     choice = search(student("dense"), Target(multipliers=64, dsps=0))
     assert {f.style for f in choice.foldings.values() if f.multiplies} == {Style.LOGIC}
+
+
+def small(seed: int) -> QuantGraph:
+    """A pointwise, a depthwise and a standard convolution; the weights depend on the seed."""
+    torch.manual_seed(seed)
+    layers = (nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.ReLU(), nn.Conv2d(8, 4, 3, 2))
+    graph = absorb_input(simplify(capture(nn.Sequential(*layers).eval(), (3, 9, 9), "small")), (0.0,), (1.0,))
+    ranges = {node.name: Range(-1.0, 1.0) for node in graph.nodes}
+    return quantise(graph, ranges, weight_bits=8, activation_bits=8, output_bits=16, scheme="pow2")
+
+
+def styles(choice: Choice) -> list[Style]:
+    return [folding.style for folding in choice.foldings.values()]
+
+
+def test_weights_that_never_change_are_constants_where_blocks_are_missing() -> None:
+    graph = small(0)
+    free = search(graph, Target(multipliers=10_000))
+    assert styles(free) == [Style.BLOCK] * 3
+    none = search(graph, Target(multipliers=10_000, dsps=0))
+    assert interval(none) == interval(free)
+    # The last one has time to use its weights in turn.
+    assert styles(none) == [Style.CONSTANT, Style.CONSTANT, Style.LOGIC]
+    assert sum(folding.blocks for folding in none.foldings.values()) == 0
+    assert [f.multipliers for f in none.foldings.values()] == [f.multipliers for f in free.foldings.values()]
+    # As many blocks as two of the three need: the idlest layer gives up its own.
+    some = search(graph, Target(multipliers=10_000, dsps=sum(f.multipliers for f in free.foldings.values()) - 1))
+    assert sorted(styles(some))[:2] == [Style.BLOCK] * 2 and styles(some) != styles(free)
+
+
+def test_a_search_looks_at_no_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fits before calibration, with other weights, must fit afterwards; and graphs of additions take time."""
+    monkeypatch.setattr("cnn2rtl.ops.constants.shift_adds", None)
+    target = Target(device=replace(find("LFE5U-25F"), dsps=0))
+    choices = [search(small(seed), target) for seed in (1, 2)]
+    assert choices[0].foldings == choices[1].foldings
+    assert Style.CONSTANT in styles(choices[0])
 
 
 @pytest.mark.parametrize(

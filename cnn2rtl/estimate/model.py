@@ -101,7 +101,7 @@ class Estimate:
 
 def chain(instances: Iterable[Instance], family: str) -> Resources:
     """What the units of a layer take; those that nobody has described count nothing."""
-    known = (unit(instance.module, instance.parameters, family) for instance in instances)
+    known = (unit(instance.module, instance.facts, family) for instance in instances)
     return sum((resources for resources in known if resources is not None), Resources())
 
 

@@ -225,6 +225,11 @@ def mac_array(p: Parameters) -> Parts:
     return Parts(features, (Memory(pe * simd * weight, words, False, p.place),), products)
 
 
+@describes("constants")
+def constants(p: Parameters) -> Parts:
+    return Parts({"sums": p["SUM_BITS"], "registers": p["REGISTER_BITS"], "stages": p["STAGES"]})
+
+
 @describes("requantise")
 def requantise(p: Parameters) -> Parts:
     lanes, folds, acc, total = p["LANES"], p["FOLDS"], p["ACC_W"], p["SUM_W"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
-from typing import overload
+from typing import ClassVar, overload
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def ceil_div(a: int, b: int) -> int:
 
 
 class Style(IntEnum):
-    """What multiplies: the values of ``STYLE`` in ``mac_array.v``."""
+    """What multiplies: up to ``LOGIC``, the values of ``STYLE`` in ``mac_array.v``."""
 
     BLOCK = 0
     """A DSP block per product."""
@@ -27,6 +27,8 @@ class Style(IntEnum):
     """A DSP block for the products of two PEs, which share their activations."""
     LOGIC = 2
     """Adders in logic."""
+    CONSTANT = 3
+    """Nothing: in a layer that uses all its weights in every beat, products are sums of shifted activations."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ class Folding:
     @property
     def blocks(self) -> int:
         """Multiplications that are meant for a DSP block each."""
-        blocks = {Style.BLOCK: self.pe, Style.PAIR: ceil_div(self.pe, 2), Style.LOGIC: 0}
-        return blocks[self.style] * self.simd if self.multiplies else 0
+        blocks = {Style.BLOCK: self.pe, Style.PAIR: ceil_div(self.pe, 2)}.get(self.style, 0)
+        return blocks * self.simd if self.multiplies else 0
 
     @property
     def cost(self) -> tuple[int, int, int]:
@@ -121,8 +123,11 @@ ParameterValue = int | Bits | RomFile
 class Instance:
     """One unit of a chain: ``module`` with its parameters, ``in_bits`` and ``out_bits`` per beat, and its ``timing``.
 
-    ``memory_bits`` counts its line buffers and the like; ROMs are counted by themselves.
+    ``memory_bits`` counts its line buffers and the like; ROMs are counted by themselves. A module that is made for this
+    layer alone has no parameters, but a ``template``, and is called after the layer and ``module``.
     """
+
+    template: ClassVar[str] = ""
 
     role: str
     module: str
@@ -131,6 +136,16 @@ class Instance:
     out_bits: int
     timing: Timing
     memory_bits: int = 0
+
+    @property
+    def facts(self) -> Mapping[str, ParameterValue]:
+        """What it takes is estimated from these."""
+        return self.parameters
+
+    @property
+    def typical(self) -> Mapping[str, ParameterValue]:
+        """The same before the weights have been looked at, where that takes long."""
+        return self.facts
 
     def fitted(self, offered: Beats, held_up: Callable[[IntArray], Beats], pace: int) -> Instance:
         """The same unit with as much memory as it needs where beats are ``offered`` to it like this.

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cnn2rtl.graph import Shape
-from cnn2rtl.ops.hardware import Bits, Folding, Instance, Packed, Rom, RomFile, ceil_div, pack, pareto, useful
+from cnn2rtl.ops.constants import Constants, Matrix
+from cnn2rtl.ops.hardware import Bits, Folding, Instance, Packed, Rom, RomFile, Style, ceil_div, pack, pareto, useful
 from cnn2rtl.ops.timing import Beats, Gearbox, Pipeline, Replay, Tiles, Windows
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
+from cnn2rtl.quant.weighted import reach
 
 
 @dataclass(frozen=True)
@@ -110,14 +112,22 @@ def replay_buffer(bits: int, words: int, repeat: int) -> tuple[Instance, ...]:
 def dot_product(
     layer: QuantLayer, folding: Folding, *, weights: IntArray, steps: int
 ) -> tuple[tuple[Instance, ...], dict[str, Rom]]:
-    """From activations to output channels: multiply-accumulate array, serialiser, requantisation.
+    """From activations to output channels: sums of products, serialiser, requantisation.
 
     ``weights`` are (words, pe, simd) in the order of the beats, ``steps`` of them per output.
     """
-    source, acc_bits = layer.source, layer.acc_bits
-    pe, simd, lanes_out = folding.pe, folding.simd, folding.lanes_out
-    channels = layer.acc_lo.size
-    mac = Instance(
+    acc_bits, channels = layer.acc_bits, layer.acc_lo.size
+    pe, lanes_out = folding.pe, folding.lanes_out
+    multiply = constants if folding.style == Style.CONSTANT else mac_array
+    sums, roms = multiply(layer, folding, weights, steps)
+    scale, scale_rom = requantise(layer, channels=channels, lanes=lanes_out, acc_bits=acc_bits, acc_signed=True)
+    return (sums, *gearbox("serialise", acc_bits, channels, pe, lanes_out), scale), {**roms, "requant": scale_rom}
+
+
+def mac_array(layer: QuantLayer, folding: Folding, weights: IntArray, steps: int) -> tuple[Instance, dict[str, Rom]]:
+    """The multiply-accumulate array with its ROM; ``weights`` and ``steps`` as for :func:`dot_product`."""
+    source, acc_bits, pe, simd = layer.source, layer.acc_bits, folding.pe, folding.simd
+    instance = Instance(
         "mac",
         "mac_array",
         {
@@ -138,9 +148,15 @@ def dot_product(
         mac_timing(simd=simd, steps=steps, weight_bits=layer.weight_bits, style=folding.style),
     )
     weight_rom = Rom(pe * simd * layer.weight_bits, Packed(weights.reshape(weights.shape[0], -1), layer.weight_bits))
-    scale, scale_rom = requantise(layer, channels=channels, lanes=lanes_out, acc_bits=acc_bits, acc_signed=True)
-    chain = (mac, *gearbox("serialise", acc_bits, channels, pe, lanes_out), scale)
-    return chain, {"weights": weight_rom, "requant": scale_rom}
+    return instance, {"weights": weight_rom}
+
+
+def constants(layer: QuantLayer, folding: Folding, weights: IntArray, steps: int) -> tuple[Instance, dict[str, Rom]]:
+    """What stands for the array, without a ROM, where there is a single word of weights and a single step."""
+    (word,) = weights
+    lo, hi = reach(layer.source, layer.pad)
+    matrix = Matrix(word, folding.shared, layer.weight_bits, layer.source, lo, hi, layer.acc_bits)
+    return Constants.of(matrix), {}
 
 
 def mac_timing(*, simd: int, steps: int, weight_bits: int, style: int = 0) -> Pipeline:

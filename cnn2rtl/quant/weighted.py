@@ -49,9 +49,7 @@ def quantise_weighted(
     acc_scale = scale * source.scale
     bias_codes = np.floor(bias / acc_scale + 0.5).astype(np.int64)
 
-    lo, hi = min(source.lo, 0), max(source.hi, 0)
-    if pad is not None and pad.size:
-        lo, hi = min(lo, int(pad.min())), max(hi, int(pad.max()))
+    lo, hi = reach(source, pad)
     # Any order of summation stays between the sum of all negative and of all positive products.
     flat = codes.reshape(codes.shape[0], -1)
     positive, negative = np.maximum(flat, 0).sum(1), np.minimum(flat, 0).sum(1)
@@ -68,6 +66,12 @@ def quantise_weighted(
         acc_lo=acc_lo,
         acc_hi=acc_hi,
     )
+
+
+def reach(source: QFormat, pad: IntArray | None) -> tuple[int, int]:
+    """The lowest and the highest code that a weight can meet: zero, the input's, those around the map."""
+    codes = [0, source.lo, source.hi, *([] if pad is None else pad.tolist())]
+    return min(codes), max(codes)
 
 
 def integer_sums(

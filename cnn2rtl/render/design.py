@@ -47,7 +47,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Layer:
-    """A module of the design: the layer's units between two streams."""
+    """A module of the design: the layer's units between two streams. ``modules`` are the units' by their role."""
 
     module: str
     node: QuantNode
@@ -55,6 +55,7 @@ class Layer:
     out: Stream
     folding: Folding
     unit: Unit
+    modules: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,13 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
     """
     taken = (*templates.unit_names(), "stream_check", "stream_meter", "testbench", "s_axis", "m_axis")
     top = identifier(graph.name)
-    names = unique_identifiers([graph.name, *(node.name for node in graph.layers)], taken)
+    made = {
+        (node.name, instance.role): f"{node.name} {instance.module}"
+        for node in graph.layers
+        for instance in schedule.units[node.name].chain
+        if instance.template
+    }
+    names = unique_identifiers([graph.name, *(node.name for node in graph.layers), *made.values()], taken)
     top = names.pop(graph.name, top)
     first = next(node for node in graph.layers if graph.input.name in node.inputs)
     pixels = Stream(
@@ -101,13 +108,23 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
         traffic = schedule.streams[node.name]
         out = Stream(names[node.name], node.name, node.shape, node.out, folding.lanes_out, traffic)
         streams[node.name] = out
-        layers.append(Layer(names[node.name], node, streams[node.inputs[0]], out, folding, unit))
+        modules = {
+            instance.role: names[made[node.name, instance.role]] if instance.template else instance.module
+            for instance in unit.chain
+        }
+        layers.append(Layer(names[node.name], node, streams[node.inputs[0]], out, folding, unit, modules))
 
     files: dict[str, str] = {}
     for layer in layers:
         files[f"rtl/{layer.module}.v"] = templates.fill(
             "design/layer.v.j2", layer=layer, chain=layer.unit.chain, literal=partial(literal, module=layer.module)
         )
+        for instance in layer.unit.chain:
+            if instance.template:
+                module = layer.modules[instance.role]
+                files[f"rtl/{module}.v"] = templates.fill(
+                    instance.template, layer=layer.node.name, unit=instance, module=module
+                )
         for role, rom in layer.unit.roms.items():
             files[f"rom/{layer.module}_{role}.hex"] = hex_lines(rom)
     design = Design(top, graph, schedule, pixels, tuple(layers), files)
@@ -131,7 +148,8 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
 def used_units(layers: list[Layer]) -> tuple[str, ...]:
     """The library modules that the design needs, with those that these instantiate."""
     found: set[str] = set()
-    wanted = {instance.module for layer in layers for instance in layer.unit.chain} | {"stream_fifo", "frame_check"}
+    chains = (instance for layer in layers for instance in layer.unit.chain if not instance.template)
+    wanted = {instance.module for instance in chains} | {"stream_fifo", "frame_check"}
     library = templates.unit_names()
     while wanted:
         name = wanted.pop()

@@ -109,8 +109,8 @@ class Budget:
     def _part(self, instance: Instance) -> _Part:
         device = self.device
         assert device is not None
-        normal = estimate_unit(instance.module, instance.parameters, device.family) or Resources()
+        normal = estimate_unit(instance.module, instance.typical, device.family) or Resources()
         if not device.distributed_ram_bits or not normal.block_rams:
             return _Part(instance.role, normal, None)
-        in_tables = estimate_unit(instance.module, {**instance.parameters, "PLACE": TABLES}, device.family)
+        in_tables = estimate_unit(instance.module, {**instance.typical, "PLACE": TABLES}, device.family)
         return _Part(instance.role, normal, in_tables)

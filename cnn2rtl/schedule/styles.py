@@ -33,11 +33,11 @@ def with_styles(
     layers = [node for node in graph.layers if foldings[node.name].multipliers]
     share = {node.name: busy(graph, node, foldings[node.name], interval) for node in layers}
     by_share = sorted(layers, key=lambda node: share[node.name])
-    steps = [(node, Style.LOGIC) for node in by_share if share[node.name] < IDLE]
+    steps = [(node, in_logic(node, foldings[node.name])) for node in by_share if share[node.name] < IDLE]
     if block is not None:
         largest = sorted(layers, key=lambda node: -foldings[node.name].multipliers)
         steps += [(node, Style.PAIR) for node in largest if can_pair(node, foldings[node.name], block)]
-    steps += [(node, Style.LOGIC) for node in by_share]
+    steps += [(node, in_logic(node, foldings[node.name])) for node in by_share]
     missing = sum(folding.blocks for folding in result.values()) - dsps
     for node, style in steps:
         if missing <= 0:
@@ -48,6 +48,11 @@ def with_styles(
             result[node.name] = after
             missing -= before.blocks - after.blocks
     return result
+
+
+def in_logic(node: QuantNode, folding: Folding) -> Style:
+    """What multiplies where no DSP block does; weights that are all used in every beat need no multiplier."""
+    return Style.CONSTANT if folding.multipliers == node.op.weights else Style.LOGIC
 
 
 def can_pair(node: QuantNode, folding: Folding, block: tuple[int, int]) -> bool:

@@ -60,6 +60,9 @@ class Case:
             fastest = compile_graph(graph, replace(options, target=Target(multipliers=10_000)), self.images)
             limit = fastest.design.schedule.interval * rng.uniform(1, 20)
             options = replace(options, target=Target(fps=100e6 / limit))
+        elif self.budget == "constants":
+            # As parallel as can be, and no DSP block: weights that are all used in every beat are built in.
+            options = replace(options, target=Target(multipliers=10_000, dsps=0))
         elif self.budget == "scarce":
             multipliers = 24 + len(graph.nodes)
             options = replace(options, target=Target(None, 100.0, multipliers, rng.randint(0, multipliers), ROOMY))

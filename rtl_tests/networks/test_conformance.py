@@ -31,6 +31,7 @@ from cnn2rtl.ops import (
     Rescale,
     Window,
 )
+from cnn2rtl.ops.hardware import Style
 from cnn2rtl.pipeline import Compiled, Options, compile_graph
 from cnn2rtl.schedule import Target
 
@@ -177,3 +178,35 @@ def test_rtl_equals_golden_in_the_predicted_cycles(kind: str, index: int, tmp_pa
         bench = Bench(compiled, images_for(sample.shape, index + 3, FRAMES), tmp_path / str(limit))
         complaints = bench.complaints((15, 60), seed=index + 1)
         assert not complaints, f"{schedule.foldings['layer']}: " + "\n".join(complaints)
+
+
+CONSTANTS: Mapping[str, Sample] = {
+    "a single weight": Sample(Linear(weights(1, 1, 1, 1), weights(1)), (1, 1, 1)),
+    "powers of two": Sample(
+        Linear(np.diag([1.0, -1, 0.5, -0.25])[..., None, None], np.zeros(4)), (4, 1, 1), signed=True
+    ),
+    "the lowest weight": Sample(
+        Linear(np.array([[-128.0, 127], [-128, -128]])[..., None, None], np.zeros(2)), (2, 1, 1)
+    ),
+    "no weight at all": Sample(Linear(np.zeros((3, 2, 1, 1)), np.ones(3)), (2, 1, 1)),
+    "an input without one": Sample(Linear(np.array([[3.0, 0], [5, 0]])[..., None, None], np.zeros(2)), (2, 1, 1)),
+    "low bits": Sample(Linear(weights(6, 9, 1, 1), weights(6)), (9, 1, 1), options=LOW),
+    "high bits": Sample(Linear(weights(3, 5, 1, 1), weights(3)), (5, 1, 1), options=HIGH, signed=True),
+    "a kernel": Sample(conv(3, 4, same(3)), (3, 5, 4), RELU6, NORMALISED),
+    "a kernel of each channel": Sample(depthwise(3, same(3)), (3, 5, 5), RELU, signed=True),
+    "a scale of each channel": Sample(depthwise(5, Window((1, 1))), (5, 3, 4), options=SCALE),
+}
+"""Layers whose weights are all used in every beat, where the folding is the fastest one."""
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_constants_equal_golden_in_the_predicted_cycles(name: str, tmp_path: Path) -> None:
+    sample = CONSTANTS[name]
+    compiled = sample.compile(Target(multipliers=10_000, dsps=0))
+    (layer,) = (layer for layer in compiled.design.layers if layer.node.name == "layer")
+    assert layer.folding.style == Style.CONSTANT and "weights" not in layer.unit.roms
+    assert "rtl/layer_constants.v" in compiled.design.files
+    assert compiled.about["layers"][-1]["style"] == "constant"
+    assert compiled.about["layers"][-1]["memory"]["weights"] == 0
+    bench = Bench(compiled, images_for(sample.shape, 3, FRAMES), tmp_path / "project")
+    assert bench.complaints((15, 60)) == []

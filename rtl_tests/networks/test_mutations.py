@@ -6,6 +6,7 @@ fails here loudly instead of leaving a mutation that changes nothing.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,12 +51,13 @@ def backlog() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 6, 1), nn.BatchNorm2d(6), nn.ReLU6(), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU())
 
 
-DESIGNS: dict[str, tuple[Callable[[], nn.Sequential], Scheme, int]] = {
-    "pow2": (network, "pow2", 24),
-    "scale": (network, "scale", 24),
-    "backlog": (backlog, "pow2", 10_000),
+DESIGNS: dict[str, tuple[Callable[[], nn.Sequential], Scheme, Target]] = {
+    "pow2": (network, "pow2", Target(multipliers=24)),
+    "scale": (network, "scale", Target(multipliers=24)),
+    "backlog": (backlog, "pow2", Target(multipliers=10_000)),
+    "constants": (backlog, "pow2", Target(multipliers=10_000, dsps=0)),
 }
-"""Network, scheme and multipliers."""
+"""Network, scheme and target."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,15 @@ def flip(line: int, bit: int) -> Callable[[str], str]:
         words = text.splitlines()
         words[line] = f"{int(words[line], 16) ^ 1 << bit:0{len(words[line])}x}"
         return "\n".join(words) + "\n"
+
+    return edit
+
+
+def first_of(pattern: str, new: str) -> Callable[[str], str]:
+    """Replace what matches first, in generated code that has several of the kind."""
+
+    def edit(text: str) -> str:
+        return re.sub(pattern, new, text, count=1)
 
     return edit
 
@@ -139,6 +150,19 @@ MUTATIONS = (
     ),
     Mutation("maximum of signed numbers as unsigned", "rtl/combine.v", swap("$signed(a) > $signed(b)", "a > b")),
     Mutation("sum that loses its carry", "rtl/adder_tree.v", swap("{a[W-2], a} + {b[W-2], b}", "{a[W-2], a + b}")),
+    Mutation("a constant's sign", "rtl/layer_0_constants.v", first_of(r"(sum\d+ = [^;]*) - ", r"\1 + "), "constants"),
+    Mutation(
+        "a constant's shift",
+        "rtl/layer_0_constants.v",
+        first_of(r"\{1'b0, (x\w+), 2'b0\}", r"{\1, 3'b0}"),
+        "constants",
+    ),
+    Mutation(
+        "a number from the stage before",
+        "rtl/layer_3_constants.v",
+        first_of(r"= ([^/;]*sum\d+)_1\b", r"= \1"),
+        "constants",
+    ),
     # Order and place
     Mutation("a row of padding dropped", "rtl/window_buffer.v", swap("(y < 0) || ", "")),
     Mutation("a column of padding dropped", "rtl/window_buffer.v", swap("(x >= WIDTH_XY)", "(x > WIDTH_XY)")),
@@ -165,6 +189,12 @@ MUTATIONS = (
         "rtl/requantise.v",
         swap("en = !m_valid || m_ready", "en = 1'b1"),
         "backlog",
+    ),
+    Mutation(
+        "sums overwritten before they are taken",
+        "rtl/layer_3_constants.v",
+        swap("en = !m_valid || m_ready", "en = 1'b1"),
+        "constants",
     ),
     Mutation(
         "a result withdrawn under stall",
@@ -194,12 +224,12 @@ MUTATIONS = (
 
 def bench(design: str, folder: Path) -> Bench:
     torch.set_num_threads(1)
-    build, scheme, multipliers = DESIGNS[design]
+    build, scheme, target = DESIGNS[design]
     model = randomised(build(), 3)
     with torch.no_grad():
         model[1].weight *= 20  # so that the ReLU6 is reached
     images = images_for(SHAPE, 5, 8)
-    options = Options(scheme=scheme, mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.2), target=Target(multipliers=multipliers))
+    options = Options(scheme=scheme, mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.2), target=target)
     return Bench(compile_graph(capture(model, SHAPE, "net"), options, images), images[:FRAMES], folder)
 
 

@@ -9,6 +9,7 @@ simulator of the long hunt:
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,11 @@ ENGINE = os.environ.get("CNN2RTL_ENGINE", "icarus")
 FRAMES = 3
 
 
-def prove(seed: int, engine: str, folder: Path) -> None:
+def prove(seed: int, engine: str, folder: Path, budget: str = "") -> None:
     torch.set_num_threads(1)  # the test processes share the processors already
     case = random_case(seed)
+    if budget:
+        case = replace(case, budget=budget)
     compiled = case.compile()
     bench = Bench(compiled, images_for(case.shape, seed + 1, FRAMES), folder, engine)
     complaints = bench.complaints((20 + seed % 60,), seed + 1)
@@ -39,6 +42,12 @@ def prove(seed: int, engine: str, folder: Path) -> None:
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 def test_network_is_equal_to_golden_in_the_predicted_time(seed: int, tmp_path: Path) -> None:
     prove(seed, ENGINE, tmp_path / "project")
+
+
+# Those with the most constants among the first few, of all kinds.
+@pytest.mark.parametrize("seed", [0, 4, 6, 9, 12, 14, 15, 17, 19, 21])
+def test_constants(seed: int, tmp_path: Path) -> None:
+    prove(seed, "icarus", tmp_path / "project", "constants")
 
 
 # Verilator compiles each for some seconds, so only a few.
