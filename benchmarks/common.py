@@ -61,6 +61,11 @@ def synthesised(compiled: Compiled, family: str) -> SynthResult:
         return tool.synthesise(lambda stage: None)
 
 
+def number(value: float | None) -> str:
+    """As tables show it, nothing where it is not known; halves of a block have a decimal."""
+    return "" if value is None else f"{value:,.1f}".removesuffix(".0")
+
+
 def row(cells: Iterable[object]) -> None:
     """Print a line of a Markdown table; at once, as the next one may take minutes."""
     print(f"| {' | '.join(map(str, cells))} |", flush=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 
 import torch
-from common import BUDGETS, COUNTS, FAMILIES, WIDTHS, head, noise, row, student, synthesised
+from common import BUDGETS, COUNTS, FAMILIES, WIDTHS, head, noise, number, row, student, synthesised
 
 from cnn2rtl.pipeline import Options, compile_graph
 from cnn2rtl.schedule import Target
@@ -35,7 +35,7 @@ def main() -> None:
                 result = synthesised(compiled, family)
                 row([
                     name, family, f"{plan.multipliers} of {budget}", f"{plan.interval:,}",
-                    *(f"{getattr(result.usage, count):,g}" for count in COUNTS), f"{result.seconds:.0f} s",
+                    *(number(getattr(result.usage, count)) for count in COUNTS), f"{result.seconds:.0f} s",
                 ])  # fmt: skip
 
 
