@@ -65,7 +65,6 @@ class Case:
 
 
 def graph(name: str, shape: Shape, *layers: nn.Module) -> FloatGraph:
-    torch.manual_seed(0)
     return capture(randomised(nn.Sequential(*layers)), shape, name)
 
 
@@ -81,8 +80,8 @@ def small_cnn() -> FloatGraph:
 
 
 # What was measured of the rivals: with Yosys 0.70, `synth_xilinx -family xc7` and `synth_ecp5`; the cycles in Verilator
-# or Icarus. Block RAMs are the families' own: of 36 kbit on the 7 series, where a RAMB18 counts half, as for us; of 18
-# kbit on ECP5.
+# or Icarus, of one frame. Block RAMs are the families' own: of 36 kbit on the 7 series, where a RAMB18 counts half, as
+# for us; of 18 kbit on ECP5.
 #
 # NNgen 1.3.4: weights of 8 bits in external memory (ours are on the chip); no grouped convolution, so depthwise ones
 # are dense with zeros; a few of its DSP blocks rescale. CNN-FPGA is Verilog by hand, fully parallel, here with weight
@@ -128,6 +127,7 @@ FEW_DSPS = Case(
 
 def measured(case: Case) -> tuple[Figures, int, bool]:
     """Our figures; the network's MACs; and whether the simulation was right, in values and in cycles."""
+    torch.manual_seed(0)
     compiled = compile_graph(case.network(), Options(target=case.target))
     plan = compiled.design.schedule
     (verdict,) = simulated(compiled, noise(FRAMES, compiled.graph.input.shape), 0)
