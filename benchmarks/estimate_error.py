@@ -8,32 +8,26 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import tempfile
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
+import common
 import torch
 
 from cnn2rtl.estimate import FAMILIES, Resources, estimate
 from cnn2rtl.frontend import capture
 from cnn2rtl.pipeline import Compiled, Options, compile_graph
-from cnn2rtl.project import open_project
 from cnn2rtl.schedule import Target
-from cnn2rtl.synth import target_for, tool_for
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "rtl_tests/networks", "examples/digits")]
 
 NETWORKS = ("student-64", "student-156", "digits-64", "random-3", "random-8", "random-21")
 
 
 def compiled(name: str) -> Compiled:
     """The network of that name."""
+    # Found only since `common` has put their folders on the path.
     from generator import random_case
     from model import DigitNet
-    from models import StudentNet, randomised
+    from models import randomised
 
     kind, number = name.split("-")
     torch.manual_seed(0)
@@ -41,16 +35,13 @@ def compiled(name: str) -> Compiled:
         return random_case(int(number)).compile()
     options = Options(target=Target(multipliers=int(number)))
     if kind == "student":
-        return compile_graph(capture(randomised(StudentNet()), (3, 128, 128), "student"), options)
+        return compile_graph(common.student(), options)
     return compile_graph(capture(randomised(DigitNet()), (1, 8, 8), "digits"), options)
 
 
 def synthesised(network: Compiled, family: str) -> Resources:
     """What Yosys counts, by ``cnn2rtl synth``."""
-    with tempfile.TemporaryDirectory() as folder:
-        network.write(folder + "/design")
-        tool = tool_for("yosys", open_project(Path(folder) / "design"), target_for(None, family))
-        found = tool.synthesise(lambda stage: None).usage
+    found = common.synthesised(network, family).usage
     scale = FAMILIES[family]
     return Resources(
         found.luts, found.flip_flops, round(found.dsps * scale.dsp_units), round(found.rams * scale.ram_units)

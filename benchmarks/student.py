@@ -9,26 +9,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
 import torch
+from common import BUDGETS, WIDTHS, head, noise, row, simulated, student
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "rtl_tests" / "networks")]
+from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.schedule import Target
 
-from harness import Bench  # noqa: E402
-from models import StudentNet, randomised  # noqa: E402
-
-from cnn2rtl.frontend import capture  # noqa: E402
-from cnn2rtl.pipeline import Compiled, Options, compile_graph  # noqa: E402
-from cnn2rtl.schedule import Target  # noqa: E402
-
-SHAPE = (3, 128, 128)
-WIDTHS = {"dense": StudentNet.WIDTHS, "pruned": (16, 32, 64, 99, 198, 198, 198, 256)}
-BUDGETS = (32, 64, 128, 156, 220, 312, 440)
 BUSY = 0.97
 
 
@@ -57,14 +45,14 @@ def main() -> int:
     parser.add_argument("--budgets", type=int, nargs="+", default=BUDGETS, help="numbers of multipliers")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    images = np.random.default_rng(0).integers(0, 256, (3, *SHAPE[1:], SHAPE[0]), np.uint8)
-    print("| network | multipliers | of them in DSP blocks | cycles per frame, predicted | measured | latency | "
-          "multipliers busy | DSP blocks busy |")  # fmt: skip
-    print("|---|--:|--:|--:|--:|--:|--:|--:|")
+    images = noise(3)
+    head(
+        "network | >multipliers | >of them in DSP blocks | >cycles per frame, predicted | >measured | >latency | "
+        ">multipliers busy | >DSP blocks busy"
+    )
     wrong = 0
     for name, widths in WIDTHS.items():
-        torch.manual_seed(0)
-        graph = capture(randomised(StudentNet(widths)), SHAPE, name)
+        graph = student(widths, name)
 
         def compile_for(target: Target, graph: object = graph) -> Compiled:
             return compile_graph(graph, Options(target=target), images)  # type: ignore[arg-type]
@@ -73,19 +61,16 @@ def main() -> int:
             target = Target(multipliers=budget)
             compiled = busy_design(compile_for, budget) if options.dsps else compile_for(target)
             plan = compiled.design.schedule
-            with tempfile.TemporaryDirectory() as folder:
-                bench = Bench(compiled, images, Path(folder) / "project", "verilator")
-                # As fast as pixels are taken; and evenly, as the latency is predicted for.
-                verdict, even = bench.run(paced=0), bench.run()
+            # As fast as pixels are taken; and evenly, as the latency is predicted for.
+            verdict, even = simulated(compiled, images, 0, None)
             passed = verdict.passed and even.passed
             wrong += not passed or verdict.interval != plan.interval or even.latency != plan.latency
             blocks, share = share_of_blocks(compiled)
-            print(
-                f"| {name} | {plan.multipliers} of {budget} | {blocks} | {plan.interval:,} | "
-                f"{verdict.interval:,}{'' if passed else ' WRONG'} | {even.latency:,} | "
-                f"{plan.mac_efficiency(compiled.about['macs']):.1%} | {share:.1%} |",
-                flush=True,
-            )
+            row([
+                name, f"{plan.multipliers} of {budget}", blocks, f"{plan.interval:,}",
+                f"{verdict.interval:,}{'' if passed else ' WRONG'}", f"{even.latency:,}",
+                f"{plan.mac_efficiency(compiled.about['macs']):.1%}", f"{share:.1%}",
+            ])  # fmt: skip
     return 1 if wrong else 0
 
 

@@ -20,7 +20,7 @@ from cnn2rtl.quant.calibrate import Range
 from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.quant.quantise import quantise
 from cnn2rtl.schedule import Target, search
-from cnn2rtl.schedule.budget import Budget
+from cnn2rtl.schedule.budget import BLOCKS, TABLES, Budget
 from cnn2rtl.schedule.search import Choice
 
 WIDTHS = {"dense": StudentNet.WIDTHS, "pruned": (16, 32, 64, 99, 198, 198, 198, 256)}
@@ -127,6 +127,17 @@ def test_a_design_for_a_device_fits_and_a_faster_one_does_not(widths: str, bits:
     assert interval(search(graph, replace(target, fps=fps))) <= interval(choice) + 1
     with pytest.raises(UserError, match=rf"more than the [\d,]+ of {device}; lower --fps"):
         search(graph, replace(target, fps=2 * fps))
+
+
+def test_memories_lie_where_there_is_room() -> None:
+    # Half of the block RAMs are left: for ROMs that would be hundreds of tables each, and for no other memory.
+    roomy = search(student("dense"), Target(multipliers=32, device=find("xc7a100t"))).places
+    assert set(roomy.values()) == {BLOCKS}
+    assert {("cnn.7.0", "requantise"), ("cnn.7.3", "requantise"), ("cnn.3.0", "mac")} <= set(roomy)
+    assert {role for _, role in roomy} == {"requantise", "mac"}
+    # The weights take nearly all of them: other memories have to leave, and no ROM takes their place.
+    full = search(student("pruned"), Target(device=find("xc7a35t"))).places
+    assert set(full.values()) == {TABLES}
 
 
 def test_what_falls_short_is_named() -> None:

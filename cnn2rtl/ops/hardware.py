@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -92,6 +92,10 @@ class Packed(Sequence[int]):
 
     def __len__(self) -> int:
         return len(self.fields)
+
+    # All at once: by the sequence's own, word by word, writing a ROM file takes twice as long.
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.words)
 
     @overload
     def __getitem__(self, index: int) -> int: ...

@@ -10,4 +10,8 @@ from cnn2rtl.ops.hardware import Rom
 def hex_lines(rom: Rom) -> str:
     """Exactly one line per word, every word padded with zeros to whole digits."""
     digits = -(-rom.width // 4)
-    return "".join(f"{Bits(uint=word, length=4 * digits).hex}\n" for word in rom.words)
+    size = -(-digits // 2)
+    # All words as one object, since millions of objects take minutes.
+    text = Bits(b"".join([word.to_bytes(size, "big") for word in rom.words])).hex
+    ends = range(2 * size, len(text) + 1, 2 * size)
+    return "".join([f"{text[end - digits : end]}\n" for end in ends])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf
 
 from cnn2rtl.devices import Device
 from cnn2rtl.estimate import FAMILIES, Resources, fifo
@@ -20,8 +21,8 @@ FIFO_DEPTH = 16
 REMEDY = "lower --fps, give fewer bits, prune the network or choose a larger device"
 PRODUCTS = "mac"
 """The role of the unit that multiplies weights and activations."""
-TABLES = 2
-"""The value of ``PLACE`` for a memory in look-up tables."""
+BLOCKS, TABLES = 1, 2
+"""The values of ``PLACE`` for a memory in block RAM and in look-up tables."""
 
 Places = Mapping[tuple[str, str], int]
 """By layer and role of a unit in it: ``PLACE`` of its memory, where that is not left to the tool."""
@@ -37,18 +38,30 @@ class Fit:
 
 @dataclass(frozen=True)
 class _Part:
-    """A unit of a layer: what it takes, and what with its memory in look-up tables (``None`` where it has none)."""
+    """A unit of a layer: what it takes, and what with its memory in look-up tables or in block RAM.
+
+    These are ``None`` where that would be the same.
+    """
 
     role: str
     normal: Resources
     in_tables: Resources | None
+    in_blocks: Resources | None
 
     @property
     def price(self) -> float:
         """Look-up tables per block RAM that the tables would save."""
-        if self.in_tables is None or self.in_tables.block_rams >= self.normal.block_rams:
-            return float("inf")
-        return (self.in_tables.luts - self.normal.luts) / (self.normal.block_rams - self.in_tables.block_rams)
+        return inf if self.in_tables is None else _per_block(self.in_tables, self.normal)
+
+    @property
+    def worth(self) -> float:
+        """Look-up tables per block RAM that the blocks would save."""
+        return 0.0 if self.in_blocks is None else _per_block(self.normal, self.in_blocks)
+
+
+def _per_block(in_tables: Resources, in_blocks: Resources) -> float:
+    """How many look-up tables more the one takes, for each block RAM that it takes less."""
+    return (in_tables.luts - in_blocks.luts) / (in_blocks.block_rams - in_tables.block_rams)
 
 
 class Budget:
@@ -74,7 +87,11 @@ class Budget:
         return parts
 
     def fit(self, foldings: Mapping[str, Folding]) -> Fit:
-        """Memories go into look-up tables, those first that cost the fewest, as long as block RAMs are missing."""
+        """Memories go into look-up tables, those first that cost the fewest, as long as block RAMs are missing.
+
+        Where some are left, those go into block RAM that save the most tables for it: tools put a ROM into tables that
+        is small for a block, but by its tables large. It must save more than the device has for each of its blocks.
+        """
         device = self.device
         if device is None:
             return Fit()
@@ -85,11 +102,19 @@ class Budget:
         rams, places = device.rams * family.ram_units, {}
         luts, blocks = total.luts, total.block_rams
         for name, part in sorted(parts, key=lambda entry: entry[1].price):
-            if blocks <= rams or part.in_tables is None or part.price == float("inf"):
+            if blocks <= rams or part.in_tables is None:
                 break
             places[name, part.role] = TABLES
             luts += part.in_tables.luts - part.normal.luts
             blocks -= part.normal.block_rams - part.in_tables.block_rams
+        for name, part in sorted(parts, key=lambda entry: -entry[1].worth):
+            if part.in_blocks is None or part.worth * rams <= device.luts:
+                break
+            more = part.in_blocks.block_rams - part.normal.block_rams
+            if blocks + more <= rams and (name, part.role) not in places:
+                places[name, part.role] = BLOCKS
+                luts -= part.normal.luts - part.in_blocks.luts
+                blocks += more
         rows = (
             ("DSP blocks", total.dsps / family.dsp_units, device.dsps),
             ("block RAMs", blocks / family.ram_units, device.rams),
@@ -109,8 +134,17 @@ class Budget:
     def _part(self, instance: Instance) -> _Part:
         device = self.device
         assert device is not None
+
+        def placed(where: int) -> Resources:
+            parameters = {**instance.typical, "PLACE": where}
+            return estimate_unit(instance.module, parameters, device.family) or Resources()
+
         normal = estimate_unit(instance.module, instance.typical, device.family) or Resources()
-        if not device.distributed_ram_bits or not normal.block_rams:
-            return _Part(instance.role, normal, None)
-        in_tables = estimate_unit(instance.module, {**instance.typical, "PLACE": TABLES}, device.family)
-        return _Part(instance.role, normal, in_tables)
+        in_tables = placed(TABLES) if device.distributed_ram_bits else normal
+        in_blocks = placed(BLOCKS)
+        return _Part(
+            instance.role,
+            normal,
+            in_tables if in_tables.block_rams < normal.block_rams else None,
+            in_blocks if in_blocks.block_rams > normal.block_rams else None,
+        )
