@@ -36,6 +36,10 @@ class Op(ABC):
     """One layer kind with its attributes and float parameters."""
 
     kind: ClassVar[str]
+    takes_scales: ClassVar[bool] = False
+    """Whether each input channel may have a scale of its own."""
+    channelwise: ClassVar[bool] = False
+    """Whether each output channel depends on the input channel of its number alone: such scales cost nothing then."""
 
     @abstractmethod
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
@@ -67,6 +71,10 @@ class Op(ABC):
         """The class that each of a batch of outputs, (n, h, w, c), stands for: the largest channel."""
         chosen: IntArray = outputs.mean((1, 2)).argmax(-1)
         return chosen
+
+    def keeps_format(self, clamp: Clamp) -> bool:
+        """Whether the layer passes codes on as they are, whatever output format it is offered."""
+        return False
 
     # What follows is asked of hardware layers only; a kind that a pass always rewrites need not answer.
 
