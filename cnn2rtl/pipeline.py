@@ -95,22 +95,24 @@ class Options:
             problems.append(f"--dsps {target.dsps}: a whole number, at least 0, is needed")
         return problems
 
-
     def recipe(self, graph: FloatGraph, scores: str) -> Recipe:
         """How to quantise ``graph``; raises :class:`UserError` for layers that it does not have or cannot widen."""
         names = [node.name for node in graph.nodes if node.inputs]
         problems = []
         for name, own in self.layers.items():
-            if name not in names:
-                near = difflib.get_close_matches(name, names, 3, 0.5) or names[:3]
-                problems.append(f"--layer {name}: no such layer; there are {', '.join(near)}" + ", ..." * (near != names))
-            elif own.weights is not None and not graph[name].op.weights:
-                problems.append(f"--layer {name}: a {graph[name].op.kind} has no weights; give a width of activations alone")
+            node = graph.by_name.get(name)
+            if node is None or not node.inputs:
+                near = difflib.get_close_matches(name, names, 3, 0.5) or [*names[:3], "..."]
+                why = f"no such layer; there are {', '.join(near)}"
+            elif own.weights is not None and not node.op.weights:
+                why = f"a {node.op.kind} has no weights; give it a width of activations alone"
             elif own.activations is not None and name == scores:
-                problems.append(f"--layer {name}: its activations are the network's output; their width is --output-bits")
-            elif own.activations is not None and graph[name].op.keeps_format(graph[name].clamp):
-                source = graph[name].inputs[0]
-                problems.append(f"--layer {name}: passes its input's codes on; give the width to `{source}` instead")
+                why = "its activations are the network's output, whose width is --output-bits"
+            elif own.activations is not None and node.op.keeps_format(node.clamp):
+                why = f"it passes its input's codes on; give their width to `{node.inputs[0]}`"
+            else:
+                continue
+            problems.append(f"--layer {name}: {why}")
         if problems:
             raise UserError(problems)
         return Recipe(
@@ -212,10 +214,8 @@ def compile_graph(
     if options.class_index:
         graph = with_class_index(graph)
     recipe = options.recipe(graph, scores)
-    if images is None:
-        seen = seen_by_statistics(graph)
-    else:
-        seen = measure(graph, images, options.ranges != "minmax", progress)
+    histograms = options.ranges != "minmax"
+    seen = seen_by_statistics(graph) if images is None else measure(graph, images, histograms, progress)
     integers = quantise(graph, seen, recipe, images, progress)
     plan = schedule(integers, options.target)
     facts = {

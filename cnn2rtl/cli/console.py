@@ -63,9 +63,9 @@ def parse_widths(text: str) -> tuple[str, Widths]:
     """``cnn.1.0=w8a12`` as the layer's name and its widths."""
     found = re.fullmatch(r"(.+)=(?=[wa])(?:w(\d+))?(?:a(\d+))?", text, re.ASCII | re.DOTALL)
     if found is None:
-        raise UserError(f"--layer {text}: a layer and its widths are expected, like cnn.1.0=w8a12, cnn.1.0=w4 or cnn.1.0=a6")
-    name, weights, activations = found.groups()
-    return name, Widths(weights and int(weights), activations and int(activations))
+        raise UserError(f"--layer {text}: a layer and its widths are expected, like cnn.1.0=w8a12, or =w4, or =a6")
+    weights, activations = (None if bits is None else int(bits) for bits in found.group(2, 3))
+    return found.group(1), Widths(weights, activations)
 
 
 def images(

@@ -54,7 +54,8 @@ def generate(
     layer: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=wNaN", help="Widths of one layer: weights, activations or both, like cnn.1.0=w8a12. Repeatable."
+            metavar="NAME=wNaN",
+            help="Widths of one layer, such as cnn.1.0=w8a12; w8 or a12 alone will do. Repeatable.",
         ),
     ] = None,
     ranges: Annotated[

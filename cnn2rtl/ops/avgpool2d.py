@@ -21,7 +21,6 @@ class AvgPool2d(Op):
     """The mean of the pixels under the window, per channel; padding counts as zeros."""
 
     kind = "avgpool2d"
-    takes_scales = True
     channelwise = True
     window: Window
 

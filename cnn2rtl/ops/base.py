@@ -36,10 +36,8 @@ class Op(ABC):
     """One layer kind with its attributes and float parameters."""
 
     kind: ClassVar[str]
-    takes_scales: ClassVar[bool] = False
-    """Whether each input channel may have a scale of its own."""
     channelwise: ClassVar[bool] = False
-    """Whether each output channel depends on the input channel of its number alone: such scales cost nothing then."""
+    """Whether each output channel depends on the input channel of its number alone, and takes any scale of it."""
 
     @abstractmethod
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:

@@ -50,8 +50,9 @@ class Conv2d(Weighted):
         n, (h, w) = x.shape[0], self.window.out_size(x.shape[1], x.shape[2])
         matrix = weight.reshape(self.groups, c_out // self.groups, -1).transpose(0, 2, 1)
         if self.window == Window((1, 1)) and self.groups == 1:
-            return (x.reshape(-1, c_group) @ matrix[0]).reshape(n, h, w, c_out)
-        acc = np.empty((n, h * w, self.groups, c_out // self.groups), x.dtype)
+            pointwise: FloatArray = (x.reshape(-1, c_group) @ matrix[0]).reshape(n, h, w, c_out)
+            return pointwise
+        acc: FloatArray = np.empty((n, h * w, self.groups, c_out // self.groups), x.dtype)
         # One image at a time, so that the pixels under all taps side by side stay few.
         for image, sums in zip(x, acc, strict=True):
             np.matmul(self.samples(image[None], pad_value).swapaxes(0, 1), matrix, out=sums.swapaxes(0, 1))
@@ -62,7 +63,8 @@ class Conv2d(Weighted):
         # Which input channel each weight meets, (c_out, c_in / groups): a group's outputs share its inputs.
         group = np.arange(c_out) // (c_out // self.groups)
         channel = group[:, None] * c_group + np.arange(c_group)
-        return self.weight * np.broadcast_to(gain, self.groups * c_group)[channel][:, :, None, None]
+        gains: FloatArray = np.broadcast_to(gain, self.groups * c_group)[channel][:, :, None, None]
+        return self.weight * gains
 
     def samples(self, x: FloatArray, pad_value: FloatArray) -> FloatArray:
         return self.window.patches(x, pad_value).reshape(-1, self.groups, self.weight[0].size)

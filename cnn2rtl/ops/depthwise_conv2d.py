@@ -37,7 +37,7 @@ class DepthwiseConv2d(Weighted):
 
     @property
     def taps(self) -> int:
-        return self.weight[0].size
+        return int(self.weight[0].size)
 
     @property
     def border(self) -> FloatArray:

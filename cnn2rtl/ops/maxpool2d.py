@@ -23,7 +23,6 @@ class MaxPool2d(Op):
     """The largest pixel under the window, per channel; padding never wins."""
 
     kind = "maxpool2d"
-    takes_scales = True
     channelwise = True
     window: Window
 

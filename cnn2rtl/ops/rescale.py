@@ -20,7 +20,6 @@ class Rescale(Op):
     """The identity, requantised: one clamp per value and no multiplier of its own."""
 
     kind = "rescale"
-    takes_scales = True
     channelwise = True
 
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:

@@ -19,7 +19,6 @@ from cnn2rtl.quant.weighted import integer_sums, quantise_weighted
 class Weighted(Op):
     """A layer ``sum(weight * x) + bias``; the first axis of ``weight`` is the output channel, ``bias`` is (c_out,)."""
 
-    takes_scales = True
     weight: FloatArray
     bias: FloatArray
 
@@ -39,7 +38,7 @@ class Weighted(Op):
     @property
     def taps(self) -> int:
         """Pixels under a kernel."""
-        return self.weight[0, 0].size
+        return int(self.weight[0, 0].size)
 
     @property
     def border(self) -> FloatArray:

@@ -101,4 +101,5 @@ class Window:
     def patches(self, x: Array, pad_value: Array | float = 0) -> Array:
         """The pixels under every window side by side, (n * h_out * w_out, c, taps)."""
         columns: Any = np.stack([pixels for _, _, pixels in self.shifted(x, pad_value)], axis=-1)
-        return columns.reshape(-1, x.shape[-1], self.taps)
+        side_by_side: Array = columns.reshape(-1, x.shape[-1], self.taps)
+        return side_by_side

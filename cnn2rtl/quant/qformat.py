@@ -76,9 +76,9 @@ class QFormat:
         return self if np.all(finer == self.scale) else replace(self, scale=tuple(finer.tolist()))
 
     @cached_property
-    def scales(self) -> np.ndarray:
+    def scales(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         """The scale as an array, () or (channels,)."""
-        return np.array(self.scale)
+        return np.asarray(self.scale, np.float64)
 
     @property
     def coarsest(self) -> float:
@@ -146,6 +146,10 @@ class Requant:
         """From accumulators worth ``acc_scale`` per unit, (channels,), to ``out``."""
         # One or two units of so coarse an accumulator fill an output of 16 bits: steeper makes no difference.
         ratio = np.minimum(acc_scale / out.scales, 1 << STEEPEST)
+        if scheme == "pow2":
+            # Free scales are meant to differ by powers of two, and do but for the last bit of a float.
+            nearest = np.exp2(np.round(np.log2(ratio)))
+            ratio = np.where(np.abs(ratio / nearest - 1) < 1e-9, nearest, ratio)
         mantissa, exponent = np.frexp(ratio)
         if scheme == "pow2" and np.all(mantissa == 0.5):
             shift = 1 - exponent.astype(np.int64)
@@ -167,16 +171,16 @@ class Requant:
         if reach is None:
             reach = int(np.abs(total).max(initial=0))
         exact = float_type((reach * int(self.multiplier.max()) + ((1 << int(self.shift.max())) >> 1)).bit_length())
+        scaled: np.ndarray
         if exact is None:  # Python's own integers
-            whole = np.asarray(total).astype(np.int64).astype(object)
             multiplier, shift = self.multiplier.astype(object), self.shift.astype(object)
-            whole = (whole * multiplier + ((1 << shift) >> 1)) >> shift
-            return np.clip(whole, self.lo, self.hi).astype(np.int32)
+            scaled = (total.astype(np.int64).astype(object) * multiplier + ((1 << shift) >> 1)) >> shift
+            return np.asarray(np.clip(scaled, self.lo, self.hi), np.int32)
         # The product is an integer that the float holds, the division by a power of two and the half are exact.
         scaled = total * np.ldexp(self.multiplier.astype(exact), -self.shift.astype(np.int32))
         scaled += exact(0.5)
         np.floor(scaled, out=scaled)
-        return np.clip(scaled, self.lo, self.hi, out=scaled).astype(np.int32)
+        return np.asarray(np.clip(scaled, self.lo, self.hi, out=scaled), np.int32)
 
 
 def float_type(bits: int) -> type[np.float32] | type[np.float64] | None:

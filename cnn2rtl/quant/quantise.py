@@ -11,7 +11,7 @@ import numpy as np
 from cnn2rtl.graph import FloatArray, FloatGraph, Node
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.calibrate import Progress, Seen, silent
-from cnn2rtl.quant.formats import Ranges, Taker, choose, takers
+from cnn2rtl.quant.formats import Ranges, choose, readers_of
 from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode, QuantOptions
 from cnn2rtl.quant.qformat import PIXEL, IntArray, QFormat, Scheme
 from cnn2rtl.quant.reconstruct import adapted, corrected
@@ -89,8 +89,7 @@ def quantise(
 def _layer(graph: FloatGraph, node: Node, seen: Seen, recipe: Recipe, sources: list[QFormat]) -> QuantLayer:
     scores = recipe.scores or graph.output
     bits = recipe.output_bits if node.name == scores else recipe.activations_of(node.name)
-    behind = None if node.name == scores else takers(graph, node.name)
-    readers = None if behind is None else tuple(Taker(reader, recipe.weights_of(reader.name)) for reader in behind)
+    readers = () if node.name == scores else readers_of(graph, node.name)
     wish = choose(node, seen, bits, recipe.scheme, recipe.ranges, readers)
     return node.op.quantise(sources, wish, node.clamp, QuantOptions(recipe.weights_of(node.name), recipe.scheme))
 

@@ -75,12 +75,15 @@ def _covariance(op: Weighted, layer: QuantLayer, codes: IntArray) -> FloatArray:
     first, count = np.zeros(second.shape[:2]), 0
     for image in codes:
         x = op.samples(image[None].astype(np.float32), pad.astype(np.float32))
-        x = x[:: max(1, len(x) // SAMPLES)].transpose(1, 0, 2)
+        x = x[:: max(1, len(x) // SAMPLES)].transpose(1, 0, 2).astype(np.float64)
         second += x.swapaxes(1, 2) @ x
-        first += x.sum(1, np.float64)
+        first += x.sum(1)
         count += x.shape[1]
     mean = first / count
-    return second / count - mean[:, :, None] * mean[:, None, :]
+    # Part of the mean square on the diagonal: subtracting the squared mean leaves rounding errors.
+    power = np.einsum("gii->gi", second) / count
+    slack = 1e-10 * power.max(1)[:, None, None] * np.eye(second.shape[1])
+    return second / count - mean[:, :, None] * mean[:, None, :] + slack
 
 
 def _round(wanted: FloatArray, covariance: FloatArray, top: int) -> FloatArray:
@@ -112,4 +115,3 @@ def _round(wanted: FloatArray, covariance: FloatArray, top: int) -> FloatArray:
     result = np.empty_like(codes)
     result[:, order] = codes
     return result
-

@@ -26,7 +26,9 @@ def weight_scales(
     finest = np.maximum(out.scales, np.abs(bias)) / source.coarsest * 2.0**-SHIFT_LIMIT
     scale = np.maximum(scale, finest)
     if options.scheme == "pow2":
-        scale = np.array([power_of_two_at_least(s) for s in scale])
+        # Powers of two in units of what makes an accumulator step an output step.
+        unit = np.broadcast_to(out.scales / source.coarsest, scale.shape)
+        scale = unit * np.array([power_of_two_at_least(s) for s in scale / unit])
     return scale
 
 
