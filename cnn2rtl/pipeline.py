@@ -105,7 +105,7 @@ class Options:
                 near = difflib.get_close_matches(name, names, 3, 0.5) or [*names[:3], "..."]
                 why = f"no such layer; there are {', '.join(near)}"
             elif own.weights is not None and not node.op.weights:
-                why = f"a {node.op.kind} has no weights; give it a width of activations alone"
+                why = f"its kind, {node.op.kind}, has no weights; give it a width of activations alone"
             elif own.activations is not None and name == scores:
                 why = "its activations are the network's output, whose width is --output-bits"
             elif own.activations is not None and node.op.keeps_format(node.clamp):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from cnn2rtl.graph import Clamp, FloatArray, Shape
 from cnn2rtl.ops import units
 from cnn2rtl.ops.base import Op, register
@@ -50,7 +52,10 @@ class AvgPool2d(Op):
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         assert layer.requant is not None
-        return layer.requant(self.total(inputs[0].astype(layer.exact_float)), layer.reach)
+        return layer.requant(self.sums(inputs, layer), layer.reach)
+
+    def sums(self, inputs: Sequence[IntArray], layer: QuantLayer) -> np.ndarray:
+        return self.total(inputs[0].astype(layer.exact_float))
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         return units.pool_foldings(self.window, shapes[0])

@@ -87,6 +87,10 @@ class Op(ABC):
         """The golden arithmetic: integer NHWC batches in, the layer's output codes out."""
         raise NotImplementedError(self.kind)
 
+    def sums(self, inputs: Sequence[IntArray], layer: QuantLayer) -> np.ndarray | None:
+        """What the accumulators hold in the end, before any bias; ``None`` for a layer without."""
+        return None
+
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         """Every sensible degree of parallelism, each with its multipliers and cycles per frame."""
         raise NotImplementedError(self.kind)

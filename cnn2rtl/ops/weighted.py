@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from cnn2rtl.graph import Clamp, FloatArray
 from cnn2rtl.ops.base import Op
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
-from cnn2rtl.quant.weighted import integer_sums, quantise_weighted
+from cnn2rtl.quant.weighted import integer_sums, quantise_weighted, weighted_sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,3 +75,6 @@ class Weighted(Op):
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         return integer_sums(self.accumulate, inputs[0], layer)
+
+    def sums(self, inputs: Sequence[IntArray], layer: QuantLayer) -> np.ndarray:
+        return weighted_sums(self.accumulate, inputs[0], replace(layer, bias=np.zeros(1, np.int64)))

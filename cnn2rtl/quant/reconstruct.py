@@ -83,7 +83,8 @@ def _covariance(op: Weighted, layer: QuantLayer, codes: IntArray) -> FloatArray:
     # Part of the mean square on the diagonal: subtracting the squared mean leaves rounding errors.
     power = np.einsum("gii->gi", second) / count
     slack = 1e-10 * power.max(1)[:, None, None] * np.eye(second.shape[1])
-    return second / count - mean[:, :, None] * mean[:, None, :] + slack
+    covariance: FloatArray = second / count - mean[:, :, None] * mean[:, None, :] + slack
+    return covariance
 
 
 def _round(wanted: FloatArray, covariance: FloatArray, top: int) -> FloatArray:
