@@ -81,8 +81,8 @@ def small(seed: int) -> QuantGraph:
     torch.manual_seed(seed)
     layers = (nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.ReLU(), nn.Conv2d(8, 4, 3, 2))
     graph = absorb_input(simplify(capture(nn.Sequential(*layers).eval(), (3, 9, 9), "small")), (0.0,), (1.0,))
-    ranges = {node.name: Range(-1.0, 1.0) for node in graph.nodes}
-    return quantise(graph, ranges, weight_bits=8, activation_bits=8, output_bits=16, scheme="pow2")
+    seen = {node.name: Seen.between(-1.0, 1.0) for node in graph.nodes}
+    return quantise(graph, seen, Recipe(8, 8, 16, "pow2"))
 
 
 def styles(choice: Choice) -> list[Style]:
