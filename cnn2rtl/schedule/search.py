@@ -51,8 +51,8 @@ def search(graph: QuantGraph, target: Target) -> Choice:
 
     Layers are independent given the interval: each takes its cheapest folding that is fast enough.
     So the total cost only falls as the interval grows, and a binary search over the intervals that
-    some layer can attain finds the optimum exactly. On a device, what a design takes is estimated, and
-    the search assumes that a slower one takes no more.
+    some layer can attain finds the optimum exactly. On a device, where a slower design may take more of
+    something (other lanes, other adapters between layers), the intervals are tried in turn.
     """
     choices = {
         node.name: node.op.foldings(node.layer, graph.shapes(node)) for node in graph.layers if node.layer is not None
@@ -81,13 +81,21 @@ def search(graph: QuantGraph, target: Target) -> Choice:
     def choice(interval: float) -> Choice:
         return Choice(pick(interval), budget.fit(pick(interval)).places)
 
+    intervals = sorted({f.cycles for options in choices.values() for f in options if f.cycles >= floor})
     if target.fps is not None:
         limit = int(target.clock_mhz * 1e6 / target.fps)
         problems = too_much(limit)
-        if problems:
-            raise UserError([f"{target.wanted} take {problem}" for problem in problems])
-        return choice(limit)
-    intervals = sorted({f.cycles for options in choices.values() for f in options if f.cycles >= floor})
+        if not problems:
+            return choice(limit)
+        faster = [interval for interval in reversed(intervals) if interval < limit]
+        for interval in faster if target.device is not None else ():
+            if not too_much(interval):
+                return choice(interval)
+        raise UserError([f"{target.wanted} take {problem}" for problem in problems])
+    if target.device is not None:
+        for interval in intervals:
+            if not too_much(interval):
+                return choice(interval)
     slowest = too_much(intervals[-1])
     if slowest:
         raise UserError([f"even the slowest design takes {problem}" for problem in slowest])
