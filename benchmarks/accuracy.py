@@ -21,6 +21,7 @@ sys.path[:0] = [str(ROOT / "tests")]
 
 from models import DATA, StudentNet  # noqa: E402
 
+from cnn2rtl.cli.console import parse_widths  # noqa: E402
 from cnn2rtl.frontend import capture  # noqa: E402
 from cnn2rtl.images import load_images  # noqa: E402
 from cnn2rtl.passes import absorb_input, simplify  # noqa: E402
@@ -39,7 +40,9 @@ def main() -> int:
     parser.add_argument("--widths", nargs="+", default=["8,8", "6,8", "4,8"], help="bits of weights,activations")
     parser.add_argument("--efforts", nargs="+", default=["fast", "best"])
     parser.add_argument("--ranges", nargs="+", default=["minmax"])
+    parser.add_argument("--layer", action="append", default=[], metavar="NAME=wNaN", help="widths of one layer")
     asked = parser.parse_args()
+    layers = dict(parse_widths(text) for text in asked.layer)
     state, photographs = DATA / "studentnet" / "student_custom_small.bin", DATA / "food"
     if not state.exists() or not photographs.exists():
         print("the shared test data (data/studentnet and data/food) is not here")
@@ -63,7 +66,7 @@ def main() -> int:
         measured = time.perf_counter() - start
         for widths, scheme, effort in product(asked.widths, asked.schemes, asked.efforts):
             weights, activations = map(int, widths.split(","))
-            options = Options(weights, activations, scheme=scheme, ranges=ranges, effort=effort)
+            options = Options(weights, activations, scheme=scheme, layers=layers, ranges=ranges, effort=effort)
             start = time.perf_counter()
             integers = quantise(graph, seen, options.recipe(graph, graph.output), calibrating)
             took = measured + time.perf_counter() - start
