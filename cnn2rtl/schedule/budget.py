@@ -10,7 +10,7 @@ from math import inf
 from cnn2rtl.devices import Device
 from cnn2rtl.estimate import FAMILIES, Resources, fifo
 from cnn2rtl.estimate import unit as estimate_unit
-from cnn2rtl.ops.hardware import Folding, Instance, ceil_div
+from cnn2rtl.ops.hardware import Folding, Instance, RomFile, ceil_div
 from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.schedule.build import build, lanes_of
 
@@ -140,6 +140,8 @@ class Budget:
             return estimate_unit(instance.module, parameters, device.family) or Resources()
 
         normal = estimate_unit(instance.module, instance.typical, device.family) or Resources()
+        if not instance.memory_bits and not any(isinstance(value, RomFile) for value in instance.parameters.values()):
+            return _Part(instance.role, normal, None, None)
         in_tables = placed(TABLES) if device.distributed_ram_bits else normal
         in_blocks = placed(BLOCKS)
         return _Part(
