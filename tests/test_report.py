@@ -29,7 +29,8 @@ SIMULATION = {
     "values": 1234567, "latency": 99, "interval": 64, "streams": {},
 }  # fmt: skip
 ACCURACY = {
-    "images": 200, "data": "photos", "agreement": 0.985, "float_accuracy": 0.912, "integer_accuracy": 0.907, "sqnr": {},
+    "images": 200, "data": "photos", "agreement": 0.985, "float_accuracy": 0.912, "integer_accuracy": 0.907,
+    "layers": {},
 }  # fmt: skip
 SYNTHESIS = {
     "tool": "yosys", "version": "0.57", "family": "xc7", "device": "xc7a35t", "fits": True, "wrapped": False,
@@ -241,13 +242,19 @@ def test_resources_of_layers_against_a_device(small: Contents) -> None:
     assert "No, by estimate on xc7a35t" in words(small)
 
 
-def test_fifo_peaks_and_sqnr(small: Contents) -> None:
+def test_fifo_peaks_and_accuracy_of_layers(small: Contents) -> None:
     small["layers"][0]["fifo"] = 4321
     streams = {small["layers"][0]["stream"]: {"peak": 1234}}
-    sqnr = {layer["node"]: None if index else 31.25 for index, layer in enumerate(small["layers"])}
-    about = with_results(small, simulation={**SIMULATION, "streams": streams}, accuracy={**ACCURACY, "sqnr": sqnr})
+    figures = {
+        layer["node"]: {
+            "sqnr": None if index else 31.25, "clipped": 0.125, "used": 0.875, "needed_bits": 7, "acc_bits": 20,
+        }
+        for index, layer in enumerate(small["layers"])
+    }  # fmt: skip
+    about = with_results(small, simulation={**SIMULATION, "streams": streams}, accuracy={**ACCURACY, "layers": figures})
     reader = Reader(report(about))
-    assert {"4,321", "1,234", "31.25", "exact"} <= set(reader.texts)
+    assert {"4,321", "1,234", "31.25", "exact", "12.5\u00a0%", "87.5\u00a0%"} <= set(reader.texts)
+    assert f"7 of {small['layers'][0]['accumulator_bits']}" in reader.texts
 
 
 def test_a_design_without_cycles_of_streams_has_no_time_chart(small: Contents) -> None:
@@ -291,7 +298,7 @@ def test_commands_tell_the_report(tmp_path: Path) -> None:
     succeed("evaluate", out, "--data", images, "--limit", "20", cwd=tmp_path)
     results = json.loads((out / "design.json").read_text(encoding="utf-8"))["results"]
     assert results["simulation"]["passed"] and results["simulation"]["streams"]["pixels"]["peak"] >= 1
-    assert results["accuracy"]["images"] == 20 and "classifier" in results["accuracy"]["sqnr"]
+    assert results["accuracy"]["images"] == 20 and "classifier" in results["accuracy"]["layers"]
     page = (out / "report.html").read_text(encoding="utf-8")
     for part in ("Yes, to the bit", "2 frames of images", "20 % stalls, seed 1, in icarus", "20 images of images"):
         assert part in page, part

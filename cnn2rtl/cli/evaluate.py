@@ -68,10 +68,12 @@ def _keep(project: Path, result: Evaluation, data: str) -> None:
     """Record the result in the project; that may lie where nothing can be written."""
     about = asdict(result)
     layers = about.pop("layers")
-    sqnr = {name: None if layer["sqnr"] == inf else round(layer["sqnr"], 2) for name, layer in layers.items()}
-    figures = {name: {**layer, "sqnr": sqnr[name]} for name, layer in layers.items()}
+    figures = {
+        name: {**layer, "sqnr": None if layer["sqnr"] == inf else round(layer["sqnr"], 2)}
+        for name, layer in layers.items()
+    }
     try:
-        record(project, "accuracy", {**about, "sqnr": sqnr, "layers": figures, "data": data})
+        record(project, "accuracy", {**about, "layers": figures, "data": data})
     except UserError as error:
         console.out.print(f"[yellow]note[/] not kept in the report: {escape(str(error))}", soft_wrap=True)
 

@@ -54,7 +54,10 @@ class Stream:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A layer, the stream that it delivers, and its part of the frame ``interval``. ``sqnr`` in dB, where measured."""
+    """A layer, the stream that it delivers, and its part of the frame ``interval``.
+
+    ``accuracy`` is what ``evaluate`` found of it, as in its ``LayerFigures``, or nothing.
+    """
 
     about: Mapping[str, Any]
     stream: Stream
@@ -62,7 +65,7 @@ class Layer:
     hue: int
     interval: int
     memory: Mapping[str, int]
-    sqnr: str
+    accuracy: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -88,6 +91,19 @@ class Layer:
         """What the layer takes of an FPGA, estimated, or nothing."""
         found: Mapping[str, float] = self.about.get("resources") or {}
         return found
+
+    @property
+    def sqnr(self) -> str:
+        """In dB, if it was measured."""
+        found = self.accuracy.get("sqnr", "")
+        return "exact" if found is None else str(found)
+
+    @property
+    def accumulator(self) -> str:
+        """Bits that sums needed, if that was measured, and those that there are, if there are any."""
+        there = self.about["accumulator_bits"]
+        needed = self.accuracy.get("needed_bits") if there else None
+        return f"{needed} of {there}" if needed else str(there or "")
 
     @property
     def folding(self) -> str:
@@ -134,15 +150,15 @@ class View:
     def layers(self) -> tuple[Layer, ...]:
         streams = {self.input.node: self.input}
         kinds = self.kinds
-        sqnr = self.results.get("accuracy", {}).get("sqnr", {})
+        accuracy = self.results.get("accuracy", {}).get("layers", {})
         found = []
         before = self.input.node
         for row in self.about["layers"]:
             stream = streams[row["node"]] = self._stream(row)
             memory = {**row.get("memory", {}), "fifo": stream.fifo * stream.beat_bits}
-            exactness = {None: "exact"}.get(sqnr[stream.node], sqnr[stream.node]) if stream.node in sqnr else ""
             inputs = tuple(streams[node] for node in row.get("inputs", [before]))
-            found.append(Layer(row, stream, inputs, kinds[row["kind"]], self.about["interval"], memory, str(exactness)))
+            figures = accuracy.get(stream.node, {})
+            found.append(Layer(row, stream, inputs, kinds[row["kind"]], self.about["interval"], memory, figures))
             before = stream.node
         return tuple(found)
 
