@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import numpy as np
@@ -14,7 +14,9 @@ from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph, Shape
 from cnn2rtl.images import Pixels, from_array, load_images
 from cnn2rtl.pipeline import Compiled, Options, check_feasible, compile_graph
+from cnn2rtl.quant.formats import Ranges
 from cnn2rtl.quant.qformat import Scheme
+from cnn2rtl.quant.quantise import Effort, Widths
 from cnn2rtl.schedule import Target
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ def compile(
     activation_bits: int | None = None,
     output_bits: int = 16,
     scheme: Scheme = "pow2",
+    layers: Mapping[str, Widths] | None = None,
+    ranges: Ranges = "minmax",
+    effort: Effort = "fast",
     mean: Numbers = 0.0,
     std: Numbers = 1.0,
     class_index: bool = False,
@@ -52,7 +57,9 @@ def compile(
     per channel. ``calibration`` are images that show the ranges of all tensors: a path as
     :func:`cnn2rtl.images.load_images` takes it, a numpy array (n, h, w, c) or a tensor (n, c, h, w), of
     0 to 255, or floats of 0 to 1; without, the BatchNorm statistics tell them. ``bits`` is the width of
-    weights and activations unless they have their own. ``fps`` at ``clock_mhz``, at most so many
+    weights and activations unless they have their own, ``layers`` gives single layers their own widths, by name.
+    ``ranges`` (minmax, percentile or mse) says how much of what the images show is to be covered, ``effort`` whether
+    to adapt the rounding of every weight as well (best) or not (fast). ``fps`` at ``clock_mhz``, at most so many
     ``multipliers``, at most so many ``dsps`` (DSP blocks), the name of a ``device`` to fit, or several of these
     are the target; with none, 64 multipliers. ``class_index`` delivers the index of the
     largest output instead of the outputs. ``name`` names the top module.
@@ -90,13 +97,17 @@ def compile(
         activation_bits=bits if activation_bits is None else activation_bits,
         output_bits=output_bits,
         scheme=scheme,
+        layers=layers or {},
+        ranges=ranges,
+        effort=effort,
         mean=means,
         std=stds,
         class_index=class_index,
         target=Target(fps, clock_mhz, multipliers, dsps, chosen),
     )
-    if scheme not in get_args(Scheme):
-        problems.found.append(f"scheme {scheme!r}: the schemes are {', '.join(get_args(Scheme))}")
+    for name_of, given, choices in (("scheme", scheme, Scheme), ("ranges", ranges, Ranges), ("effort", effort, Effort)):
+        if given not in get_args(choices):
+            problems.found.append(f"{name_of} {given!r}: one of {', '.join(get_args(choices))} is expected")
     with problems.gather():
         shape = _shape(example, known=isinstance(model, ExportedProgram))
         graph = capture(model, shape, name or _name(model))

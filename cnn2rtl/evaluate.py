@@ -12,15 +12,31 @@ import numpy as np
 from cnn2rtl.graph import FloatArray, FloatGraph, Node
 from cnn2rtl.images import Pixels
 from cnn2rtl.quant.layers import QuantGraph, QuantNode
-from cnn2rtl.quant.qformat import IntArray
+from cnn2rtl.quant.qformat import IntArray, signed_bits
 
 BATCH = 8
 """Images in memory at once."""
 
 
 @dataclass(frozen=True)
+class LayerFigures:
+    """One layer's tensor, compared. ``sqnr`` is in dB; shares run from 0 to 1.
+
+    ``clipped`` is the share of the values that lie beyond the format's ends, ``used`` the share of its codes between
+    the smallest and the largest that occurred. The accumulator's sums needed ``needed_bits`` of the ``acc_bits`` that
+    no input whatever can exceed; both are 0 where there is none.
+    """
+
+    sqnr: float
+    clipped: float
+    used: float
+    needed_bits: int
+    acc_bits: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """Shares run from 0 to 1; accuracies are ``None`` without labels. ``sqnr`` is in dB, by layer.
+    """Shares run from 0 to 1; accuracies are ``None`` without labels. ``layers`` go by name.
 
     ``agreement`` is the share of images that both networks put into the same class.
     """
@@ -29,7 +45,46 @@ class Evaluation:
     agreement: float
     float_accuracy: float | None
     integer_accuracy: float | None
-    sqnr: Mapping[str, float]
+    layers: Mapping[str, LayerFigures]
+
+
+@dataclass
+class _Tally:
+    """Sums over the images so far, of one layer's tensor."""
+
+    signal: float = 0.0
+    noise: float = 0.0
+    values: int = 0
+    clipped: int = 0
+    codes: tuple[int, int] = (1 << 16, -(1 << 16))
+    sums: tuple[int, int] | None = None
+
+    def add(self, node: QuantNode, exact: FloatArray, codes: IntArray, sums: FloatArray | IntArray | None) -> None:
+        q = node.out
+        self.signal += float(np.square(exact).sum())
+        self.noise += float(np.square(exact - q.reals(codes)).sum())
+        self.values += exact.size
+        # Half a step beyond the last code still rounds to it.
+        self.clipped += int(((exact > (q.hi + 0.5) * q.scales) | (exact < (q.lo - 0.5) * q.scales)).sum())
+        self.codes = _wider(self.codes, codes)
+        if sums is not None:
+            self.sums = _wider(self.sums or (0, 0), sums)
+
+    def figures(self, node: QuantNode) -> LayerFigures:
+        assert node.layer is not None
+        sqnr = 10 * log10(self.signal / self.noise) if self.noise and self.signal else inf
+        span = max(node.out.hi - node.out.lo, 1)
+        return LayerFigures(
+            sqnr=sqnr,
+            clipped=self.clipped / max(self.values, 1),
+            used=(self.codes[1] - self.codes[0]) / span,
+            needed_bits=signed_bits(*self.sums) if self.sums else 0,
+            acc_bits=node.layer.acc_bits if self.sums else 0,
+        )
+
+
+def _wider(ends: tuple[int, int], values: np.ndarray) -> tuple[int, int]:
+    return min(ends[0], int(values.min())), max(ends[1], int(values.max()))
 
 
 def evaluate(
@@ -44,15 +99,14 @@ def evaluate(
     What class an output stands for is its layer's to say: for most, the channel that is largest.
     SQNR of a layer = 10 log10(sum of squares of its float values / sum of squares of the difference).
     """
-    signal = {node.name: 0.0 for node in graph.layers}
-    noise = dict(signal)
+    tallies = {node.name: _Tally() for node in graph.layers}
     output = graph[graph.output].op
     votes: list[np.ndarray] = []
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
         values: dict[str, FloatArray] = {}
         outputs = float_graph.forward(batch.astype(np.float64), partial(_keep, values))
-        integers = graph.run(batch.astype(np.int64), partial(_compare, values, signal, noise))
+        integers = graph.run(batch.astype(np.int32), partial(_compare, values, {}, tallies))
         votes.append(np.stack([output.classes(outputs), output.classes(integers)]))
         on_image(len(batch))
     by_float, by_integer = np.concatenate(votes, axis=1)
@@ -62,7 +116,7 @@ def evaluate(
         agreement=float(np.mean(by_float == by_integer)),
         float_accuracy=None if truth is None else float(np.mean(by_float == truth)),
         integer_accuracy=None if truth is None else float(np.mean(by_integer == truth)),
-        sqnr={name: 10 * log10(signal[name] / noise[name]) if noise[name] and signal[name] else inf for name in signal},
+        layers={node.name: tallies[node.name].figures(node) for node in graph.layers},
     )
 
 
@@ -71,10 +125,14 @@ def _keep(values: dict[str, FloatArray], node: Node, x: FloatArray) -> None:
 
 
 def _compare(
-    values: dict[str, FloatArray], signal: dict[str, float], noise: dict[str, float], node: QuantNode, codes: IntArray
+    values: dict[str, FloatArray],
+    tensors: dict[str, IntArray],
+    tallies: dict[str, _Tally],
+    node: QuantNode,
+    codes: IntArray,
 ) -> None:
-    """Add the energy of a tensor, and of its error, to the sums of its layer."""
+    """Add a tensor to the tally of its layer; ``tensors`` are the codes of this batch so far."""
     if node.layer is not None:
-        exact = values.pop(node.name)
-        signal[node.name] += float(np.square(exact).sum())
-        noise[node.name] += float(np.square(exact - node.out.reals(codes)).sum())
+        sums = node.op.sums([tensors[name] for name in node.inputs], node.layer)
+        tallies[node.name].add(node, values.pop(node.name), codes, sums)
+    tensors[node.name] = codes

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from math import inf
@@ -20,10 +21,11 @@ from cnn2rtl.images import Pixels
 from cnn2rtl.ops import ArgMax
 from cnn2rtl.output import write_project
 from cnn2rtl.passes import absorb_input, check_normalisation, simplify
-from cnn2rtl.quant.calibrate import Range, measure_ranges, ranges_from_statistics
+from cnn2rtl.quant.calibrate import Progress, Seen, measure, seen_by_statistics, silent
+from cnn2rtl.quant.formats import Ranges
 from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.quant.qformat import IntArray, Scheme
-from cnn2rtl.quant.quantise import quantise
+from cnn2rtl.quant.quantise import Effort, Recipe, Widths, quantise
 from cnn2rtl.render import Design, render
 from cnn2rtl.schedule import Target, schedule, search
 from cnn2rtl.verify.vectors import frame_vectors
@@ -31,18 +33,27 @@ from cnn2rtl.verify.vectors import frame_vectors
 REFERENCE_FAMILY = "xc7"
 """The FPGA family that a design without a device is estimated for."""
 
+BATCH = 4
+"""Images in the golden model at once."""
+
 VECTOR_FRAMES = 2
 """Frames of test vectors that are emitted with a design."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user may choose. The network was trained on ``(pixel / 255 - mean) / std``."""
+    """What the user may choose. The network was trained on ``(pixel / 255 - mean) / std``.
+
+    ``layers`` gives single layers widths of their own, by name. ``ranges`` and ``effort`` say how to calibrate.
+    """
 
     weight_bits: int = 8
     activation_bits: int = 8
     output_bits: int = 16
     scheme: Scheme = "pow2"
+    layers: Mapping[str, Widths] = field(default_factory=dict)
+    ranges: Ranges = "minmax"
+    effort: Effort = "fast"
     mean: Sequence[float] = (0.0,)
     std: Sequence[float] = (1.0,)
     class_index: bool = False
@@ -54,6 +65,9 @@ class Options:
         ``channels`` is how many the network's input has, where that is known.
         """
         widths = {"weights": self.weight_bits, "activations": self.activation_bits, "outputs": self.output_bits}
+        for name, own in self.layers.items():
+            parts = {"weights": own.weights, "activations": own.activations}
+            widths |= {f"`{name}`'s {part}": bits for part, bits in parts.items() if bits is not None}
         problems = [
             f"width {bits!r} of {' and '.join(name for name in widths if widths[name] == bits)}: "
             "widths are whole numbers from 2 to 16 bits"
@@ -81,6 +95,31 @@ class Options:
             problems.append(f"--dsps {target.dsps}: a whole number, at least 0, is needed")
         return problems
 
+    def recipe(self, graph: FloatGraph, scores: str) -> Recipe:
+        """How to quantise ``graph``; raises :class:`UserError` for layers that it does not have or cannot widen."""
+        names = [node.name for node in graph.nodes if node.inputs]
+        problems = []
+        for name, own in self.layers.items():
+            node = graph.by_name.get(name)
+            if node is None or not node.inputs:
+                near = difflib.get_close_matches(name, names, 3, 0.5) or [*names[:3], "..."]
+                why = f"no such layer; there are {', '.join(near)}"
+            elif own.weights is not None and not node.op.weights:
+                why = f"its kind, {node.op.kind}, has no weights; give it a width of activations alone"
+            elif own.activations is not None and name == scores:
+                why = "its activations are the network's output, whose width is --output-bits"
+            elif own.activations is not None and node.op.keeps_format(node.clamp):
+                why = f"it passes its input's codes on; give their width to `{node.inputs[0]}`"
+            else:
+                continue
+            problems.append(f"--layer {name}: {why}")
+        if problems:
+            raise UserError(problems)
+        return Recipe(
+            self.weight_bits, self.activation_bits, self.output_bits, self.scheme, self.layers, self.ranges,
+            self.effort, scores,
+        )  # fmt: skip
+
 
 def _positive(value: Any, kind: Any) -> bool:
     return isinstance(value, kind) and 0 < value < inf
@@ -102,12 +141,15 @@ class Compiled:
 
     def golden(self, images: np.ndarray) -> IntArray:
         """Outputs of the hardware, integers (n, h, w, c), for ``images``, raw pixels (n, h, w, c)."""
-        return self.graph.run(self._pixels(images))
+        pixels = self._pixels(images)
+        # A few images at a time stay in the processor's cache.
+        parts = [self.graph.run(pixels[start : start + BATCH]) for start in range(0, max(len(pixels), 1), BATCH)]
+        return np.concatenate(parts).astype(np.int64)
 
     def golden_tensors(self, images: np.ndarray) -> dict[str, IntArray]:
         """As :meth:`golden`, but every tensor, by the name of its layer."""
         tensors: dict[str, IntArray] = {}
-        self.graph.run(self._pixels(images), lambda node, codes: tensors.update({node.name: codes}))
+        self.graph.run(self._pixels(images), lambda node, codes: tensors.update({node.name: codes.astype(np.int64)}))
         return tensors
 
     def _pixels(self, images: np.ndarray) -> IntArray:
@@ -117,7 +159,7 @@ class Compiled:
             raise ValueError(f"images of shape {images.shape}: (n, {h}, {w}, {c}) is expected")
         if images.dtype.kind not in "ui" or images.min(initial=0) < 0 or images.max(initial=0) > 255:
             raise ValueError("images must be integers from 0 to 255: the hardware takes raw pixels")
-        return images.astype(np.int64)
+        return images.astype(np.int32)
 
     @cached_property
     def files(self) -> Mapping[str, str | bytes]:
@@ -148,14 +190,11 @@ def check_feasible(captured: FloatGraph, options: Options) -> None:
         options.check()
     except UserError:
         return  # is told on its own
+    scores = graph.output
     if options.class_index:
         graph = with_class_index(graph)
-    ranges = {node.name: Range(-1.0, 1.0) for node in graph.nodes}
-    integers = quantise(
-        graph, ranges, weight_bits=options.weight_bits, activation_bits=options.activation_bits,
-        output_bits=options.output_bits, scheme=options.scheme,
-    )  # fmt: skip
-    search(integers, options.target)
+    seen = {node.name: Seen.between(-1.0, 1.0) for node in graph.nodes}
+    search(quantise(graph, seen, options.recipe(graph, scores)), options.target)
 
 
 def compile_graph(
@@ -163,23 +202,21 @@ def compile_graph(
     options: Options,
     images: Pixels | None = None,
     source: str = "",
-    on_image: Callable[[int], None] | None = None,
+    progress: Progress = silent,
 ) -> Compiled:
     """From a captured network to a design. ``images`` (n, h, w, c), raw pixels, calibrate it.
 
-    Without images the BatchNorm statistics do. ``source`` names where the images come from;
-    ``on_image`` hears how many more have been measured.
+    Without images the BatchNorm statistics do. ``source`` names where the images come from.
     """
     options.check()
     graph = absorb_input(simplify(captured), options.mean, options.std)
     scores = graph.output
     if options.class_index:
         graph = with_class_index(graph)
-    ranges = ranges_from_statistics(graph) if images is None else measure_ranges(graph, images, on_image)
-    integers = quantise(
-        graph, ranges, weight_bits=options.weight_bits, activation_bits=options.activation_bits,
-        output_bits=options.output_bits, scheme=options.scheme, scores=scores,
-    )  # fmt: skip
+    recipe = options.recipe(graph, scores)
+    histograms = options.ranges != "minmax"
+    seen = seen_by_statistics(graph) if images is None else measure(graph, images, histograms, progress)
+    integers = quantise(graph, seen, recipe, images, progress)
     plan = schedule(integers, options.target)
     facts = {
         "options": {key: value for key, value in asdict(options).items() if key != "target"},

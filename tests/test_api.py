@@ -119,11 +119,11 @@ def test_examples_of_every_kind(compiled: Compiled) -> None:
 def test_options_are_passed_on() -> None:
     design = cnn2rtl.compile(
         net(), SHAPE, 6, weight_bits=4, output_bits=12, scheme="scale", mean=[0.5], std=np.float32(0.25),
-        class_index=True, multipliers=7, name="two words",
+        class_index=True, multipliers=7, name="two words", ranges="mse", effort="best",
     )  # fmt: skip
     expected = {
-        "weight_bits": 4, "activation_bits": 6, "output_bits": 12, "scheme": "scale", "mean": [0.5], "std": [0.25],
-        "class_index": True,
+        "weight_bits": 4, "activation_bits": 6, "output_bits": 12, "scheme": "scale", "layers": {}, "ranges": "mse",
+        "effort": "best", "mean": [0.5], "std": [0.25], "class_index": True,
     }  # fmt: skip
     assert design.about["options"] == expected and design.about["multipliers"] <= 7
     assert design.about["name"] == "two_words" and "rtl/two_words.v" in design.files
@@ -160,7 +160,7 @@ def test_all_mistakes_at_once() -> None:
         multipliers=2.5,
     )  # fmt: skip
     expected = (
-        "mean 'x': a number", "scheme 'log': the schemes are pow2, scale", "width 1 of weights and activations",
+        "mean 'x': a number", "scheme 'log': one of pow2, scale is expected", "width 1 of weights and activations",
         "width 17 of outputs", "std 1.0, 2.0: one value, or one for each of the input's 1 channels",
         "--clock 0", "--multipliers 2.5", "none: no such file or folder",
     )  # fmt: skip

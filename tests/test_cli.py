@@ -193,7 +193,8 @@ def test_a_simulated_project_may_be_generated_anew(project: Path) -> None:
 
 def test_evaluate(generated: Path, tmp_path: Path) -> None:
     text = succeed("evaluate", generated, "--data", EXAMPLE / "images", cwd=tmp_path)
-    assert re.search(r"^features\.0 +u8\.\d+ +\d\d\.\d$", text, re.MULTILINE)
+    row = re.search(r"^features\.0 +u8\*\S+ +\d\d\.\d +[\d.e-]+ % +(\d+) % +(\d+) of (\d+)$", text, re.MULTILINE)
+    assert row and int(row[1]) <= 100 and int(row[2]) <= int(row[3])
     assert "top-1 agreement  100.0 %  (100 of 100 images)" in text
     assert re.search(r"accuracy +100\.0 % float\n +100\.0 % integer", text)
     # Wrong labels must show, or the figure means nothing.

@@ -16,9 +16,9 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
 from cnn2rtl.ops.hardware import Style
 from cnn2rtl.passes import absorb_input, simplify
-from cnn2rtl.quant.calibrate import Range
+from cnn2rtl.quant.calibrate import Seen
 from cnn2rtl.quant.layers import QuantGraph
-from cnn2rtl.quant.quantise import quantise
+from cnn2rtl.quant.quantise import Recipe, quantise
 from cnn2rtl.schedule import Target, search
 from cnn2rtl.schedule.budget import BLOCKS, TABLES, Budget
 from cnn2rtl.schedule.search import Choice
@@ -36,8 +36,8 @@ def student(widths: str, bits: int = 8) -> QuantGraph:
     torch.manual_seed(0)
     captured = capture(randomised(StudentNet(WIDTHS[widths])), (3, 128, 128), "student")
     graph = absorb_input(simplify(captured), (0.0,), (1.0,))
-    ranges = {node.name: Range(-1.0, 1.0) for node in graph.nodes}
-    return quantise(graph, ranges, weight_bits=bits, activation_bits=bits, output_bits=16, scheme="pow2")
+    seen = {node.name: Seen.between(-1.0, 1.0) for node in graph.nodes}
+    return quantise(graph, seen, Recipe(bits, bits, 16, "pow2"))
 
 
 def interval(choice: Choice) -> int:

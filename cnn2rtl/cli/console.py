@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, Shape
 from cnn2rtl.images import Fit, ImageSet, load_images
 from cnn2rtl.quant.layers import QuantGraph
+from cnn2rtl.quant.quantise import Widths
 
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
@@ -55,6 +57,15 @@ def parse_numbers(option: str, text: str) -> tuple[float, ...]:
     if not numbers:
         raise UserError(f"{option} {text}: numbers are expected, separated by commas, like 0.485,0.456,0.406")
     return numbers
+
+
+def parse_widths(text: str) -> tuple[str, Widths]:
+    """``cnn.1.0=w8a12`` as the layer's name and its widths."""
+    found = re.fullmatch(r"(.+)=(?=[wa])(?:w(\d+))?(?:a(\d+))?", text, re.ASCII | re.DOTALL)
+    if found is None:
+        raise UserError(f"--layer {text}: a layer and its widths are expected, like cnn.1.0=w8a12, or =w4, or =a6")
+    weights, activations = (None if bits is None else int(bits) for bits in found.group(2, 3))
+    return found.group(1), Widths(weights, activations)
 
 
 def images(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -47,11 +48,13 @@ def evaluate(
     with console.progress() as bar:
         task = bar.add_task("evaluating", total=len(images))
         result = compare(opened.float_graph, opened.graph, images.images, labels, lambda more: bar.advance(task, more))
-    rows = console.table("layer", "format", "SQNR dB", left=2)
-    for name, decibels in result.sqnr.items():
+    rows = console.table("layer", "format", "SQNR dB", "clipped", "range used", "accumulator bits", left=2)
+    for name, layer in result.layers.items():
         rows.add_row(
-            escape(name), str(opened.graph[name].out), "exact" if decibels == float("inf") else f"{decibels:.1f}"
-        )
+            escape(name), str(opened.graph[name].out), "exact" if layer.sqnr == inf else f"{layer.sqnr:.1f}",
+            f"{100 * layer.clipped:.2g} %", f"{100 * layer.used:.0f} %",
+            f"{layer.needed_bits} of {layer.acc_bits}" if layer.acc_bits else "",
+        )  # fmt: skip
     console.out.print(rows)
     agreed = round(result.agreement * result.images)
     console.out.print(f"top-1 agreement  {100 * result.agreement:.1f} %  ({agreed} of {result.images} images)")
@@ -63,9 +66,12 @@ def evaluate(
 
 def _keep(project: Path, result: Evaluation, data: str) -> None:
     """Record the result in the project; that may lie where nothing can be written."""
-    sqnr = {name: None if decibels == float("inf") else round(decibels, 2) for name, decibels in result.sqnr.items()}
+    about = asdict(result)
+    layers = about.pop("layers")
+    sqnr = {name: None if layer["sqnr"] == inf else round(layer["sqnr"], 2) for name, layer in layers.items()}
+    figures = {name: {**layer, "sqnr": sqnr[name]} for name, layer in layers.items()}
     try:
-        record(project, "accuracy", {**asdict(result), "sqnr": sqnr, "data": data})
+        record(project, "accuracy", {**about, "sqnr": sqnr, "layers": figures, "data": data})
     except UserError as error:
         console.out.print(f"[yellow]note[/] not kept in the report: {escape(str(error))}", soft_wrap=True)
 

@@ -17,6 +17,7 @@ from cnn2rtl.errors import Problems
 from cnn2rtl.images import ImageSet
 from cnn2rtl.output import check_target
 from cnn2rtl.pipeline import Compiled, Options, check_feasible, compile_graph
+from cnn2rtl.quant.quantise import Widths
 from cnn2rtl.schedule import Target
 
 
@@ -50,6 +51,20 @@ def generate(
     scheme: Annotated[
         Literal["pow2", "scale"], typer.Option(help="Requantise by shifts alone, or by 16-bit multipliers.")
     ] = "pow2",
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=wNaN",
+            help="Widths of one layer, such as cnn.1.0=w8a12; w8 or a12 alone will do. Repeatable.",
+        ),
+    ] = None,
+    ranges: Annotated[
+        Literal["minmax", "percentile", "mse"],
+        typer.Option(help="Ranges reach to the ends, to all but 0.01 % of the values, or to where least is lost."),
+    ] = "minmax",
+    effort: Annotated[
+        Literal["fast", "best"], typer.Option(help="best: also adapt how every weight is rounded; takes longer.")
+    ] = "fast",
     fps: Annotated[float | None, typer.Option(metavar="X", help="Frames per second to reach at --clock.")] = None,
     clock: Annotated[float, typer.Option(metavar="MHZ", help="Clock that --fps is reached at.")] = 100.0,
     multipliers: Annotated[
@@ -82,11 +97,19 @@ def generate(
     if device is not None:
         with problems.gather():
             chosen = find(device)
+    layers: dict[str, Widths] = {}
+    for text in layer or []:
+        with problems.gather():
+            name, widths = console.parse_widths(text)
+            layers[name] = widths
     options = Options(
         weight_bits=bits if weight_bits is None else weight_bits,
         activation_bits=bits if activation_bits is None else activation_bits,
         output_bits=output_bits,
         scheme=scheme,
+        layers=layers,
+        ranges=ranges,
+        effort=effort,
         mean=means,
         std=stds,
         class_index=class_index,
@@ -109,9 +132,12 @@ def generate(
     images = None if found is None else found.images
 
     with console.progress() as bar:
-        task = bar.add_task("calibrating", total=1 if images is None else len(images))
+        task = bar.add_task("calibrating", total=None)
         source = "" if calib is None else f" of {console.readable(calib.resolve().name)}"
-        compiled = compile_graph(graph, options, images, source, lambda more: bar.advance(task, more))
+        compiled = compile_graph(
+            graph, options, images, source,
+            lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total),
+        )  # fmt: skip
         bar.update(task, description="writing")
         compiled.write(folder, force)
     _summarise(compiled, folder, clock)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from cnn2rtl.graph import Clamp, FloatArray, Shape
 from cnn2rtl.ops import units
 from cnn2rtl.ops.base import Op, register
@@ -21,6 +23,7 @@ class AvgPool2d(Op):
     """The mean of the pixels under the window, per channel; padding counts as zeros."""
 
     kind = "avgpool2d"
+    channelwise = True
     window: Window
 
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
@@ -31,6 +34,12 @@ class AvgPool2d(Op):
 
     def total(self, x: Array) -> Array:
         """Sum of the pixels under each window, (n, h_out, w_out, c)."""
+        if self.window.tiles:
+            # Large tiles have many taps: add up whole axes instead.
+            (ky, kx), (h, w) = self.window.kernel, self.window.out_size(x.shape[1], x.shape[2])
+            tiles = x[:, : h * ky, : w * kx].reshape(x.shape[0], h, ky, w, kx, x.shape[3])
+            summed: Array = tiles.sum((2, 4))
+            return summed
         views = self.window.shifted(x)
         _, _, first = next(views)
         acc = first.copy()
@@ -43,7 +52,10 @@ class AvgPool2d(Op):
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         assert layer.requant is not None
-        return layer.requant(self.total(inputs[0]))
+        return layer.requant(self.sums(inputs, layer), layer.reach)
+
+    def sums(self, inputs: Sequence[IntArray], layer: QuantLayer) -> np.ndarray:
+        return self.total(inputs[0].astype(layer.exact_float))
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         return units.pool_foldings(self.window, shapes[0])

@@ -36,6 +36,8 @@ class Op(ABC):
     """One layer kind with its attributes and float parameters."""
 
     kind: ClassVar[str]
+    channelwise: ClassVar[bool] = False
+    """Whether each output channel depends on the input channel of its number alone, and takes any scale of it."""
 
     @abstractmethod
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
@@ -68,6 +70,10 @@ class Op(ABC):
         chosen: IntArray = outputs.mean((1, 2)).argmax(-1)
         return chosen
 
+    def keeps_format(self, clamp: Clamp) -> bool:
+        """Whether the layer passes codes on as they are, whatever output format it is offered."""
+        return False
+
     # What follows is asked of hardware layers only; a kind that a pass always rewrites need not answer.
 
     def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
@@ -80,6 +86,10 @@ class Op(ABC):
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         """The golden arithmetic: integer NHWC batches in, the layer's output codes out."""
         raise NotImplementedError(self.kind)
+
+    def sums(self, inputs: Sequence[IntArray], layer: QuantLayer) -> np.ndarray | None:
+        """What the accumulators hold in the end, before any bias; ``None`` for a layer without."""
+        return None
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         """Every sensible degree of parallelism, each with its multipliers and cycles per frame."""

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.graph import FloatArray, Shape
 from cnn2rtl.ops import units
-from cnn2rtl.ops.base import Op, register
+from cnn2rtl.ops.base import register
 from cnn2rtl.ops.hardware import Folding, Unit, ceil_div, divisor_at_least, pareto, useful
+from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.ops.window import Window
-from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat
-from cnn2rtl.quant.weighted import integer_sums, quantise_weighted
 
 
 @register
 @dataclass(frozen=True, eq=False)
-class Conv2d(Op):
+class Conv2d(Weighted):
     """``weight`` is (c_out, c_in / groups, ky, kx), ``bias`` (c_out,), ``pad_value`` (c_in,).
 
     ``pad_value`` is what surrounds the map: zero, but for a first layer that has absorbed the
@@ -27,19 +27,13 @@ class Conv2d(Op):
     """
 
     kind = "conv2d"
-    weight: FloatArray
-    bias: FloatArray
     window: Window
     groups: int = 1
     pad_value: FloatArray = field(default_factory=lambda: np.zeros(1))
 
     @property
-    def parameters(self) -> int:
-        return self.weight.size + self.bias.size
-
-    @property
-    def weights(self) -> int:
-        return self.weight.size
+    def border(self) -> FloatArray:
+        return self.pad_value
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         _, h, w = self.out_shape(shapes)
@@ -51,28 +45,32 @@ class Conv2d(Op):
             raise ValueError(f"weights for {c_in} input channels, but the map has {shapes[0][0]}")
         return self.window.out_shape(shapes[0], self.weight.shape[0])
 
-    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
-        return self.accumulate(inputs[0], self.weight, self.pad_value) + self.bias
-
     def accumulate(self, x: FloatArray, weight: FloatArray, pad_value: FloatArray) -> FloatArray:
-        """Sum of products, (n, h_out, w_out, c_out): one GEMM per tap and group, on floats or exact integers."""
         c_out, c_group = weight.shape[:2]
         n, (h, w) = x.shape[0], self.window.out_size(x.shape[1], x.shape[2])
-        acc = np.zeros((n * h * w, c_out), x.dtype)
-        per_group = c_out // self.groups
-        for ky, kx, pixels in self.window.shifted(x, pad_value):
-            columns = np.ascontiguousarray(pixels).reshape(-1, pixels.shape[-1])
-            for g in range(self.groups):
-                rows, cols = slice(g * per_group, (g + 1) * per_group), slice(g * c_group, (g + 1) * c_group)
-                acc[:, rows] += columns[:, cols] @ weight[rows, :, ky, kx].T
+        matrix = weight.reshape(self.groups, c_out // self.groups, -1).transpose(0, 2, 1)
+        if self.window == Window((1, 1)) and self.groups == 1:
+            pointwise: FloatArray = (x.reshape(-1, c_group) @ matrix[0]).reshape(n, h, w, c_out)
+            return pointwise
+        acc: FloatArray = np.empty((n, h * w, self.groups, c_out // self.groups), x.dtype)
+        # One image at a time, so that the pixels under all taps side by side stay few.
+        for image, sums in zip(x, acc, strict=True):
+            np.matmul(self.samples(image[None], pad_value).swapaxes(0, 1), matrix, out=sums.swapaxes(0, 1))
         return acc.reshape(n, h, w, c_out)
 
-    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
-        pad = pad_codes(self.window, self.pad_value, self.weight.shape[1] * self.groups, inputs[0])
-        return quantise_weighted(self.weight, self.bias, pad, inputs[0], out, clamp, options)
+    def absorbing(self, gain: FloatArray) -> FloatArray:
+        c_out, c_group = self.weight.shape[:2]
+        # Which input channel each weight meets, (c_out, c_in / groups): a group's outputs share its inputs.
+        group = np.arange(c_out) // (c_out // self.groups)
+        channel = group[:, None] * c_group + np.arange(c_group)
+        gains: FloatArray = np.broadcast_to(gain, self.groups * c_group)[channel][:, :, None, None]
+        return self.weight * gains
 
-    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
-        return integer_sums(self.accumulate, inputs[0], layer)
+    def samples(self, x: FloatArray, pad_value: FloatArray) -> FloatArray:
+        return self.window.patches(x, pad_value).reshape(-1, self.groups, self.weight[0].size)
+
+    def pad_codes(self, source: QFormat) -> IntArray | None:
+        return pad_codes(self.window, self.pad_value, self.weight.shape[1] * self.groups, source)
 
     @property
     def pointwise(self) -> bool:

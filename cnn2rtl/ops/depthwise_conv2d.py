@@ -7,38 +7,41 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.graph import FloatArray, Shape
 from cnn2rtl.ops import units
-from cnn2rtl.ops.base import Op, register
+from cnn2rtl.ops.base import register
 from cnn2rtl.ops.conv2d import pad_codes
 from cnn2rtl.ops.hardware import Folding, Instance, Unit, ceil_div, divisor_at_least, pareto, useful
+from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.ops.window import Window
-from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat
-from cnn2rtl.quant.weighted import integer_sums, quantise_weighted
 
 
 @register
 @dataclass(frozen=True, eq=False)
-class DepthwiseConv2d(Op):
+class DepthwiseConv2d(Weighted):
     """``weight`` is (c, ky, kx), ``bias`` (c,), ``pad_value`` (c,) as for :class:`Conv2d`.
 
     A BatchNorm that no convolution could absorb is one with a 1x1 kernel.
     """
 
     kind = "depthwise_conv2d"
-    weight: FloatArray
-    bias: FloatArray
+    channelwise = True
     window: Window
     pad_value: FloatArray = field(default_factory=lambda: np.zeros(1))
 
     @property
-    def parameters(self) -> int:
-        return self.weight.size + self.bias.size
+    def groups(self) -> int:
+        return self.weight.shape[0]
 
     @property
-    def weights(self) -> int:
-        return self.weight.size
+    def taps(self) -> int:
+        return int(self.weight[0].size)
+
+    @property
+    def border(self) -> FloatArray:
+        return self.pad_value
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         c, h, w = self.out_shape(shapes)
@@ -49,24 +52,23 @@ class DepthwiseConv2d(Op):
             raise ValueError(f"kernels for {self.weight.shape[0]} channels, but the map has {shapes[0][0]}")
         return self.window.out_shape(shapes[0])
 
-    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
-        return self.accumulate(inputs[0], self.weight, self.pad_value) + self.bias
-
     def accumulate(self, x: FloatArray, weight: FloatArray, pad_value: FloatArray) -> FloatArray:
-        """Sum of products, (n, h_out, w_out, c), on floats or exact integers."""
-        acc: FloatArray | None = None
-        for ky, kx, pixels in self.window.shifted(x, pad_value):
-            product = pixels * weight[:, ky, kx]
-            acc = product if acc is None else acc + product
-        assert acc is not None
+        taps = self.window.shifted(x, pad_value)
+        ky, kx, pixels = next(taps)
+        acc: FloatArray = pixels * weight[:, ky, kx]
+        product = np.empty_like(acc)
+        for ky, kx, pixels in taps:
+            acc += np.multiply(pixels, weight[:, ky, kx], out=product)
         return acc
 
-    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
-        pad = pad_codes(self.window, self.pad_value, self.weight.shape[0], inputs[0])
-        return quantise_weighted(self.weight, self.bias, pad, inputs[0], out, clamp, options)
+    def absorbing(self, gain: FloatArray) -> FloatArray:
+        return self.weight * gain[:, None, None]
 
-    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
-        return integer_sums(self.accumulate, inputs[0], layer)
+    def samples(self, x: FloatArray, pad_value: FloatArray) -> FloatArray:
+        return self.window.patches(x, pad_value)
+
+    def pad_codes(self, source: QFormat) -> IntArray | None:
+        return pad_codes(self.window, self.pad_value, self.weight.shape[0], source)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         (c, height, width), (_, h_out, w_out) = shapes[0], self.out_shape(shapes)

@@ -5,33 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.graph import FloatArray, Shape
 from cnn2rtl.ops import units
-from cnn2rtl.ops.base import Op, register
+from cnn2rtl.ops.base import register
 from cnn2rtl.ops.hardware import Folding, Unit, ceil_div, divisor_at_least, pareto, useful
-from cnn2rtl.quant.layers import QuantLayer, QuantOptions
-from cnn2rtl.quant.qformat import IntArray, QFormat
-from cnn2rtl.quant.weighted import integer_sums, quantise_weighted
+from cnn2rtl.ops.weighted import Weighted
+from cnn2rtl.quant.layers import QuantLayer
 
 
 @register
 @dataclass(frozen=True, eq=False)
-class Linear(Op):
+class Linear(Weighted):
     """``weight`` is (outputs, c, h, w), so that a flatten before it costs nothing; ``bias`` (outputs,)."""
 
     kind = "linear"
-    weight: FloatArray
-    bias: FloatArray
-
-    @property
-    def parameters(self) -> int:
-        return self.weight.size + self.bias.size
-
-    @property
-    def weights(self) -> int:
-        return self.weight.size
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         return self.weight.size
@@ -41,19 +28,15 @@ class Linear(Op):
             raise ValueError(f"weights for {self.weight.shape[1:]} inputs, but the map is {shapes[0]}")
         return (self.weight.shape[0], 1, 1)
 
-    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
-        return self.accumulate(inputs[0], self.weight, np.zeros(1)) + self.bias
-
     def accumulate(self, x: FloatArray, weight: FloatArray, pad_value: FloatArray) -> FloatArray:
-        """Sum of products, (n, 1, 1, outputs), on floats or exact integers; there is nothing to pad."""
         matrix = weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0])
         return (x.reshape(x.shape[0], -1) @ matrix)[:, None, None, :]
 
-    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
-        return quantise_weighted(self.weight, self.bias, None, inputs[0], out, clamp, options)
+    def absorbing(self, gain: FloatArray) -> FloatArray:
+        return self.weight * gain[:, None, None]
 
-    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
-        return integer_sums(self.accumulate, inputs[0], layer)
+    def samples(self, x: FloatArray, pad_value: FloatArray) -> FloatArray:
+        return x.transpose(0, 3, 1, 2).reshape(x.shape[0], 1, -1)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         outputs, c, height, width = self.weight.shape

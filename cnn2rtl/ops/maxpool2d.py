@@ -23,6 +23,7 @@ class MaxPool2d(Op):
     """The largest pixel under the window, per channel; padding never wins."""
 
     kind = "maxpool2d"
+    channelwise = True
     window: Window
 
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
@@ -32,22 +33,25 @@ class MaxPool2d(Op):
         return self._maximum(inputs[0], -np.inf)
 
     def _maximum(self, x: Array, pad: float) -> Array:
-        best: Array | None = None
-        for _, _, pixels in self.window.shifted(x, pad):
-            best = pixels if best is None else np.maximum(best, pixels)
-        assert best is not None
+        views = self.window.shifted(x, pad)
+        best = next(views)[2].copy()
+        for _, _, pixels in views:
+            np.maximum(best, pixels, out=best)
         return best
+
+    def keeps_format(self, clamp: Clamp) -> bool:
+        return clamp == Clamp()
 
     def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
         source = inputs[0]
-        if clamp == Clamp():
+        if self.keeps_format(clamp):
             # The largest of some codes is one of them: the format stays.
             return QuantLayer(source=source, out=source)
         return quantise_rescaling(source, out, clamp, options)
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         best = self._maximum(inputs[0], layer.source.lo)
-        return best if layer.requant is None else layer.requant(best)
+        return best if layer.requant is None else layer.requant(best, layer.reach)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         return units.pool_foldings(self.window, shapes[0])

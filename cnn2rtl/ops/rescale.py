@@ -20,6 +20,7 @@ class Rescale(Op):
     """The identity, requantised: one clamp per value and no multiplier of its own."""
 
     kind = "rescale"
+    channelwise = True
 
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
         return shapes[0]
@@ -32,7 +33,7 @@ class Rescale(Op):
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         assert layer.requant is not None
-        return layer.requant(inputs[0])
+        return layer.requant(inputs[0], layer.reach)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         c, height, width = shapes[0]

@@ -97,3 +97,9 @@ class Window:
         for ky in range(ky_count):
             for kx in range(kx_count):
                 yield ky, kx, padded[:, ky : ky + sy * (h_out - 1) + 1 : sy, kx : kx + sx * (w_out - 1) + 1 : sx]
+
+    def patches(self, x: Array, pad_value: Array | float = 0) -> Array:
+        """The pixels under every window side by side, (n * h_out * w_out, c, taps)."""
+        columns: Any = np.stack([pixels for _, _, pixels in self.shifted(x, pad_value)], axis=-1)
+        side_by_side: Array = columns.reshape(-1, x.shape[-1], self.taps)
+        return side_by_side

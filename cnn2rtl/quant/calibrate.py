@@ -1,9 +1,10 @@
-"""Ranges of every tensor: measured on images, or told by the BatchNorm statistics."""
+"""What values every tensor takes: measured on images, or told by the BatchNorm statistics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -12,35 +13,71 @@ from cnn2rtl.graph import FloatArray, FloatGraph, Node
 BATCH = 8
 """Images in memory at once."""
 
+BINS = 2048
+"""Bins of a channel's histogram, from its smallest value to its largest."""
 
-@dataclass(frozen=True)
-class Range:
-    """Smallest and largest value of a tensor, after its activation."""
-
-    low: float
-    high: float
+Progress = Callable[[str, int, int], None]
+"""Hears what is being done, how much of it is done, and of how much."""
 
 
-def measure_ranges(
-    graph: FloatGraph, images: np.ndarray, on_image: Callable[[int], None] | None = None
-) -> Mapping[str, Range]:
-    """Min-max of every tensor over ``images``, raw pixels (n, h, w, c); ``on_image`` hears how many are done."""
-    ranges: dict[str, Range] = {}
-
-    def record(node: Node, x: FloatArray) -> None:
-        seen = ranges.get(node.name, Range(np.inf, -np.inf))
-        ranges[node.name] = Range(min(seen.low, float(x.min())), max(seen.high, float(x.max())))
-
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
-        graph.forward(batch.astype(np.float64), record)
-        if on_image is not None:
-            on_image(len(batch))
-    return ranges
+def silent(stage: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
 
 
-def ranges_from_statistics(graph: FloatGraph, seed: int = 0, count: int = 4) -> Mapping[str, Range]:
-    """Min-max of every tensor without any data.
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Values of a tensor after its activation, each (channels,), or (1,) where nothing is known of channels.
+
+    ``low`` and ``high`` are the smallest and largest, ``power`` is the mean square. ``histogram``, (channels,
+    ``BINS``), counts them from ``low`` to ``high``; it is there only on request.
+    """
+
+    low: FloatArray
+    high: FloatArray
+    power: FloatArray
+    histogram: FloatArray | None = None
+
+    @classmethod
+    def between(cls, low: float, high: float) -> Seen:
+        """A tensor of which only the two ends are known."""
+        return cls(np.array([low]), np.array([high]), np.array([max(low * low, high * high)]))
+
+
+def measure(
+    graph: FloatGraph, images: np.ndarray, histograms: bool = False, progress: Progress = silent
+) -> Mapping[str, Seen]:
+    """What every tensor takes over ``images``, raw pixels (n, h, w, c)."""
+    seen: dict[str, Seen] = {}
+    passes = 2 if histograms else 1
+    for number in range(passes):
+        record = partial(_count, seen) if number else partial(_extend, seen, len(images))
+        for start in range(0, len(images), BATCH):
+            batch = images[start : start + BATCH]
+            graph.forward(batch.astype(np.float64), record)
+            progress("calibrating", number * len(images) + start + len(batch), passes * len(images))
+    return seen
+
+
+def _extend(seen: dict[str, Seen], images: int, node: Node, x: FloatArray) -> None:
+    low, high = x.min((0, 1, 2)), x.max((0, 1, 2))
+    power = np.square(x).mean((1, 2)).sum(0) / images
+    before = seen.get(node.name)
+    if before is not None:
+        low, high, power = np.minimum(low, before.low), np.maximum(high, before.high), power + before.power
+    seen[node.name] = Seen(low, high, power)
+
+
+def _count(seen: dict[str, Seen], node: Node, x: FloatArray) -> None:
+    about = seen[node.name]
+    channels = x.shape[-1]
+    width = np.maximum(about.high - about.low, 1e-300)
+    index = np.minimum(((x - about.low) * (BINS / width)).astype(np.int32), BINS - 1) + np.arange(channels) * BINS
+    counts = np.bincount(index.ravel(), minlength=channels * BINS).reshape(channels, BINS).astype(np.float64)
+    seen[node.name] = replace(about, histogram=counts if about.histogram is None else counts + about.histogram)
+
+
+def seen_by_statistics(graph: FloatGraph, seed: int = 0, count: int = 4) -> Mapping[str, Seen]:
+    """The ends of every tensor without any data; nothing is said of single channels.
 
     Noise runs through the network, and wherever a BatchNorm knows the mean and deviation that each
     channel has on the training data, the noise is shifted and stretched to just these. Layers between
@@ -50,7 +87,7 @@ def ranges_from_statistics(graph: FloatGraph, seed: int = 0, count: int = 4) -> 
     """
     rng = np.random.default_rng(seed)
     values: dict[str, FloatArray] = {}
-    ranges: dict[str, Range] = {}
+    seen: dict[str, Seen] = {}
     for node in graph.nodes:
         if not node.inputs:
             c, h, w = node.shape
@@ -65,5 +102,5 @@ def ranges_from_statistics(graph: FloatGraph, seed: int = 0, count: int = 4) -> 
                 unit = np.where(spread > 1e-9, unit, rng.standard_normal(x.shape))
                 x = unit * std + mean
             values[node.name] = node.clamp(x)
-        ranges[node.name] = Range(float(values[node.name].min()), float(values[node.name].max()))
-    return ranges
+        seen[node.name] = Seen.between(float(values[node.name].min()), float(values[node.name].max()))
+    return seen

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnn2rtl.graph import Shape
-from cnn2rtl.quant.qformat import IntArray, QFormat, Requant, Scheme, signed_bits
+from cnn2rtl.quant.qformat import IntArray, QFormat, Requant, Scheme, float_type, signed_bits
 
 if TYPE_CHECKING:
     from cnn2rtl.ops.base import Op
@@ -34,7 +34,8 @@ class QuantLayer:
 
     ``weight`` has the shape of the op's float weight and two's complement ``weight_bits``; ``bias``
     is (channels,) in accumulator units; ``pad`` (channels in,) are the codes around the map.
-    ``acc_lo`` and ``acc_hi``, (channels,), bound every partial sum before the bias over all inputs of
+    ``weight_scale``, (channels,), is what a step of a weight is worth on inputs in steps of the coarsest scale
+    of ``source``. ``acc_lo`` and ``acc_hi``, (channels,), bound every partial sum before the bias over all inputs of
     format ``source``: proven from these very weights. A layer that only passes codes on has no
     ``requant`` and no accumulator.
     """
@@ -54,6 +55,21 @@ class QuantLayer:
     def acc_bits(self) -> int:
         """Accumulator bits, two's complement, that no partial sum can exceed."""
         return signed_bits(int(self.acc_lo.min()), int(self.acc_hi.max()))
+
+    @property
+    def reach(self) -> int:
+        """What no partial sum and no sum with the bias exceeds in size."""
+        bias = 0 if self.bias is None else self.bias
+        ends = (self.acc_lo, self.acc_hi, self.acc_lo + bias, self.acc_hi + bias, np.atleast_1d(bias))
+        return max(int(np.abs(end).max()) for end in ends)
+
+    @property
+    def exact_float(self) -> type[np.floating]:
+        """The floating point type in which the golden model adds up: it holds every sum exactly."""
+        exact = float_type(self.reach.bit_length())
+        if exact is None:
+            raise OverflowError(f"sums of {self.reach.bit_length()} bits exceed what the golden model computes exactly")
+        return exact
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-IntArray = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+IntArray = np.ndarray[tuple[int, ...], np.dtype[np.signedinteger]]
 Scheme = Literal["pow2", "scale"]
 
 MULTIPLIER_BITS = 16
@@ -25,18 +26,18 @@ SHIFT_LIMIT = 24
 class QFormat:
     """Codes of ``bits`` bits, two's complement if ``signed``; a code ``q`` means ``q * scale``.
 
-    ``lo`` and ``hi`` are the smallest and largest code that occur: a clamp may leave some unused,
-    and accumulators are sized by what is left.
+    ``scale`` is one number, or one per channel. ``lo`` and ``hi`` are the smallest and largest code
+    that occur, in any channel: a clamp may leave some unused, and accumulators are sized by what is left.
     """
 
     bits: int
     signed: bool
-    scale: float
+    scale: float | tuple[float, ...]
     lo: int
     hi: int
 
     @classmethod
-    def full(cls, bits: int, signed: bool, scale: float) -> QFormat:
+    def full(cls, bits: int, signed: bool, scale: float | tuple[float, ...]) -> QFormat:
         """The format with every code in use."""
         if signed:
             return cls(bits, signed, scale, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
@@ -51,27 +52,64 @@ class QFormat:
         return replace(whole, scale=power_of_two_at_least(scale) if scheme == "pow2" else scale)
 
     def clamped(self, low: float, high: float) -> QFormat:
-        """This format with its codes limited to the reals from ``low`` to ``high`` (either may be infinite)."""
-        lo = self.lo if math.isinf(low) else int(self.codes(np.array(low)))
-        hi = self.hi if math.isinf(high) else int(self.codes(np.array(high)))
+        """This format with its codes limited to the reals from ``low`` to ``high`` (either may be infinite).
+
+        They are the bounds' codes in the coarsest channel; for the others see :meth:`refined`.
+        """
+        coarsest = replace(self, scale=self.coarsest)
+        lo = self.lo if math.isinf(low) else int(coarsest.codes(np.array(low)))
+        hi = self.hi if math.isinf(high) else int(coarsest.codes(np.array(high)))
         return replace(self, lo=max(self.lo, min(lo, self.hi)), hi=min(self.hi, max(hi, self.lo)))
+
+    def refined(self, scales: np.ndarray, scheme: Scheme) -> QFormat:
+        """This format with a scale per channel: that of ``scales``, (channels,), where it is finer.
+
+        The codes stay from ``lo`` to ``hi``. A channel whose values need one of these bounds, such as the
+        6 of a ReLU6, must keep the scale that makes it a bound: ``scales`` may be no finer than cover them.
+        Where zero is no code, no bound could move, and the format stays as it is.
+        """
+        if self.lo > 0 or self.hi < 0:
+            return self
+        finer = np.clip(scales, 2.0**-SHIFT_LIMIT, self.coarsest)
+        if scheme == "pow2":
+            finer = np.array([power_of_two_at_least(float(s)) for s in finer])
+        return self if np.all(finer == self.scale) else replace(self, scale=tuple(finer.tolist()))
+
+    @cached_property
+    def scales(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        """The scale as an array, () or (channels,)."""
+        return np.asarray(self.scale, np.float64)
+
+    @property
+    def coarsest(self) -> float:
+        """The largest scale of any channel."""
+        return float(self.scales.max())
+
+    @property
+    def per_channel(self) -> bool:
+        return isinstance(self.scale, tuple)
 
     @property
     def frac(self) -> int | None:
-        """Fractional bits, ``None`` if the scale is no power of two."""
+        """Fractional bits, ``None`` if the scale is no power of two or not the same for all channels."""
+        if isinstance(self.scale, tuple):
+            return None
         mantissa, exponent = math.frexp(self.scale)
         return 1 - exponent if mantissa == 0.5 else None
 
     def codes(self, reals: np.ndarray) -> IntArray:
-        """Nearest codes, half up, saturated at ``lo`` and ``hi``."""
-        return np.clip(np.floor(np.asarray(reals) / self.scale + 0.5), self.lo, self.hi).astype(np.int64)
+        """Nearest codes, half up, saturated at ``lo`` and ``hi``; the last axis is the channels, if it matters."""
+        return np.clip(np.floor(np.asarray(reals) / self.scales + 0.5), self.lo, self.hi).astype(np.int64)
 
     def reals(self, codes: np.ndarray) -> np.ndarray:
-        return np.asarray(codes) * self.scale
+        return np.asarray(codes) * self.scales
 
     def __str__(self) -> str:
         sign = "s" if self.signed else "u"
-        return f"{sign}{self.bits}.{self.frac}" if self.frac is not None else f"{sign}{self.bits}*{self.scale:.3g}"
+        ends = [replace(self, scale=scale) for scale in (self.coarsest, float(self.scales.min()))]
+        if all(end.frac is not None for end in ends):
+            return f"{sign}{self.bits}." + "..".join(dict.fromkeys(str(end.frac) for end in ends))
+        return f"{sign}{self.bits}*" + "..".join(dict.fromkeys(f"{end.coarsest:.3g}" for end in ends))
 
 
 PIXEL = QFormat.full(8, False, 1.0)
@@ -107,7 +145,11 @@ class Requant:
     def between(cls, acc_scale: np.ndarray, out: QFormat, scheme: Scheme) -> Requant:
         """From accumulators worth ``acc_scale`` per unit, (channels,), to ``out``."""
         # One or two units of so coarse an accumulator fill an output of 16 bits: steeper makes no difference.
-        ratio = np.minimum(acc_scale / out.scale, 1 << STEEPEST)
+        ratio = np.minimum(acc_scale / out.scales, 1 << STEEPEST)
+        if scheme == "pow2":
+            # Free scales are meant to differ by powers of two, and do but for the last bit of a float.
+            nearest = np.exp2(np.round(np.log2(ratio)))
+            ratio = np.where(np.abs(ratio / nearest - 1) < 1e-9, nearest, ratio)
         mantissa, exponent = np.frexp(ratio)
         if scheme == "pow2" and np.all(mantissa == 0.5):
             shift = 1 - exponent.astype(np.int64)
@@ -121,15 +163,29 @@ class Requant:
         multiplier, shift = np.where(steep, (1 << MULTIPLIER_BITS) - 1, multiplier), np.where(steep, 1, shift)
         return cls(multiplier, shift, out.lo, out.hi, MULTIPLIER_BITS)
 
-    def __call__(self, acc: IntArray) -> IntArray:
-        """Requantise accumulators whose last axis is the channels. Exact for any width."""
-        widest = int(np.abs(acc).max(initial=0)).bit_length() + int(self.multiplier.max()).bit_length()
-        numbers: list[np.ndarray] = [acc, self.multiplier, self.shift]
-        if max(widest, int(self.shift.max())) > 61:
-            numbers = [values.astype(object) for values in numbers]  # Python's own integers
-        acc, multiplier, shift = numbers
-        codes = np.clip((acc * multiplier + ((1 << shift) >> 1)) >> shift, self.lo, self.hi)
-        return np.asarray(codes, np.int64)
+    def __call__(self, total: np.ndarray, reach: int | None = None) -> IntArray:
+        """Requantise integers, perhaps held by floats, whose last axis is the channels. Exact for any width.
+
+        ``reach`` bounds their size, where that is known.
+        """
+        if reach is None:
+            reach = int(np.abs(total).max(initial=0))
+        exact = float_type((reach * int(self.multiplier.max()) + ((1 << int(self.shift.max())) >> 1)).bit_length())
+        scaled: np.ndarray
+        if exact is None:  # Python's own integers
+            multiplier, shift = self.multiplier.astype(object), self.shift.astype(object)
+            scaled = (total.astype(np.int64).astype(object) * multiplier + ((1 << shift) >> 1)) >> shift
+            return np.asarray(np.clip(scaled, self.lo, self.hi), np.int32)
+        # The product is an integer that the float holds, the division by a power of two and the half are exact.
+        scaled = total * np.ldexp(self.multiplier.astype(exact), -self.shift.astype(np.int32))
+        scaled += exact(0.5)
+        np.floor(scaled, out=scaled)
+        return np.asarray(np.clip(scaled, self.lo, self.hi, out=scaled), np.int32)
+
+
+def float_type(bits: int) -> type[np.float32] | type[np.float64] | None:
+    """The fastest floating point type that holds every integer of ``bits`` bits and a sign, if any does."""
+    return np.float32 if bits <= 24 else np.float64 if bits <= 53 else None
 
 
 def signed_bits(lo: int, hi: int) -> int:

@@ -1,41 +1,132 @@
-"""The float graph and its ranges made into the integer graph."""
+"""The float graph and what its tensors were seen to take made into the integer graph."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
-from cnn2rtl.graph import FloatGraph
-from cnn2rtl.quant.calibrate import Range
-from cnn2rtl.quant.layers import QuantGraph, QuantNode, QuantOptions
-from cnn2rtl.quant.qformat import PIXEL, QFormat, Scheme
+import numpy as np
+
+from cnn2rtl.graph import FloatArray, FloatGraph, Node
+from cnn2rtl.ops.weighted import Weighted
+from cnn2rtl.quant.calibrate import Progress, Seen, silent
+from cnn2rtl.quant.formats import Ranges, choose, readers_of
+from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode, QuantOptions
+from cnn2rtl.quant.qformat import PIXEL, IntArray, QFormat, Scheme
+from cnn2rtl.quant.reconstruct import adapted, corrected
+
+Effort = Literal["fast", "best"]
+
+ROOM = 1 << 29
+"""Bytes for the largest tensor of all images that weights and biases are fitted to."""
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Bits of a layer's weights and of the activations it makes, 2 to 16; ``None``: as in all other layers."""
+
+    weights: int | None = None
+    activations: int | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to quantise. ``layers`` holds widths of their own, by the layer's name.
+
+    The tensor ``scores``, by default the output, has ``output_bits``.
+    """
+
+    weight_bits: int
+    activation_bits: int
+    output_bits: int
+    scheme: Scheme
+    layers: Mapping[str, Widths] = field(default_factory=dict)
+    ranges: Ranges = "minmax"
+    effort: Effort = "fast"
+    scores: str | None = None
+
+    def weights_of(self, name: str) -> int:
+        """Bits of the weights of layer ``name``."""
+        return self.layers.get(name, Widths()).weights or self.weight_bits
+
+    def activations_of(self, name: str) -> int:
+        """Bits of what layer ``name`` makes, unless that is the network's output."""
+        return self.layers.get(name, Widths()).activations or self.activation_bits
 
 
 def quantise(
     graph: FloatGraph,
-    ranges: Mapping[str, Range],
-    *,
-    weight_bits: int,
-    activation_bits: int,
-    output_bits: int,
-    scheme: Scheme,
-    scores: str | None = None,
+    seen: Mapping[str, Seen],
+    recipe: Recipe,
+    images: np.ndarray | None = None,
+    progress: Progress = silent,
 ) -> QuantGraph:
     """Integers for every layer.
 
-    The tensor ``scores``, by default the output, has ``output_bits``, all others ``activation_bits``; each 2 to 16.
+    With ``images``, raw pixels (n, h, w, c), each layer's bias is then corrected on what the integer network before
+    it makes of them, and with ``best`` effort its rounding adapted, layer by layer.
     """
-    options = QuantOptions(weight_bits, scheme)
+    fitting = None if images is None else _Fitting(graph, images)
     nodes: list[QuantNode] = []
     formats: dict[str, QFormat] = {}
-    for node in graph.nodes:
+    for number, node in enumerate(graph.nodes):
         if not node.inputs:
-            nodes.append(QuantNode(node.name, node.op, (), node.shape, PIXEL))
-            formats[node.name] = PIXEL
-            continue
-        bits = output_bits if node.name == (scores or graph.output) else activation_bits
-        reach = ranges[node.name]
-        wish = QFormat.covering(min(reach.low, 0.0), max(reach.high, 0.0), bits, scheme)
-        layer = node.op.quantise([formats[name] for name in node.inputs], wish, node.clamp, options)
-        nodes.append(QuantNode(node.name, node.op, node.inputs, node.shape, layer.out, layer))
-        formats[node.name] = layer.out
+            quantised = QuantNode(node.name, node.op, (), node.shape, PIXEL)
+        else:
+            layer = _layer(graph, node, seen[node.name], recipe, [formats[name] for name in node.inputs])
+            if fitting is not None:
+                layer = fitting.fitted(node, layer, recipe.effort)
+            quantised = QuantNode(node.name, node.op, node.inputs, node.shape, layer.out, layer)
+        if fitting is not None:
+            fitting.run(node, quantised)
+            progress("fitting", number + 1, len(graph.nodes))
+        nodes.append(quantised)
+        formats[node.name] = quantised.out
     return QuantGraph(graph.name, tuple(nodes), graph.output)
+
+
+def _layer(graph: FloatGraph, node: Node, seen: Seen, recipe: Recipe, sources: list[QFormat]) -> QuantLayer:
+    scores = recipe.scores or graph.output
+    bits = recipe.output_bits if node.name == scores else recipe.activations_of(node.name)
+    readers = () if node.name == scores else readers_of(graph, node.name)
+    wish = choose(node, seen, bits, recipe.scheme, recipe.ranges, readers)
+    return node.op.quantise(sources, wish, node.clamp, QuantOptions(recipe.weights_of(node.name), recipe.scheme))
+
+
+class _Fitting:
+    """Both networks side by side, as far as they are quantised, on as many images as there is room for."""
+
+    def __init__(self, graph: FloatGraph, images: np.ndarray) -> None:
+        largest = max(int(np.prod(node.shape)) for node in graph.nodes) * (4 + 4)
+        count = min(len(images), max(1, ROOM // largest))
+        self.images = images[np.linspace(0, len(images) - 1, count).round().astype(int)]
+        self.last_use = {name: node.name for node in graph.nodes for name in node.inputs}
+        self.exact: dict[str, FloatArray] = {}
+        self.codes: dict[str, IntArray] = {}
+
+    def fitted(self, node: Node, layer: QuantLayer, effort: Effort) -> QuantLayer:
+        if not isinstance(node.op, Weighted):
+            return layer
+        (source,) = node.inputs
+        if effort == "best":
+            layer = adapted(node.op, layer, self.codes[source])
+        return corrected(node.op, layer, self.exact[source], self.codes[source])
+
+    def run(self, node: Node, quantised: QuantNode) -> None:
+        """Compute the node's tensors, and drop those that no later node needs."""
+        if quantised.layer is None:
+            self.exact[node.name] = self.images.astype(np.float32)
+            self.codes[node.name] = self.images.astype(np.int32)
+            return
+        exact, codes = [], []
+        for i in range(len(self.images)):
+            exact.append(node.clamp(node.op.forward([self.exact[name][i : i + 1] for name in node.inputs])))
+            inputs = [self.codes[name][i : i + 1] for name in node.inputs]
+            codes.append(node.op.integer(inputs, quantised.layer))
+        self.exact[node.name] = np.concatenate(exact).astype(np.float32)
+        self.codes[node.name] = np.concatenate(codes)
+        for name in node.inputs:
+            if self.last_use[name] == node.name:
+                self.exact.pop(name, None)
+                self.codes.pop(name, None)

@@ -17,7 +17,7 @@ def quantise_rescaling(
     return QuantLayer(
         source=source,
         out=out,
-        requant=Requant.between(np.array([source.scale / terms]), out, options.scheme),
+        requant=Requant.between(np.atleast_1d(source.scales / terms), out, options.scheme),
         acc_lo=np.array([min(source.lo, 0) * terms]),
         acc_hi=np.array([max(source.hi, 0) * terms]),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,10 +23,12 @@ def weight_scales(
     flat = weight.reshape(weight.shape[0], -1)
     top = (1 << (options.weight_bits - 1)) - 1
     scale: np.ndarray = np.maximum(flat.max(1) / top, -flat.min(1) / (top + 1))
-    finest = out.scale / source.scale * 2.0**-SHIFT_LIMIT
-    scale = np.maximum(scale, np.maximum(finest, np.abs(bias) / source.scale * 2.0**-SHIFT_LIMIT))
+    finest = np.maximum(out.scales, np.abs(bias)) / source.coarsest * 2.0**-SHIFT_LIMIT
+    scale = np.maximum(scale, finest)
     if options.scheme == "pow2":
-        scale = np.array([power_of_two_at_least(s) for s in scale])
+        # Powers of two in units of what makes an accumulator step an output step.
+        unit = np.broadcast_to(out.scales / source.coarsest, scale.shape)
+        scale = unit * np.array([power_of_two_at_least(s) for s in scale / unit])
     return scale
 
 
@@ -40,32 +43,33 @@ def quantise_weighted(
 ) -> QuantLayer:
     """Quantise a layer ``clamp(sum(weight * x) + bias)``; the first axis of ``weight`` is the output channel.
 
+    Where the channels of ``source`` have scales of their own, ``weight`` is for inputs in units of the coarsest one.
     ``pad`` are the codes around the map, one per input channel, where they are not zero.
     """
     scale = weight_scales(weight, bias, source, out, options)
     lowest, highest = -(1 << (options.weight_bits - 1)), (1 << (options.weight_bits - 1)) - 1
     columns = (-1,) + (1,) * (weight.ndim - 1)
     codes = np.clip(np.floor(weight / scale.reshape(columns) + 0.5), lowest, highest).astype(np.int64)
-    acc_scale = scale * source.scale
-    bias_codes = np.floor(bias / acc_scale + 0.5).astype(np.int64)
+    acc_scale = scale * source.coarsest
+    layer = QuantLayer(
+        source=source,
+        out=out.clamped(clamp.lo, clamp.hi),
+        weight_bits=options.weight_bits,
+        weight_scale=scale,
+        bias=np.floor(bias / acc_scale + 0.5).astype(np.int64),
+        pad=pad,
+        requant=Requant.between(acc_scale, out.clamped(clamp.lo, clamp.hi), options.scheme),
+    )
+    return with_weights(layer, codes)
 
-    lo, hi = reach(source, pad)
+def with_weights(layer: QuantLayer, codes: IntArray) -> QuantLayer:
+    """``layer`` with other weights, and the bounds of its accumulators that follow from them."""
+    lo, hi = reach(layer.source, layer.pad)
     # Any order of summation stays between the sum of all negative and of all positive products.
     flat = codes.reshape(codes.shape[0], -1)
     positive, negative = np.maximum(flat, 0).sum(1), np.minimum(flat, 0).sum(1)
     acc_hi, acc_lo = positive * hi + negative * lo, positive * lo + negative * hi
-    return QuantLayer(
-        source=source,
-        out=out.clamped(clamp.lo, clamp.hi),
-        weight=codes,
-        weight_bits=options.weight_bits,
-        weight_scale=scale,
-        bias=bias_codes,
-        pad=pad,
-        requant=Requant.between(acc_scale, out.clamped(clamp.lo, clamp.hi), options.scheme),
-        acc_lo=acc_lo,
-        acc_hi=acc_hi,
-    )
+    return replace(layer, weight=codes, acc_lo=acc_lo, acc_hi=acc_hi)
 
 
 def reach(source: QFormat, pad: IntArray | None) -> tuple[int, int]:
@@ -82,10 +86,17 @@ def integer_sums(
     The sums run as floating point matrix products, whose every intermediate is an integer below 2**53
     (2**24 in single precision), so nothing is ever rounded.
     """
-    assert layer.weight is not None and layer.bias is not None and layer.requant is not None
-    if layer.acc_bits > 53:
-        raise OverflowError(f"{layer.acc_bits} accumulator bits exceed what the golden model computes exactly")
-    exact = np.float32 if layer.acc_bits <= 24 else np.float64
+    assert layer.requant is not None
+    return layer.requant(weighted_sums(accumulate, x, layer), layer.reach)
+
+
+def weighted_sums(
+    accumulate: Callable[[FloatArray, FloatArray, FloatArray], FloatArray], x: IntArray, layer: QuantLayer
+) -> FloatArray:
+    """Sums of products plus bias, integers in floats that hold them exactly."""
+    assert layer.weight is not None and layer.bias is not None
+    exact = layer.exact_float
     pad = np.zeros(1) if layer.pad is None else layer.pad
     acc = accumulate(x.astype(exact), layer.weight.astype(exact), pad.astype(exact))
-    return layer.requant(acc.astype(np.int64) + layer.bias)
+    acc += layer.bias.astype(exact)
+    return acc

@@ -169,7 +169,7 @@ def literal(value: ParameterValue, module: str) -> str:
 
 
 def describe_format(q: QFormat) -> dict[str, object]:
-    return {"name": str(q), "bits": q.bits, "signed": q.signed, "scale": q.scale, "lo": q.lo, "hi": q.hi}
+    return {"name": str(q), "bits": q.bits, "signed": q.signed, "scale": q.scales.tolist(), "lo": q.lo, "hi": q.hi}
 
 
 def description(design: Design, facts: Mapping[str, object], family: str) -> dict[str, object]:

@@ -18,6 +18,7 @@ from cnn2rtl.graph import FloatGraph, Shape
 from cnn2rtl.images import Pixels
 from cnn2rtl.passes import absorb_input, simplify
 from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.quant.quantise import Widths
 from cnn2rtl.schedule import Target
 
 MOST_MACS = 6000
@@ -50,9 +51,18 @@ class Case:
     def capture(self) -> FloatGraph:
         return capture(self.model, self.shape, f"net{self.seed}")
 
+    def widths(self, graph: FloatGraph) -> dict[str, Widths]:
+        """In one of five networks, a layer has widths of its own."""
+        rng = random.Random(-self.seed - 1)
+        weighted = [node.name for node in absorb_input(simplify(graph), (0.0,), (1.0,)).nodes if node.op.weights]
+        if not weighted or rng.random() > 0.2:
+            return {}
+        name = rng.choice(weighted)
+        return {name: Widths(rng.randint(2, 16), None if name == weighted[-1] else rng.randint(2, 16))}
+
     def compile(self) -> Compiled:
         graph = self.capture()
-        options, rng = self.options, random.Random(self.seed)
+        options, rng = replace(self.options, layers=self.widths(graph)), random.Random(self.seed)
         if self.budget in MULTIPLIERS:
             weighted = [n for n in absorb_input(simplify(graph), options.mean, options.std).nodes if n.op.parameters]
             options = replace(options, target=Target(multipliers=MULTIPLIERS[self.budget](rng, len(weighted))))
@@ -103,6 +113,8 @@ def random_case(seed: int) -> Case:
     if rng.random() < 0.4:
         _unbalance(model, rng)
     normalised = rng.random() < 0.4
+    # Apart from the others, so that a seed stays the network that it has always been.
+    chance = random.Random(-seed - 1)
     bits = [rng.choice([8, rng.randint(2, 16), rng.choice([2, 16])]) for _ in range(3)]
     options = Options(
         weight_bits=bits[0],
@@ -112,6 +124,8 @@ def random_case(seed: int) -> Case:
         mean=[rng.uniform(0.3, 0.6) for _ in range(shape[0])] if normalised else (0.0,),
         std=[rng.uniform(0.1, 0.4) for _ in range(shape[0])] if normalised else (1.0,),
         class_index=rng.random() < 0.15,
+        ranges=chance.choice(["minmax", "minmax", "percentile", "mse"]),
+        effort=chance.choice(["fast", "best"]),
     )
     images = images_for(shape, seed, rng.randint(1, 4)) if rng.random() < 0.7 else None
     return Case(seed, model, shape, options, images, rng.choice([*MULTIPLIERS, "default", "speed", "scarce"]))

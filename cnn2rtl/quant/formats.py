@@ -1,0 +1,84 @@
+"""Which format a tensor gets: how far it reaches, and where its scale is free or each channel has its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from cnn2rtl.graph import FloatArray, FloatGraph, Node
+from cnn2rtl.ops.weighted import Weighted
+from cnn2rtl.quant.calibrate import BINS, Seen
+from cnn2rtl.quant.qformat import QFormat, Scheme, power_of_two_at_least
+
+Ranges = Literal["minmax", "percentile", "mse"]
+
+PERCENTILE = 99.99
+"""Share of the values, in percent, that ``percentile`` keeps on either side of zero."""
+
+
+def readers_of(graph: FloatGraph, name: str) -> tuple[Node, ...]:
+    """The layers that turn the codes of tensor ``name`` into others, past those that pass codes on.
+
+    None at all where the codes are, somewhere, the network's output.
+    """
+    found: list[Node] = []
+    for node in graph.consumers(name):
+        behind = readers_of(graph, node.name) if node.op.keeps_format(node.clamp) else (node,)
+        if not behind:
+            return ()
+        found += behind
+    return () if name == graph.output else tuple(found)
+
+
+def choose(node: Node, seen: Seen, bits: int, scheme: Scheme, ranges: Ranges, readers: tuple[Node, ...]) -> QFormat:
+    """The format of the tensor that ``node`` makes for ``readers`` (none: the network's output).
+
+    Where all readers keep the channels apart (depthwise, pooling), each channel gets the finest scale that
+    its values need. That costs nothing: the requantisation has a shift and a multiplier per channel anyway,
+    and the readers absorb the scales in theirs. It is cross-layer equalisation (Nagel et al., arXiv
+    1906.04721) with the factors in the format instead of in the layer before, whose weights have a scale
+    per channel already.
+
+    In the ``pow2`` scheme it is the ratios of scales that must be powers of two. Between layers with weights,
+    whose scales make up for any factor, a tensor's own scale is therefore free.
+    """
+    free = isinstance(node.op, Weighted) and readers and all(isinstance(reader.op, Weighted) for reader in readers)
+    grid: Scheme = "scale" if free else scheme
+    low, high = np.minimum(seen.low, 0.0), np.maximum(seen.high, 0.0)
+    whole = QFormat.covering(float(low.min()), float(high.max()), bits, grid)
+    whole = replace(whole, scale=float(_narrowed(seen, whole, np.array([whole.coarsest]), grid, ranges)[0]))
+    whole = whole.clamped(node.clamp.lo, node.clamp.hi)
+    if not readers or not all(reader.op.channelwise for reader in readers) or seen.low.size == 1:
+        return whole
+    cover = np.maximum(high / max(whole.hi, 1), low / min(whole.lo, -1))
+    finest = whole.coarsest * 2.0**-bits
+    cover = _allowed(np.clip(cover, finest, whole.coarsest), grid)
+    return whole.refined(_narrowed(seen, whole, cover, grid, ranges), grid)
+
+
+def _allowed(scales: FloatArray, scheme: Scheme) -> FloatArray:
+    return scales if scheme == "scale" else np.array([power_of_two_at_least(float(s)) for s in scales])
+
+
+def _narrowed(seen: Seen, whole: QFormat, scales: FloatArray, scheme: Scheme, ranges: Ranges) -> FloatArray:
+    """``scales``, (channels,) or (1,) for all channels together, made finer where little is lost by it."""
+    if ranges == "minmax" or seen.histogram is None:
+        return scales
+    counts = seen.histogram
+    values = seen.low[:, None] + (np.arange(BINS) + 0.5) * ((seen.high - seen.low) / BINS)[:, None]
+    if scales.size == 1:
+        counts, values = counts.reshape(1, -1), values.reshape(1, -1)
+    best, least = scales, np.full(scales.shape, np.inf)
+    for factor in (1.0, 0.5, 0.25) if scheme == "pow2" else np.linspace(1.0, 0.3, 15):
+        finer = scales * factor
+        if ranges == "mse":
+            codes = np.clip(np.floor(values / finer[:, None] + 0.5), whole.lo, whole.hi)
+            loss = (counts * np.square(values - codes * finer[:, None])).sum(1)
+        else:
+            outside = (values > whole.hi * finer[:, None]) | (values < whole.lo * finer[:, None])
+            loss = np.where((counts * outside).sum(1) <= counts.sum(1) * (1 - PERCENTILE / 100), -1 / factor, np.inf)
+        better = loss < least
+        best, least = np.where(better, finer, best), np.where(better, loss, least)
+    return best
