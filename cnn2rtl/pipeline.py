@@ -16,6 +16,7 @@ import numpy as np
 
 from cnn2rtl import store
 from cnn2rtl.errors import UserError
+from cnn2rtl.export import to_onnx
 from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.images import Pixels
 from cnn2rtl.ops import ArgMax
@@ -151,6 +152,10 @@ class Compiled:
         tensors: dict[str, IntArray] = {}
         self.graph.run(self._pixels(images), lambda node, codes: tensors.update({node.name: codes.astype(np.int64)}))
         return tensors
+
+    def onnx(self, every_layer: bool = False) -> bytes:
+        """The integer network as the contents of an ``.onnx`` file: see :func:`cnn2rtl.export.to_onnx`."""
+        return to_onnx(self.graph, every_layer)
 
     def _pixels(self, images: np.ndarray) -> IntArray:
         c, h, w = self.graph.input.shape
