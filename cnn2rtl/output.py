@@ -1,4 +1,4 @@
-"""Writing a project folder: all of it or nothing, and never over anything that is not ours."""
+"""Writing a project folder, or a file: all of it or nothing, and never over anything that is not ours."""
 
 from __future__ import annotations
 
@@ -46,10 +46,14 @@ def _check_place(out: Path) -> None:
         )
     if os.path.ismount(out):
         raise UserError(f"{out}: is a mount point and cannot be replaced; choose a folder within it with -o")
+    _check_above(out, "choose another place with -o")
+
+
+def _check_above(out: Path, remedy: str) -> None:
     parent = next(folder for folder in out.absolute().parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         what = "may not be written to" if parent.is_dir() else "is no folder"
-        raise UserError(f"{out}: {parent} {what}; choose another place with -o")
+        raise UserError(f"{out}: {parent} {what}; {remedy}")
 
 
 def _check_contents(out: Path, force: bool) -> None:
@@ -112,6 +116,32 @@ def _exchange(one: Path, other: Path) -> bool:
     renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     return renameat2 is not None and renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
+
+
+def check_file(path: Path, force: bool = False) -> None:
+    """Raise :class:`UserError` where writing the file ``path`` would lose something, or cannot succeed.
+
+    ``force`` allows to replace a plain file; a folder, a link or a device is never touched.
+    """
+    with tidy_errors(path):
+        if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+            raise UserError(f"{path}: exists and is no plain file; it stays as it is: choose another name")
+        if path.exists() and not force:
+            raise UserError(f"{path}: exists; choose another name, or give --force to replace it")
+        _check_above(path, "choose another place")
+
+
+def write_file(path: Path, data: bytes, force: bool = False) -> None:
+    """Let ``data`` be the contents of the file ``path``, in one step; folders above it are made."""
+    check_file(path, force)
+    with tidy_errors(path), _signals_wait(), _parent(path):
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", dir=path.parent))
+        try:
+            fresh = work / "new"
+            fresh.write_bytes(data)
+            fresh.replace(path)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 @contextlib.contextmanager

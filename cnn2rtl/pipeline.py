@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from math import inf
 from numbers import Integral, Real
@@ -16,14 +16,16 @@ import numpy as np
 
 from cnn2rtl import store
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import FloatGraph, Node
+from cnn2rtl.export import to_onnx
+from cnn2rtl.graph import Clamp, FloatGraph, Node
 from cnn2rtl.images import Pixels
 from cnn2rtl.ops import ArgMax
 from cnn2rtl.output import write_project
 from cnn2rtl.passes import absorb_input, check_normalisation, simplify
 from cnn2rtl.quant.calibrate import Progress, Seen, measure, seen_by_statistics, silent
 from cnn2rtl.quant.formats import Ranges
-from cnn2rtl.quant.layers import QuantGraph
+from cnn2rtl.quant.given import GivenNetwork
+from cnn2rtl.quant.layers import QuantGraph, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, Scheme
 from cnn2rtl.quant.quantise import Effort, Recipe, Widths, quantise
 from cnn2rtl.render import Design, render
@@ -152,6 +154,10 @@ class Compiled:
         self.graph.run(self._pixels(images), lambda node, codes: tensors.update({node.name: codes.astype(np.int64)}))
         return tensors
 
+    def onnx(self, every_layer: bool = False) -> bytes:
+        """The integer network as the contents of an ``.onnx`` file: see :func:`cnn2rtl.export.to_onnx`."""
+        return to_onnx(self.graph, every_layer)
+
     def _pixels(self, images: np.ndarray) -> IntArray:
         c, h, w = self.graph.input.shape
         images = np.asarray(images)
@@ -217,11 +223,42 @@ def compile_graph(
     histograms = options.ranges != "minmax"
     seen = seen_by_statistics(graph) if images is None else measure(graph, images, histograms, progress)
     integers = quantise(graph, seen, recipe, images, progress)
+    calibration = f"{len(images)} images{source}" if images is not None else "the BatchNorm statistics alone"
+    return _compiled(graph, integers, options, calibration, (*_calibration_notes(images), *border_notes(graph)), images)
+
+
+def compile_given(given: GivenNetwork, options: Options) -> Compiled:
+    """From a network that came with its integers to a design. Of the options, those that quantise are not asked."""
+    options = replace(
+        options,
+        weight_bits=max((layer.weight_bits for layer in given.layers.values()), default=options.weight_bits),
+        activation_bits=max(layer.out.bits for layer in given.layers.values()),
+        output_bits=given.layers[given.graph.output].out.bits,
+        scheme="scale",
+    )
+    options.check(given.graph.input.shape[0])
+    if options.class_index:
+        graph = with_class_index(given.graph)
+        scores = given.layers[given.graph.output].out
+        index = graph[graph.output].op.quantise([scores], scores, Clamp(), QuantOptions(options.weight_bits, "scale"))
+        given = GivenNetwork(graph, {**given.layers, graph.output: index}, given.notes)
+    return _compiled(given.graph, given.integers(), options, "images of whoever quantised it", given.notes, None)
+
+
+def _compiled(
+    graph: FloatGraph,
+    integers: QuantGraph,
+    options: Options,
+    calibration: str,
+    notes: tuple[str, ...],
+    images: Pixels | None,
+) -> Compiled:
+    """The hardware of ``integers``, and the files that tell about it; ``calibration`` is what it was calibrated on."""
     plan = schedule(integers, options.target)
     facts = {
         "options": {key: value for key, value in asdict(options).items() if key != "target"},
-        "calibration": f"{len(images)} images{source}" if images is not None else "the BatchNorm statistics alone",
-        "notes": (*_calibration_notes(images), *border_notes(graph)),
+        "calibration": calibration,
+        "notes": notes,
         "clock_mhz": options.target.clock_mhz,
     }
     device = options.target.device

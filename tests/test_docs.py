@@ -446,6 +446,22 @@ def test_the_new_layer_inside_the_package(tmp_path: Path) -> None:
     run("python", "-m", "cnn2rtl", "generate", tmp_path / "leaky.pt2", "-o", tmp_path / "out", cwd=root, **inside)
     assert "leaky_relu" in (tmp_path / "out" / "design.json").read_text()
     assert "PASS" in run("python", "-m", "cnn2rtl", "simulate", tmp_path / "out", cwd=root, **inside)
+    run("python", "-c", IN_ONNXRUNTIME, tmp_path / "out", cwd=root / "tests", **inside)
+
+
+IN_ONNXRUNTIME = """
+import pathlib, sys
+import numpy as np
+from cnn2rtl.project import open_project
+from onnx_reference import onnx_tensors
+
+graph = open_project(pathlib.Path(sys.argv[1])).graph
+pixels = np.random.default_rng(1).integers(0, 256, (4, 8, 8, 1), np.uint8)
+golden = {}
+graph.run(pixels.astype(np.int32), lambda node, codes: golden.update({node.name: codes}))
+for name, codes in onnx_tensors(graph, pixels).items():
+    np.testing.assert_array_equal(codes, golden[name])
+"""
 
 
 def places() -> list[tuple[str, str]]:

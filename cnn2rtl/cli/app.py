@@ -16,6 +16,7 @@ from cnn2rtl.cli import console
 from cnn2rtl.cli.command import Command
 from cnn2rtl.cli.doctor import doctor
 from cnn2rtl.cli.evaluate import evaluate
+from cnn2rtl.cli.export import export
 from cnn2rtl.cli.generate import generate
 from cnn2rtl.cli.inspect import inspect
 from cnn2rtl.cli.simulate import simulate
@@ -31,7 +32,7 @@ app = typer.Typer(
     help="Put a compressed CNN on an FPGA: a trained PyTorch network in, proven Verilog out.",
     epilog="A first run: `cnn2rtl doctor`, then `cnn2rtl inspect MODEL`, then `cnn2rtl generate MODEL`.",
 )
-for command in (generate, simulate, evaluate, synth, inspect, doctor):
+for command in (generate, simulate, evaluate, synth, export, inspect, doctor):
     app.command(cls=Command, no_args_is_help=command is not doctor)(command)
 
 # Typer exports this exception only as a base of another one.

@@ -11,17 +11,25 @@ import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, capture_file
+from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, capture_file, is_onnx, read_given
 from cnn2rtl.devices import Device, find
 from cnn2rtl.errors import Problems
 from cnn2rtl.images import ImageSet
 from cnn2rtl.output import check_target
-from cnn2rtl.pipeline import Compiled, Options, check_feasible, compile_graph
+from cnn2rtl.pipeline import Compiled, Options, check_feasible, compile_given, compile_graph
+from cnn2rtl.quant.given import GivenNetwork
 from cnn2rtl.quant.quantise import Widths
 from cnn2rtl.schedule import Target
 
+QUANTISING = (
+    "arch", "bits", "weight_bits", "activation_bits", "output_bits", "size", "calib", "calib_limit", "fit", "scheme",
+    "layer", "ranges", "effort", "trust_pickle",
+)  # fmt: skip
+"""Arguments that have no say in a network that is quantised already."""
+
 
 def generate(
+    ctx: typer.Context,
     model: ModelFile,
     arch: Arch = None,
     bits: Annotated[int, typer.Option(metavar="N", help="Width of weights and activations, 2 to 16.")] = 8,
@@ -115,6 +123,11 @@ def generate(
         class_index=class_index,
         target=Target(fps, clock, multipliers, dsps, chosen),
     )
+    if is_onnx(model):
+        compiled = _compile_given(ctx, model, options, problems)
+        compiled.write(folder, force)
+        _summarise(compiled, folder, clock)
+        return
     graph = capture_file(model, arch, size, trust_pickle, problems)
     with problems.gather():
         options.check(None if graph is None else graph.input.shape[0])
@@ -141,6 +154,22 @@ def generate(
         bar.update(task, description="writing")
         compiled.write(folder, force)
     _summarise(compiled, folder, clock)
+
+
+def _compile_given(ctx: typer.Context, model: Path, options: Options, problems: Problems) -> Compiled:
+    """The network of an ONNX file that is quantised already."""
+    for parameter in ctx.command.params:
+        source = ctx.get_parameter_source(parameter.name or "")
+        if parameter.name in QUANTISING and source is not None and source.name == "COMMANDLINE":
+            problems.found.append(
+                f"{parameter.opts[0]}: {model} is quantised already and keeps its numbers; leave it out"
+            )
+    given: GivenNetwork | None = None
+    with problems.gather():
+        given = read_given(model, options.mean, options.std)
+    problems.check()
+    assert given is not None
+    return compile_given(given, options)
 
 
 def _summarise(compiled: Compiled, folder: Path, clock: float) -> None:

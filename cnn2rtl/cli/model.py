@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,13 @@ import typer
 from cnn2rtl.cli.console import parse_shape, readable
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph, Shape
+from cnn2rtl.quant.given import GivenNetwork
 
 ModelFile = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", help="torch.export archive, state_dict (with --arch) or pickled nn.Module."),
+    typer.Argument(
+        metavar="MODEL", help="torch.export archive, state_dict (with --arch), pickled nn.Module, or quantised .onnx."
+    ),
 ]
 Arch = Annotated[
     str | None, typer.Option(metavar="FILE.py:NAME", help="Class or factory of the network a state_dict belongs to.")
@@ -26,10 +30,34 @@ TrustPickle = Annotated[
 ]
 
 
+def is_onnx(file: Path) -> bool:
+    """Whether ``file`` is to be read as ONNX, whose first bytes tell nothing: its name must."""
+    return file.suffix.lower() == ".onnx"
+
+
+def read_given(file: Path, mean: Sequence[float], std: Sequence[float]) -> GivenNetwork:
+    """The network in ``file``, an ONNX file that is quantised already."""
+    from cnn2rtl.frontend.qdq import read_qdq
+
+    return read_qdq(file, name_of(file), mean, std)
+
+
+def name_of(file: Path) -> str:
+    """What to call the network in ``file``."""
+    return readable(file.name.split(".")[0])
+
+
 def capture_file(
     file: Path, arch: str | None, size: str | None, trust_pickle: bool, problems: Problems
 ) -> FloatGraph | None:
     """The float graph of the network in ``file``; what is wrong with it goes to ``problems``."""
+    if is_onnx(file):
+        given = {"--arch": arch, "--input": size, "--trust-pickle": trust_pickle}
+        problems.found += [f"{option}: {file} needs none; leave it out" for option, value in given.items() if value]
+        with problems.gather():
+            return read_given(file, (0.0,), (1.0,)).graph
+        return None
+
     from torch.export import ExportedProgram
 
     from cnn2rtl.frontend import capture, load_model
@@ -43,5 +71,5 @@ def capture_file(
         if size is None and not isinstance(model, ExportedProgram):
             raise UserError(f"{file}: does not tell its input's size; say it with --input, like --input 3x128x128")
         if len(problems.found) == wrong_before:
-            return capture(model, shape, readable(file.name.split(".")[0]))
+            return capture(model, shape, name_of(file))
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from cnn2rtl.ops.hardware import Folding, Instance, Unit, pareto
 from cnn2rtl.ops.timing import Pipeline
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
+
+if TYPE_CHECKING:
+    from cnn2rtl.export.onnx import OnnxWriter
 
 
 @register
@@ -46,6 +50,9 @@ class ArgMax(Op):
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         return self._index(inputs[0])
+
+    def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
+        return writer.op("ArgMax", inputs[0], axis=1)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         c, height, width = shapes[0]

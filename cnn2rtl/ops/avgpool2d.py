@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from cnn2rtl.ops.window import Array, Window
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
 from cnn2rtl.quant.rescaling import quantise_rescaling
+
+if TYPE_CHECKING:
+    from cnn2rtl.export.onnx import OnnxWriter
 
 
 @register
@@ -56,6 +60,11 @@ class AvgPool2d(Op):
 
     def sums(self, inputs: Sequence[IntArray], layer: QuantLayer) -> np.ndarray:
         return self.total(inputs[0].astype(layer.exact_float))
+
+    def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
+        channels = shapes[0][0]
+        ones = np.ones((channels, 1, *self.window.kernel), np.int64)
+        return writer.requantised(writer.sums(inputs[0], layer, ones, self.window, channels), layer)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         return units.pool_foldings(self.window, shapes[0])

@@ -16,6 +16,7 @@ import numpy as np
 from cnn2rtl.graph import FloatArray, Shape
 
 if TYPE_CHECKING:
+    from cnn2rtl.export.onnx import OnnxWriter
     from cnn2rtl.graph import Clamp
     from cnn2rtl.ops.hardware import Folding, Unit
     from cnn2rtl.quant.layers import QuantLayer, QuantOptions
@@ -90,6 +91,10 @@ class Op(ABC):
     def sums(self, inputs: Sequence[IntArray], layer: QuantLayer) -> np.ndarray | None:
         """What the accumulators hold in the end, before any bias; ``None`` for a layer without."""
         return None
+
+    def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
+        """The same integers as operators of ONNX, from the tensors ``inputs`` (n, c, h, w) on: the result's name."""
+        raise NotImplementedError(self.kind)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         """Every sensible degree of parallelism, each with its multipliers and cycles per frame."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat
+
+if TYPE_CHECKING:
+    from cnn2rtl.export.onnx import OnnxWriter
 
 
 @register
@@ -76,6 +80,10 @@ class Conv2d(Weighted):
     def pointwise(self) -> bool:
         """Whether every pixel stands alone, so that no line buffer is needed."""
         return self.window == Window((1, 1))
+
+    def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
+        assert layer.weight is not None
+        return writer.requantised(writer.sums(inputs[0], layer, layer.weight, self.window, self.groups), layer)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         (c_in, height, width), (c_out, h_out, w_out) = shapes[0], self.out_shape(shapes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat
+
+if TYPE_CHECKING:
+    from cnn2rtl.export.onnx import OnnxWriter
 
 
 @register
@@ -69,6 +73,11 @@ class DepthwiseConv2d(Weighted):
 
     def pad_codes(self, source: QFormat) -> IntArray | None:
         return pad_codes(self.window, self.pad_value, self.weight.shape[0], source)
+
+    def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
+        assert layer.weight is not None
+        sums = writer.sums(inputs[0], layer, layer.weight[:, None], self.window, self.groups)
+        return writer.requantised(sums, layer)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         (c, height, width), (_, h_out, w_out) = shapes[0], self.out_shape(shapes)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cnn2rtl.graph import FloatArray, Shape
 from cnn2rtl.ops import units
 from cnn2rtl.ops.base import register
 from cnn2rtl.ops.hardware import Folding, Unit, ceil_div, divisor_at_least, pareto, useful
 from cnn2rtl.ops.weighted import Weighted
+from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.layers import QuantLayer
+
+if TYPE_CHECKING:
+    from cnn2rtl.export.onnx import OnnxWriter
 
 
 @register
@@ -37,6 +42,12 @@ class Linear(Weighted):
 
     def samples(self, x: FloatArray, pad_value: FloatArray) -> FloatArray:
         return x.transpose(0, 3, 1, 2).reshape(x.shape[0], 1, -1)
+
+    def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
+        assert layer.weight is not None
+        # A convolution whose kernel is as large as the map.
+        kernel = Window((self.weight.shape[2], self.weight.shape[3]))
+        return writer.requantised(writer.sums(inputs[0], layer, layer.weight, kernel), layer)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         outputs, c, height, width = self.weight.shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from cnn2rtl.ops.window import Array, Window
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
 from cnn2rtl.quant.rescaling import quantise_rescaling
+
+if TYPE_CHECKING:
+    from cnn2rtl.export.onnx import OnnxWriter
 
 
 @register
@@ -52,6 +56,10 @@ class MaxPool2d(Op):
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         best = self._maximum(inputs[0], layer.source.lo)
         return best if layer.requant is None else layer.requant(best, layer.reach)
+
+    def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
+        best = writer.maximum(inputs[0], self.window)
+        return best if layer.requant is None else writer.requantised(best, layer)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         return units.pool_foldings(self.window, shapes[0])

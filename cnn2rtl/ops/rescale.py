@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cnn2rtl.graph import Clamp, FloatArray, Shape
 from cnn2rtl.ops import units
@@ -12,6 +13,9 @@ from cnn2rtl.ops.hardware import Folding, Unit, ceil_div, pareto, useful
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
 from cnn2rtl.quant.rescaling import quantise_rescaling
+
+if TYPE_CHECKING:
+    from cnn2rtl.export.onnx import OnnxWriter
 
 
 @register
@@ -34,6 +38,9 @@ class Rescale(Op):
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         assert layer.requant is not None
         return layer.requant(inputs[0], layer.reach)
+
+    def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
+        return writer.requantised(inputs[0], layer)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         c, height, width = shapes[0]

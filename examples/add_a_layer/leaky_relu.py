@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from cnn2rtl.ops.hardware import Folding, Instance, Unit, ceil_div, pareto, usef
 from cnn2rtl.ops.timing import Pipeline
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat, Requant
+
+if TYPE_CHECKING:
+    from cnn2rtl.export.onnx import OnnxWriter
 
 
 @register
@@ -52,6 +56,11 @@ class LeakyRelu(Op):
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         assert layer.requant is not None
         return layer.requant(np.where(inputs[0] < 0, inputs[0], inputs[0] << self.slope_shift))
+
+    def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
+        (x,) = inputs
+        bent = writer.op("Where", writer.op("Less", x, 0), x, writer.op("Mul", x, 1 << self.slope_shift))
+        return writer.requantised(bent, layer)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         c, height, width = shapes[0]

@@ -1,4 +1,4 @@
-"""Every registered layer kind, alone in a network: golden equals torch, RTL equals golden, cycles as predicted.
+"""Every registered layer kind, alone in a network: golden equals torch and ONNX, RTL golden, cycles as predicted.
 
 A new kind fails here until it has samples below and a reference in ``tests/torch_reference.py``; that it is
 documented is the business of ``tests/test_reference_pages.py``.
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from generator import images_for
 from harness import Bench
+from onnx_reference import onnx_tensors
 from torch_reference import REFERENCE, integer_tensors
 
 from cnn2rtl.graph import Clamp, FloatGraph, Node, Shape
@@ -152,13 +153,14 @@ def test_every_kind_with_hardware_has_samples_and_a_reference() -> None:
 
 
 @pytest.mark.parametrize(("kind", "index"), ALL)
-def test_golden_equals_torch(kind: str, index: int) -> None:
+def test_golden_equals_torch_and_onnxruntime(kind: str, index: int) -> None:
     sample = SAMPLES[kind][index]
     compiled = sample.compile(Target())
     images = images_for(sample.shape, index + 2, 6)
-    expected = integer_tensors(compiled.graph, images)
-    for name, codes in compiled.golden_tensors(images).items():
-        np.testing.assert_array_equal(codes, expected[name], err_msg=name)
+    golden = compiled.golden_tensors(images)
+    for other in (integer_tensors, onnx_tensors):
+        for name, codes in other(compiled.graph, images).items():
+            np.testing.assert_array_equal(golden[name], codes, err_msg=f"{name}: {other.__name__}")
 
 
 @pytest.mark.parametrize(("kind", "index"), ALL)

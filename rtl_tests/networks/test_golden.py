@@ -1,4 +1,7 @@
-"""The golden model against an independent integer computation in torch, on the random networks and more of them."""
+"""The golden model against independent integer computations, on the random networks and more of them.
+
+One is made of torch, the other is the exported network in onnxruntime.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from generator import images_for, random_case
+from onnx_reference import onnx_tensors
 from torch_reference import integer_tensors
 
 FIRST = int(os.environ.get("CNN2RTL_FIRST_SEED", "0"))
@@ -15,11 +19,12 @@ SEEDS = int(os.environ.get("CNN2RTL_SEEDS", "80"))
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
-def test_golden_equals_torch(seed: int) -> None:
+def test_golden_equals_torch_and_onnxruntime(seed: int) -> None:
     torch.set_num_threads(1)
     case = random_case(seed)
     compiled = case.compile()
     images = images_for(case.shape, seed + 2, 2)
-    expected = integer_tensors(compiled.graph, images)
-    for name, codes in compiled.golden_tensors(images).items():
-        np.testing.assert_array_equal(codes, expected[name], err_msg=f"{case}\n{name}")
+    golden = compiled.golden_tensors(images)
+    for other in (integer_tensors, onnx_tensors):
+        for name, codes in other(compiled.graph, images).items():
+            np.testing.assert_array_equal(golden[name], codes, err_msg=f"{case}\n{name}: {other.__name__}")

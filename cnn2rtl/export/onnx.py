@@ -1,0 +1,193 @@
+"""The integer network as ONNX, made of standard operators on integers: a check by software that is not ours.
+
+Maps are NCHW here, as ONNX has them, and every tensor between two layers is int64. Sums of products are ``ConvInteger``
+of unsigned bytes, exact in int32; wider operands are cut into bytes, and their sums put together in int64. Maxima go
+through float32, which holds all codes exactly and only compares them. The operators: https://onnx.ai/onnx/operators/
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn2rtl import __version__
+from cnn2rtl.errors import Problems, UserError
+from cnn2rtl.ops.window import Window
+from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode
+from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET, IR_VERSION = 17, 8
+"""Understood by runtimes of 2022 and later."""
+
+MIDDLE = 128
+"""The byte that stands for zero where a byte is signed. Bytes are unsigned all the same: where a processor has no VNNI,
+onnxruntime may saturate sums of products with signed ones, as its page "Quantize ONNX models" tells.
+"""
+
+SUM_BITS, CODE_BITS = 31, 63
+"""Of what ``ConvInteger`` sums up, and of what requantisation multiplies, without the sign."""
+
+
+def load_onnx() -> ModuleType:
+    """The package ``onnx``, which is no requirement of cnn2rtl; raises :class:`UserError` where it is missing."""
+    try:
+        import onnx
+    except ModuleNotFoundError:
+        raise UserError("ONNX needs the package onnx, which is not installed: pip install 'cnn2rtl[onnx]'") from None
+    return onnx
+
+
+def to_onnx(graph: QuantGraph, every_layer: bool = False) -> bytes:
+    """The contents of an ``.onnx`` file that computes what ``graph`` does.
+
+    Its input has the name of the graph's and takes raw pixels, uint8 (n, c, h, w). Its output, of the name of the last
+    layer, are that layer's codes, int64 (n, c, h, w); ``every_layer`` adds those of all others. The metadata
+    ``formats`` is JSON: how to read the codes of each. The same graph gives the same bytes.
+
+    Raises :class:`UserError` without the package onnx, and for layers that have no such form.
+    """
+    writer, problems = OnnxWriter(load_onnx()), Problems()
+    pixels, layers = graph.input, graph.layers
+    values = {pixels.name: writer.cast(pixels.name, np.int64)}
+    for node in layers:
+        assert node.layer is not None
+        writer.layer = values[node.name] = node.name
+        with problems.gather():
+            try:
+                codes = node.op.onnx(writer, [values[name] for name in node.inputs], node.layer, graph.shapes(node))
+            except NotImplementedError:
+                raise UserError(f"`{node.name}`: layers of kind {node.op.kind} have no form in ONNX") from None
+            except OverflowError as error:
+                raise UserError(f"`{node.name}`: {error}") from None
+            writer.name(codes, node.name)
+    problems.check()
+    outputs = (graph[graph.output], *(node for node in layers if every_layer and node.name != graph.output))
+    return writer.file(graph, outputs)
+
+
+class OnnxWriter:
+    """An ONNX graph in the making. Tensors go by their names; numbers become constants of the graph."""
+
+    def __init__(self, package: ModuleType) -> None:
+        self.onnx: Any = package
+        self.layer = "input"
+        """Whose operators these are; their names begin with it."""
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = {}
+
+    def op(self, kind: str, *inputs: str | int | np.integer | np.ndarray, **attributes: Any) -> str:
+        """Apply the operator ``kind``; numbers are int64, arrays what they are."""
+        names = [value if isinstance(value, str) else self._constant(np.asarray(value)) for value in inputs]
+        result = f"{self.layer}/{kind}_{len(self.nodes)}"
+        self.nodes.append(self.onnx.helper.make_node(kind, names, [result], result, **attributes))
+        return result
+
+    def _constant(self, values: np.ndarray) -> str:
+        key = (values.dtype.str, values.shape, values.tobytes())
+        if key not in self.constants:
+            name = f"{self.layer}/constant_{len(self.constants)}"
+            self.constants[key] = self.onnx.numpy_helper.from_array(values, name)
+        return self.constants[key].name
+
+    def name(self, tensor: str, name: str) -> None:
+        """Give ``tensor`` another name."""
+        self.nodes.append(self.onnx.helper.make_node("Identity", [tensor], [name], name))
+
+    def cast(self, tensor: str, dtype: type[np.generic]) -> str:
+        return self.op("Cast", tensor, to=self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def maximum(self, codes: str, window: Window) -> str:
+        """The largest code under the window; padding never wins."""
+        largest = self.op("MaxPool", self.cast(codes, np.float32), **_geometry(window))
+        return self.cast(largest, np.int64)
+
+    def sums(self, codes: str, layer: QuantLayer, kernels: IntArray, window: Window, groups: int = 1) -> str:
+        """Sums of products under the window, exactly; ``kernels`` are (c_out, c_in / groups, ky, kx)."""
+        if layer.pad is not None:
+            # What surrounds the map is not zero: it is made zero, and what it was after the padding.
+            top, bottom, left, right = window.padding
+            border, window = per_channel(layer.pad), Window(window.kernel, window.stride)
+            padded = self.op("Pad", self.op("Sub", codes, border), np.array([0, 0, top, left, 0, 0, bottom, right]))
+            codes = self.op("Add", padded, border)
+        total = ""
+        for x, x_zero, x_shift in list(self._digits(codes, layer.source)):
+            for weight, weight_zero, weight_shift in _digits(kernels):
+                convolved = self.op("ConvInteger", x, weight, x_zero, weight_zero, group=groups, **_geometry(window))
+                part = self.op("Mul", self.cast(convolved, np.int64), 1 << x_shift + weight_shift)
+                total = self.op("Add", total, part) if total else part
+        return total
+
+    def _digits(self, codes: str, source: QFormat) -> Iterator[tuple[str, np.uint8, int]]:
+        """As :func:`_digits`, for what the network computes: the sum of (byte - zero) << shift."""
+        shift = 0
+        while shift + 8 < source.bits:
+            low = self.op("Mod", codes, 256)
+            yield self.cast(low, np.uint8), np.uint8(0), shift
+            codes, shift = self.op("Div", self.op("Sub", codes, low), 256), shift + 8
+        zero = MIDDLE if source.signed else 0
+        yield self.cast(self.op("Add", codes, zero), np.uint8), np.uint8(zero), shift
+
+    def requantised(self, total: str, layer: QuantLayer) -> str:
+        """``total`` plus the layer's bias, requantised: see :class:`cnn2rtl.quant.qformat.Requant`."""
+        requant = layer.requant
+        assert requant is not None
+        largest = layer.reach * int(requant.multiplier.max()) + (1 << int(requant.shift.max()))
+        if largest.bit_length() > CODE_BITS:
+            raise OverflowError(f"its requantisation takes {largest.bit_length()} bits, and ONNX has {CODE_BITS}")
+        if layer.bias is not None:
+            total = self.op("Add", total, per_channel(layer.bias))
+        step = per_channel(np.left_shift(1, requant.shift))
+        scaled = self.op("Add", self.op("Mul", total, per_channel(requant.multiplier)), step // 2)
+        # Div cuts off towards zero, Mod goes with floor: what is left divides without rest.
+        whole = self.op("Div", self.op("Sub", scaled, self.op("Mod", scaled, step)), step)
+        return self.op("Clip", whole, requant.lo, requant.hi)
+
+    def file(self, graph: QuantGraph, outputs: Sequence[QuantNode]) -> bytes:
+        """The finished file."""
+        helper, types = self.onnx.helper, self.onnx.TensorProto
+        pixels = helper.make_tensor_value_info(graph.input.name, types.UINT8, ["n", *graph.input.shape])
+        results = [helper.make_tensor_value_info(node.name, types.INT64, ["n", *node.shape]) for node in outputs]
+        network = helper.make_graph(self.nodes, graph.name, [pixels], results, list(self.constants.values()))
+        model = helper.make_model(
+            network, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="cnn2rtl",
+            producer_version=__version__,
+        )  # fmt: skip
+        formats = {node.name: asdict(node.out) for node in graph.nodes}
+        helper.set_model_props(model, {"formats": json.dumps(formats)})
+        self.onnx.checker.check_model(model)
+        data: bytes = model.SerializeToString(deterministic=True)
+        return data
+
+
+def per_channel(values: IntArray) -> IntArray:
+    """``values``, (channels,), as they meet a map (n, c, h, w)."""
+    return values.astype(np.int64).reshape(-1, 1, 1)
+
+
+def _geometry(window: Window) -> dict[str, Sequence[int]]:
+    top, bottom, left, right = window.padding
+    return {"kernel_shape": window.kernel, "strides": window.stride, "pads": (top, left, bottom, right)}
+
+
+def _digits(kernels: IntArray) -> list[tuple[np.ndarray, np.uint8, int]]:
+    """Integers as unsigned bytes with what stands for zero: the sum of (byte - zero) << shift.
+
+    The digits have 8 bits, or as many as keep sums of products with bytes within int32.
+    """
+    bits = signed_bits(int(kernels.min()), int(kernels.max()))
+    for width in range(8, 0, -1):
+        shifts = range(0, bits, width)
+        digits = [kernels >> shift & (1 << width) - 1 for shift in shifts[:-1]] + [kernels >> shifts[-1]]
+        largest = max(int(np.abs(digit).sum((1, 2, 3)).max()) for digit in digits)
+        if (255 * largest).bit_length() <= SUM_BITS:
+            zeros = [np.uint8(0 if shift < shifts[-1] else MIDDLE) for shift in shifts]
+            return [((d + int(z)).astype(np.uint8), z, s) for d, z, s in zip(digits, zeros, shifts, strict=True)]
+    raise OverflowError("it sums up more products than ONNX has bits for")

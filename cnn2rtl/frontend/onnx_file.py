@@ -1,0 +1,83 @@
+"""An ONNX file as plain Python: its operators with their attributes, and its constants as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnn2rtl.errors import UserError
+from cnn2rtl.export import load_onnx
+from cnn2rtl.graph import Shape
+
+OLDEST = 13
+"""The first opset with scales per channel."""
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxCall:
+    """One operator. ``inputs`` name tensors; an optional one that is left out is the empty string."""
+
+    kind: str
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxNetwork:
+    """A network from one image tensor ``source``, (n, *shape), to one ``result``; ``calls`` in topological order."""
+
+    source: str
+    shape: Shape
+    result: str
+    calls: Sequence[OnnxCall]
+    constants: Mapping[str, np.ndarray]
+
+
+def read_onnx(path: Path) -> OnnxNetwork:
+    """Read ``path``; raises :class:`UserError` for what is no such network. It runs no code and reads no other file."""
+    onnx: Any = load_onnx()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        model = onnx.load_model_from_string(data)
+        onnx.checker.check_model(model)
+    except Exception as error:
+        # Protobuf and the checker each have their own errors; of a hostile file anything may come.
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: no ONNX file, or a damaged one ({first})") from None
+    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    if opset < OLDEST:
+        raise UserError(f"{path}: opset {opset}; {OLDEST} is the oldest that is read")
+
+    def array(tensor: Any) -> np.ndarray:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise UserError(f"{path}: keeps `{tensor.name}` in another file; save all in one")
+        values: np.ndarray = onnx.numpy_helper.to_array(tensor)
+        return values
+
+    constants = {tensor.name: array(tensor) for tensor in model.graph.initializer}
+    calls = []
+    for number, node in enumerate(model.graph.node):
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if node.op_type == "Constant" and "value" in attributes:
+            constants[node.output[0]] = array(attributes["value"])
+            continue
+        name = (node.name or f"{node.op_type}_{number}").strip("/").replace("/", ".")
+        kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+        calls.append(OnnxCall(kind, name, tuple(node.input), node.output[0], attributes))
+    sources = [value for value in model.graph.input if value.name not in constants]
+    results = model.graph.output
+    if len(sources) != 1 or len(results) != 1:
+        raise UserError(f"{path}: has {len(sources)} inputs and {len(results)} outputs; one of each is supported")
+    dims = [dim.dim_value for dim in sources[0].type.tensor_type.shape.dim]
+    if len(dims) != 4 or min(dims[1:]) < 1:
+        raise UserError(f"{path}: its input is {dims}; (n, c, h, w) with fixed c, h and w is needed")
+    return OnnxNetwork(sources[0].name, (dims[1], dims[2], dims[3]), results[0].name, calls, constants)

@@ -1,0 +1,192 @@
+"""A network that is quantised already: ONNX with QuantizeLinear and DequantizeLinear (QDQ).
+
+Its scales, weights and biases are taken as they are. A code of ours is a code of the file less its zero point, so that
+zero is zero, and padding too: a tensor of 8 bits that is asymmetric takes 9 here, any other 8. What a QuantizeLinear
+multiplies by, the product of two scales over a third, becomes a multiplier of 16 bits and a shift. The operators:
+https://onnx.ai/onnx/operators/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cnn2rtl.errors import Problems, UserError
+from cnn2rtl.frontend.call import Refused
+from cnn2rtl.frontend.onnx_file import OnnxCall, OnnxNetwork, read_onnx
+from cnn2rtl.frontend.qdq_operators import OPERATORS, Codes, Constant, Image, Pending, Value, along
+from cnn2rtl.graph import Clamp, FloatArray, FloatGraph, Node
+from cnn2rtl.ops import DepthwiseConv2d, Input, Rescale, Window
+from cnn2rtl.passes import check_normalisation
+from cnn2rtl.quant.given import GivenNetwork
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.qformat import PIXEL, QFormat, Requant, signed_bits
+
+EIGHT = QuantOptions(weight_bits=8, scheme="scale")
+NORMALISE, NORMALISE_BITS = "normalise", 16
+"""The layer that makes the network's input of pixels, and the bits of its weights: there is but one per channel."""
+
+
+def read_qdq(path: Path, name: str, mean: Sequence[float], std: Sequence[float]) -> GivenNetwork:
+    """The network in ``path``, whose input was ``(pixel / 255 - mean) / std``; ``name`` is what to call it.
+
+    Raises one :class:`UserError` with all that cannot be had.
+    """
+    network = read_onnx(path)
+    check_normalisation(mean, std, network.shape[0])
+    zero, unit = (np.broadcast_to(np.asarray(given, np.float64), network.shape[:1]) for given in (mean, std))
+    return _Conversion(network, name, zero, unit).run()
+
+
+class _Conversion:
+    """A file on its way into a graph."""
+
+    def __init__(self, network: OnnxNetwork, name: str, mean: FloatArray, std: FloatArray) -> None:
+        self.network, self.name, self.mean, self.std = network, name, mean, std
+        self.values: dict[str, Value] = {key: Constant(array) for key, array in network.constants.items()}
+        self.values[network.source] = Image()
+        self.nodes = [Node("input", Input(network.shape), (), network.shape)]
+        self.layers: dict[str, QuantLayer] = {}
+        self.notes: list[str] = []
+
+    def run(self) -> GivenNetwork:
+        problems = Problems()
+        for call in self.network.calls:
+            # What depends on something that was refused is not judged.
+            if any(name and name not in self.values for name in call.inputs):
+                continue
+            with problems.gather():
+                try:
+                    self.values[call.output] = self._value(call)
+                except (Refused, ValueError) as refusal:
+                    raise UserError(f"`{call.name}` ({call.kind}): {refusal}") from None
+        problems.check()
+        result = self.values.get(self.network.result)
+        if isinstance(result, Pending) and result.op is None and result.clamp == Clamp():
+            result = result.codes
+        if not isinstance(result, Codes):
+            raise UserError(f"`{self.network.result}`: the output is not quantised; a QuantizeLinear must make it")
+        graph = FloatGraph(self.name, tuple(self.nodes), result.node)
+        return GivenNetwork(graph, self.layers, tuple(self.notes))
+
+    def _value(self, call: OnnxCall) -> Value:
+        inputs = [self.values[name] if name else None for name in call.inputs]
+        axis = int(call.attributes.get("axis", 1))
+        if call.kind == "QuantizeLinear":
+            return self._quantised(inputs[0], *_scale(inputs), axis)
+        if call.kind == "DequantizeLinear":
+            return _dequantised(inputs, axis)
+        if call.kind not in OPERATORS:
+            raise Refused(f"is not supported; there are {', '.join(OPERATORS)}")
+        if not isinstance(inputs[0], Pending):
+            raise Refused("takes a tensor that is not quantised; a DequantizeLinear must come before it")
+        return OPERATORS[call.kind](call, inputs[0], inputs[1:])
+
+    def _quantised(self, value: Value | None, scale: np.ndarray, zero: np.ndarray, axis: int) -> Value:
+        if isinstance(value, Constant):
+            # Weights in reals, as training with quantisation leaves them; rounded as the operator does it.
+            limits, dims = np.iinfo(zero.dtype), value.values.ndim
+            steps = np.rint(value.values / along(scale, axis, dims)) + along(zero, axis, dims)
+            if not np.all(np.isfinite(steps)):
+                raise Refused("quantises numbers that are NaN or infinite")
+            return Constant(np.clip(steps, limits.min, limits.max).astype(zero.dtype))
+        out = _format(scale, zero)
+        if isinstance(value, Image):
+            return self._pixels(out)
+        if not isinstance(value, Pending):
+            raise Refused("quantises what is quantised already")
+        if value.op is None and value.clamp == Clamp() and out == value.codes.file:
+            return replace(value.codes, flat=value.flat)
+        return self._add(value, out)
+
+    def _add(self, value: Pending, out: QFormat) -> Codes:
+        """The layer that makes codes of format ``out``."""
+        codes, op = value.codes, value.op or Rescale()
+        if value.layer is not None:
+            layer = _requantised(value.layer, out.clamped(value.clamp.lo, value.clamp.hi))
+        elif codes.gain != 1:
+            raise Refused("takes the network's input itself; only a convolution or a fully connected layer may")
+        elif op.keeps_format(value.clamp) and out != codes.file:
+            raise Refused("changes the scale of what it takes, and could pass it on as it is; give both the same")
+        else:
+            layer = op.quantise([codes.format], out, value.clamp, EIGHT)
+        # The network in reals is limited as the codes are, for often they are a layer's only activation.
+        clamp = value.clamp.then(Clamp(out.lo * out.coarsest, out.hi * out.coarsest))
+        name = self._unique(value.name or "rescale")
+        shape = op.out_shape([codes.shape])
+        self.nodes.append(Node(name, op, (codes.node,), shape, clamp))
+        self.layers[name] = layer
+        return Codes(name, layer.out, out, shape, value.flat)
+
+    def _pixels(self, out: QFormat) -> Codes:
+        """The codes of the input, from raw pixels: the pixels themselves if they are the same, else from a layer."""
+        pixels = np.arange(256)[:, None]
+        reals = ((pixels / 255 - self.mean) / self.std).astype(np.float32)
+        wanted = np.clip(np.rint(reals / np.float32(out.coarsest)), out.lo, out.hi).astype(np.int64)
+        shape = self.network.shape
+        if np.all(wanted == pixels):
+            return Codes("input", PIXEL, out, shape)
+        op = DepthwiseConv2d(1 / (255 * self.std).reshape(-1, 1, 1), -self.mean / self.std, Window((1, 1)))
+        layer = op.quantise([PIXEL], out, Clamp(), QuantOptions(NORMALISE_BITS, "scale"))
+        columns = np.broadcast_to(pixels, wanted.shape).astype(np.int32)[None, None]
+        off = int((op.integer([columns], layer)[0, 0] != wanted).sum())
+        if off:
+            self.notes.append(f"{NORMALISE}: {off} of {wanted.size} pixel values round to the neighbouring code.")
+        name = self._unique(NORMALISE)
+        self.nodes.append(Node(name, op, ("input",), shape))
+        self.layers[name] = layer
+        return Codes(name, layer.out, out, shape)
+
+    def _unique(self, name: str) -> str:
+        while any(node.name == name for node in self.nodes):
+            name += "_"
+        return name
+
+
+def _requantised(layer: QuantLayer, out: QFormat) -> QuantLayer:
+    assert layer.weight_scale is not None
+    requant = Requant.between(layer.weight_scale * layer.source.coarsest, out, EIGHT.scheme)
+    return replace(layer, out=out, requant=requant)
+
+
+def _scale(inputs: Sequence[Value | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and zero point, the second and third input of QuantizeLinear and DequantizeLinear."""
+    scale = inputs[1]
+    zero = inputs[2] if len(inputs) > 2 and inputs[2] is not None else Constant(np.zeros((), np.uint8))
+    if not isinstance(scale, Constant) or not isinstance(zero, Constant):
+        raise Refused("its scale and zero point are computed; they must be constants")
+    if zero.values.dtype not in (np.int8, np.uint8, np.int16, np.uint16, np.int32):
+        raise Refused(f"makes {zero.values.dtype}; int8, uint8, int16 and uint16 are supported")
+    scales = scale.values.astype(np.float64)
+    if not np.all(np.isfinite(scales) & (scales > 0)):
+        raise Refused("its scale is not a positive number")
+    return scales, zero.values
+
+
+def _format(scale: np.ndarray, zero: np.ndarray) -> QFormat:
+    """The format of an activation's codes less their zero point."""
+    if scale.size != 1 or zero.size != 1:
+        raise Refused("has a scale per channel, which only weights may have")
+    limits = np.iinfo(zero.dtype)
+    lo, hi = int(limits.min) - int(zero.item()), int(limits.max) - int(zero.item())
+    bits = signed_bits(lo, hi) if lo < 0 else hi.bit_length()
+    if bits > 16:
+        raise Refused(f"has codes from {lo} to {hi} without the zero point, {bits} bits; 16 are supported")
+    return QFormat(bits, lo < 0, float(scale.item()), lo, hi)
+
+
+def _dequantised(inputs: Sequence[Value | None], axis: int) -> Value:
+    value = inputs[0]
+    if isinstance(value, Codes):
+        if _format(*_scale(inputs)) != value.file:
+            raise Refused("has another scale or zero point than the QuantizeLinear before it")
+        return Pending(value, flat=value.flat)
+    if not isinstance(value, Constant) or value.scale is not None or value.values.dtype.kind not in "iu":
+        raise Refused("takes something that no QuantizeLinear has made")
+    scale, zero = _scale(inputs)
+    if np.any(zero != 0):
+        raise Refused("these weights have a zero point; quantise them symmetrically")
+    return Constant(value.values.astype(np.int64), scale, axis)

@@ -1,0 +1,30 @@
+"""A network whose integers came with it, so that nothing is left to calibrate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cnn2rtl.graph import FloatGraph
+from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode
+from cnn2rtl.quant.qformat import PIXEL
+
+
+@dataclass(frozen=True, eq=False)
+class GivenNetwork:
+    """``graph`` on raw pixels, its weights in reals, and the integers of each of its layers by the layer's name.
+
+    ``notes`` tell what is not exactly as it came.
+    """
+
+    graph: FloatGraph
+    layers: Mapping[str, QuantLayer]
+    notes: tuple[str, ...] = ()
+
+    def integers(self) -> QuantGraph:
+        nodes = []
+        for node in self.graph.nodes:
+            layer = self.layers.get(node.name)
+            out = PIXEL if layer is None else layer.out
+            nodes.append(QuantNode(node.name, node.op, node.inputs, node.shape, out, layer))
+        return QuantGraph(self.graph.name, tuple(nodes), self.graph.output)

@@ -1,0 +1,280 @@
+"""Networks that were quantised elsewhere: what comes in is kept, and onnxruntime gets the same integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from command_line import DIGITS, EXAMPLE, mistakes, succeed
+from models import randomised
+from onnx import helper, numpy_helper
+from qdq_models import float_onnx, run_qdq, write_qdq
+from torch import nn
+
+from cnn2rtl.errors import UserError
+from cnn2rtl.frontend import capture, load_model
+from cnn2rtl.frontend.qdq import read_qdq
+from cnn2rtl.images import load_images
+from cnn2rtl.ops import AvgPool2d
+from cnn2rtl.ops.weighted import Weighted
+from cnn2rtl.passes import simplify
+from cnn2rtl.pipeline import Options, compile_given
+from cnn2rtl.project import open_project
+from cnn2rtl.quant.layers import QuantGraph, QuantNode
+from cnn2rtl.quant.qformat import IntArray
+
+Numbers = Sequence[float]
+PLAIN: tuple[Numbers, Numbers] = ((0.0,), (1.0,))
+PHOTO: tuple[Numbers, Numbers] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+NETWORKS = {
+    "plain": ((3, 9, 8), PLAIN, [nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 4, 1)]),
+    "depthwise": (
+        (3, 9, 8), PHOTO,
+        [nn.Conv2d(3, 3, 3, 1, 1, groups=3), nn.BatchNorm2d(3), nn.ReLU6(), nn.Conv2d(3, 8, 1), nn.MaxPool2d(2)],
+    ),
+    "groups": ((4, 8, 8), PLAIN, [nn.Conv2d(4, 6, 3, padding=1, groups=2), nn.Conv2d(6, 5, (3, 2)), nn.ReLU()]),
+    "head": (
+        (3, 6, 5), PHOTO,
+        [nn.Conv2d(3, 7, 3), nn.ReLU(), nn.Flatten(), nn.Linear(84, 9), nn.ReLU(), nn.Linear(9, 4)],
+    ),
+    "means": ((3, 9, 9), PLAIN, [nn.Conv2d(3, 5, 1), nn.AvgPool2d(3), nn.AdaptiveAvgPool2d(1), nn.Flatten()]),
+    "pads": ((2, 7, 7), PLAIN, [nn.Conv2d(2, 5, 3, 1, 1), nn.MaxPool2d(3, 2, 1), nn.AvgPool2d(3, 2, 1)]),
+}  # fmt: skip
+
+
+def reals(pixels: np.ndarray, mean: Numbers, std: Numbers) -> np.ndarray:
+    """The file's input, (n, c, h, w)."""
+    planes = pixels.transpose(0, 3, 1, 2) / 255
+    return ((planes - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1))).astype(np.float32)
+
+
+def quantised(name: str, file: Path, signed: bool = False, per_channel: bool = True) -> tuple[QuantGraph, np.ndarray]:
+    """A network of the table, as onnxruntime quantised it and we read it, and pixels to try it on."""
+    shape, (mean, std), layers = NETWORKS[name]
+    model = randomised(nn.Sequential(*layers), 3)
+    c, h, w = shape
+    pixels = np.random.default_rng(1).integers(0, 256, (40, h, w, c), np.uint8)
+    graph = simplify(capture(model, shape, name))
+    write_qdq(file, float_onnx(graph), reals(pixels[:10], mean, std), signed, per_channel)
+    return read_qdq(file, name, mean, std).integers(), pixels
+
+
+def products(node: QuantNode, source: IntArray) -> np.ndarray:
+    """What a layer rounds to its codes, exactly but for the last bits of a float64."""
+    layer, sums = node.layer, node.op.sums([source], node.layer)  # type: ignore[arg-type]
+    assert layer is not None and sums is not None
+    if isinstance(node.op, Weighted):
+        assert layer.bias is not None and layer.weight_scale is not None
+        return (sums.astype(np.float64) + layer.bias) * layer.weight_scale * layer.source.coarsest / layer.out.coarsest
+    assert isinstance(node.op, AvgPool2d)
+    return sums.astype(np.float64) * layer.source.coarsest / node.op.window.taps / layer.out.coarsest
+
+
+def differing(graph: QuantGraph, pixels: np.ndarray, file: Path, norm: tuple[Numbers, Numbers]) -> dict[str, int]:
+    """How many codes of each layer differ from onnxruntime's, on the codes that it has before the layer.
+
+    They may do so by one, and only where the exact product is a tie, to within the error of a 16-bit multiplier.
+    """
+    wanted = run_qdq(file, reals(pixels, *norm))
+    codes: dict[str, IntArray] = {graph.input.name: pixels.astype(np.int32)}
+    found = {}
+    for node in graph.layers:
+        assert node.layer is not None
+        source = codes[node.inputs[0]]
+        ours = node.op.integer([source], node.layer)
+        theirs = wanted[node.name].reshape(len(pixels), *node.shape).transpose(0, 2, 3, 1) / node.out.coarsest
+        codes[node.name] = np.rint(theirs).astype(np.int32)
+        np.testing.assert_allclose(theirs, codes[node.name], atol=1e-3)
+        off = ours != codes[node.name]
+        found[node.name] = int(off.sum())
+        if off.any():
+            assert np.abs(ours - codes[node.name]).max() == 1
+            exact = products(node, source)[off]
+            from_tie = np.abs(exact - np.floor(exact) - 0.5)
+            assert np.all(from_tie <= np.abs(exact) * 2.0**-16 + 1e-4), node.name
+    return found
+
+
+@pytest.mark.parametrize("per_channel", [False, True], ids=["per tensor", "per channel"])
+@pytest.mark.parametrize("signed", [False, True], ids=["uint8", "int8"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_integers_are_those_of_onnxruntime(name: str, signed: bool, per_channel: bool, tmp_path: Path) -> None:
+    file = tmp_path / "net.onnx"
+    graph, pixels = quantised(name, file, signed, per_channel)
+    found = differing(graph, pixels, file, NETWORKS[name][1])
+    values = {node.name: len(pixels) * int(np.prod(node.shape)) for node in graph.layers}
+    # A mean of codes in their own scale is a tie as often as not.
+    weighted = [node.name for node in graph.layers if isinstance(node.op, Weighted)]
+    assert sum(found[n] for n in weighted) <= 0.002 * sum(values[n] for n in weighted) + 1
+
+
+@pytest.mark.parametrize("name", ["depthwise", "groups", "head"])
+def test_numbers_are_kept(name: str, tmp_path: Path) -> None:
+    graph, _ = quantised(name, tmp_path / "net.onnx")
+    model = onnx.load(tmp_path / "net.onnx")
+    arrays = [numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
+    integers = [array for array in arrays if array.dtype in (np.int8, np.int32) and array.ndim and array.any()]
+    layers = [node.layer for node in graph.layers if isinstance(node.op, Weighted) and node.name != "normalise"]
+    for layer in layers:
+        assert layer is not None and layer.weight is not None and layer.bias is not None
+        for mine in (layer.weight, layer.bias):
+            assert any(a.size == mine.size and np.array_equal(a.ravel(), mine.ravel()) for a in integers)
+        assert any(array.size == 1 and np.float64(array.item()) == layer.out.coarsest for array in arrays)
+    assert len(layers) >= 2
+
+
+def test_weights_in_reals_are_rounded_as_the_operator_does_it(tmp_path: Path) -> None:
+    """Training with quantisation leaves QuantizeLinear before the weights, too."""
+    file = tmp_path / "net.onnx"
+    before, _ = quantised("plain", file)
+    model = onnx.load(file)
+    arrays = {tensor.name: tensor for tensor in model.graph.initializer}
+    node = next(n for n in model.graph.node if n.op_type == "DequantizeLinear" and n.input[0].endswith("_quantized"))
+    weights, scale, zero = node.input
+    scales = numpy_helper.to_array(arrays[scale]).reshape(-1, 1, 1, 1)
+    values = (numpy_helper.to_array(arrays[weights]) + 0.3) * scales
+    arrays[weights].CopyFrom(numpy_helper.from_array(values.astype(np.float32), "real"))
+    node.input[0] = "rounded"
+    model.graph.node.insert(0, helper.make_node("QuantizeLinear", ["real", scale, zero], ["rounded"], axis=0))
+    onnx.save(model, file)
+    after = read_qdq(file, "net", *PLAIN).integers()
+    for old, new in zip(before.layers, after.layers, strict=True):
+        assert old.layer is not None and new.layer is not None
+        np.testing.assert_array_equal(old.layer.weight, new.layer.weight)
+
+
+# ------------------------------------------------------------------------------------------------------ whole line
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example's network, quantised by onnxruntime on the images that it is calibrated on."""
+    file = tmp_path_factory.mktemp("digits") / "digits.onnx"
+    graph = simplify(capture(load_model(DIGITS[0], DIGITS[2]), (1, 8, 8), "digits"))
+    pixels = load_images(str(EXAMPLE / "calib"), (1, 8, 8)).images
+    write_qdq(file, float_onnx(graph), reals(pixels, *PLAIN))
+    return file
+
+
+def test_digits(digits: Path) -> None:
+    """Real images: the figures of docs/onnx.md."""
+    graph = read_qdq(digits, "digits", *PLAIN).integers()
+    pixels = load_images(str(EXAMPLE / "images"), (1, 8, 8)).images
+    found = differing(graph, pixels, digits, PLAIN)
+    values = sum(len(pixels) * int(np.prod(node.shape)) for node in graph.layers)
+    assert sum(found.values()) <= 100 and values == 647_400
+    theirs = run_qdq(digits, reals(pixels, *PLAIN))[graph.output]
+    ours = graph.run(pixels.astype(np.int32))
+    assert np.array_equal(theirs.argmax(1), ours.reshape(len(pixels), -1).argmax(1))
+
+
+def test_generate_simulate_evaluate(digits: Path, tmp_path: Path) -> None:
+    text = succeed("generate", digits, "--class-index", "-o", "out", cwd=tmp_path)
+    assert "8-bit weights, 9-bit activations, calibrated on images of whoever quantised it" in text
+    assert "PASS" in succeed("simulate", "out", cwd=tmp_path)
+    assert "accuracy         100.0 % float" in succeed("evaluate", "out", "--data", EXAMPLE / "images", cwd=tmp_path)
+    assert "3,946 parameters" in succeed("inspect", digits, cwd=tmp_path)
+    graph, given = open_project(tmp_path / "out").graph, read_qdq(digits, "digits", *PLAIN).integers()
+    for node in given.layers:
+        layer = graph[node.name].layer
+        assert node.layer is not None and layer is not None
+        np.testing.assert_array_equal(layer.weight, node.layer.weight)
+
+
+def test_a_normalised_input_has_a_layer_of_its_own(tmp_path: Path) -> None:
+    quantised("depthwise", tmp_path / "net.onnx")
+    given = read_qdq(tmp_path / "net.onnx", "net", *PHOTO)
+    compiled = compile_given(given, Options())
+    assert compiled.graph.layers[0].name == "normalise"
+    assert compiled.about["notes"] == list(given.notes)
+    pixels = np.arange(3 * 72, dtype=np.uint8).reshape(1, 9, 8, 3)
+    exact = given.graph.forward(pixels.astype(np.float64))
+    assert np.abs(exact - compiled.graph[compiled.graph.output].out.reals(compiled.golden(pixels))).max() < 0.2
+
+
+# -------------------------------------------------------------------------------------------------------- refusals
+
+
+def test_options_that_quantise_have_no_say(digits: Path, tmp_path: Path) -> None:
+    lines = mistakes("generate", digits, "--bits", "4", "--calib", "x", "-o", "out", cwd=tmp_path)
+    why = f"{digits} is quantised already and keeps its numbers; leave it out"
+    assert lines == [f"--bits: {why}", f"--calib: {why}"]
+    (line,) = mistakes("inspect", digits, "--input", "1x8x8", cwd=tmp_path)
+    assert line == f"--input: {digits} needs none; leave it out"
+
+
+def refusal(file: Path) -> str:
+    with pytest.raises(UserError) as error:
+        read_qdq(file, "net", *PLAIN)
+    return str(error.value)
+
+
+def test_a_network_in_reals_is_refused_operator_by_operator(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()).eval()
+    file = tmp_path / "net.onnx"
+    onnx.save(float_onnx(simplify(capture(net, (1, 5, 5), "net"))), file)
+    said = "`0.plain` (Conv): takes a tensor that is not quantised; a DequantizeLinear must come before it"
+    assert refusal(file) == said
+
+
+@pytest.mark.parametrize("data", [b"", b"nonsense", bytes(8)])
+def test_a_damaged_file_is_refused(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(data)
+    assert "no ONNX file, or a damaged one" in refusal(tmp_path / "net.onnx")
+
+
+def test_another_file_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "net.onnx"
+    quantised("plain", file)
+    model = onnx.load(file)
+    onnx.save(model, file, save_as_external_data=True, location="weights", size_threshold=0)
+    assert "another file" in refusal(file) or "damaged" in refusal(file)
+
+
+def changed(file: Path, name: str, edit: str) -> str:
+    """What is said of a network after one edit."""
+    quantised(name, file)
+    model = onnx.load(file)
+    nodes = {node.op_type: node for node in reversed(model.graph.node)}
+    if edit == "softmax":
+        nodes["Conv"].op_type = "Softmax"
+        del nodes["Conv"].input[1:], nodes["Conv"].attribute[:]
+    elif edit == "dilations":
+        next(a for a in nodes["Conv"].attribute if a.name == "strides").name = "dilations"
+    elif edit == "stride":
+        next(a for a in nodes["Conv"].attribute if a.name == "strides").ints[:] = [0, 1]
+    elif edit == "other scale":
+        arrays = {tensor.name: tensor for tensor in model.graph.initializer}
+        arrays["doubled"] = model.graph.initializer.add()
+        scale = 2 * numpy_helper.to_array(arrays[nodes["QuantizeLinear"].input[1]])
+        arrays["doubled"].CopyFrom(numpy_helper.from_array(np.asarray(scale), "doubled"))
+        nodes["QuantizeLinear"].input[1] = "doubled"
+    elif edit == "output":
+        last = model.graph.node[-2]
+        del model.graph.node[-2:]
+        next(n for n in model.graph.node if n.output[0] == last.input[0]).output[0] = model.graph.output[0].name
+    else:
+        zero = next(t for t in model.graph.initializer if t.name == f"{edit}_zero_point")
+        values = numpy_helper.to_array(zero)
+        zero.CopyFrom(numpy_helper.from_array(np.ones_like(values), zero.name))
+    onnx.save(model, file)
+    return refusal(file)
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        ("softmax", "(Softmax): is not supported; there are Add, AveragePool, "),
+        ("dilations", "without dilation are supported"),
+        ("stride", "a stride of 0"),
+        ("other scale", "has another scale or zero point than the QuantizeLinear before it"),
+        ("output", "the output is not quantised; a QuantizeLinear must make it"),
+        ("constant_0", "these weights have a zero point; quantise them symmetrically"),
+    ],
+)
+def test_what_is_refused(edit: str, why: str, tmp_path: Path) -> None:
+    assert why in changed(tmp_path / "net.onnx", "plain", edit)
