@@ -135,9 +135,9 @@ def test_memories_lie_where_there_is_room() -> None:
     assert set(roomy.values()) == {BLOCKS}
     assert {("cnn.7.0", "requantise"), ("cnn.7.3", "requantise"), ("cnn.3.0", "mac")} <= set(roomy)
     assert {role for _, role in roomy} == {"requantise", "mac"}
-    # The weights take nearly all of them: other memories have to leave, and no ROM takes their place.
+    # The weights take nearly all of them: other memories have to leave.
     full = search(student("pruned"), Target(device=find("xc7a35t"))).places
-    assert set(full.values()) == {TABLES}
+    assert list(full.values()).count(TABLES) >= 3
 
 
 def test_what_falls_short_is_named() -> None:

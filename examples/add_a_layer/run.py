@@ -76,7 +76,8 @@ def equals_torch(compiled: cnn2rtl.Compiled, images: np.ndarray) -> bool:
             requant = node.layer.requant
             x = torch.from_numpy(tensors[before.name])
             acc = torch.maximum(x, torch.zeros_like(x)) * 2**node.op.slope_shift + torch.minimum(x, torch.zeros_like(x))
-            shift, multiplier = int(requant.shift[0]), int(requant.multiplier[0])
+            # Of each channel, where its reader keeps the channels apart.
+            shift, multiplier = torch.from_numpy(requant.shift), torch.from_numpy(requant.multiplier)
             q = torch.floor((acc.double() * multiplier) / 2.0**shift + 0.5).clamp(requant.lo, requant.hi)
             equal.append(np.array_equal(q.long().numpy(), tensors[node.name]))
     return len(equal) == 3 and all(equal)

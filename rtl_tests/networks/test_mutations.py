@@ -134,7 +134,7 @@ MUTATIONS = (
         "no rounding", "rtl/requantise.v", swap("big + $signed(half)", "big + ($signed(half) >>> BIG_W)"), "scale"
     ),
     Mutation("a shift too many", "rtl/requantise.v", swap("rounded >>> SHIFT_BASE", "rounded >>> (SHIFT_BASE + 1)")),
-    Mutation("upper bound off by one", "rtl/layer_0.v", swap(".HI(192)", ".HI(193)")),
+    Mutation("upper bound off by one", "rtl/layer_0.v", swap(".HI(255)", ".HI(254)")),
     Mutation(
         "no lower bound", "rtl/requantise.v", swap("(value < lo) ? LO[Q_BITS-1:0]", "(value < lo) ? value[Q_BITS-1:0]")
     ),
@@ -175,7 +175,7 @@ MUTATIONS = (
     Mutation(
         "weights that start over too late",
         "rtl/cyclic_rom.v",
-        swap("(addr == LAST)", "(addr == LAST && addr != 0 && !(&addr))"),
+        swap("(addr == LAST)", "(addr == LAST + 1'b1)"),
     ),
     Mutation(
         "a tile a pixel too wide",
