@@ -265,6 +265,16 @@ def changed(file: Path, name: str, edit: str) -> str:
     return refusal(file)
 
 
+def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "net.onnx"
+    quantised("plain", file)
+    model = onnx.load(file)
+    weights = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 4)
+    weights.dims[0] = 1000
+    file.write_bytes(model.SerializeToString())
+    assert "damaged" in refusal(file)
+
+
 @pytest.mark.parametrize(
     ("edit", "why"),
     [

@@ -43,23 +43,31 @@ def read_onnx(path: Path) -> OnnxNetwork:
     """Read ``path``; raises :class:`UserError` for what is no such network. It runs no code and reads no other file."""
     onnx: Any = load_onnx()
     try:
-        data = path.read_bytes()
+        model = onnx.load_model_from_string(path.read_bytes())
+        onnx.checker.check_model(model)
+        return _network(onnx, model)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    try:
-        model = onnx.load_model_from_string(data)
-        onnx.checker.check_model(model)
+    except Unsuitable as error:
+        raise UserError(f"{path}: {error}") from None
     except Exception as error:
-        # Protobuf and the checker each have their own errors; of a hostile file anything may come.
+        # Protobuf, the checker and numpy each have their own errors; there is no end to what a hostile file may hold.
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path}: no ONNX file, or a damaged one ({first})") from None
+
+
+class Unsuitable(Exception):
+    """A sound file, but not of a network that we could read."""
+
+
+def _network(onnx: Any, model: Any) -> OnnxNetwork:
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
     if opset < OLDEST:
-        raise UserError(f"{path}: opset {opset}; {OLDEST} is the oldest that is read")
+        raise Unsuitable(f"opset {opset}; {OLDEST} is the oldest that is read")
 
     def array(tensor: Any) -> np.ndarray:
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise UserError(f"{path}: keeps `{tensor.name}` in another file; save all in one")
+            raise Unsuitable(f"keeps `{tensor.name}` in another file; save all in one")
         values: np.ndarray = onnx.numpy_helper.to_array(tensor)
         return values
 
@@ -76,8 +84,8 @@ def read_onnx(path: Path) -> OnnxNetwork:
     sources = [value for value in model.graph.input if value.name not in constants]
     results = model.graph.output
     if len(sources) != 1 or len(results) != 1:
-        raise UserError(f"{path}: has {len(sources)} inputs and {len(results)} outputs; one of each is supported")
+        raise Unsuitable(f"has {len(sources)} inputs and {len(results)} outputs; one of each is supported")
     dims = [dim.dim_value for dim in sources[0].type.tensor_type.shape.dim]
     if len(dims) != 4 or min(dims[1:]) < 1:
-        raise UserError(f"{path}: its input is {dims}; (n, c, h, w) with fixed c, h and w is needed")
+        raise Unsuitable(f"its input is {dims}; (n, c, h, w) with fixed c, h and w is needed")
     return OnnxNetwork(sources[0].name, (dims[1], dims[2], dims[3]), results[0].name, calls, constants)

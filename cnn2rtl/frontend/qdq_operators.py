@@ -28,7 +28,7 @@ def along(scale: np.ndarray, axis: int, dims: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """Numbers of the file: reals or, where they have a ``scale``, of one value or (channels along ``axis``,), integers."""
+    """Numbers of the file: with a ``scale``, of one value or (channels along ``axis``,), integers; without, reals."""
 
     values: np.ndarray
     scale: np.ndarray | None = None
