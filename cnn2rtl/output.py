@@ -162,6 +162,35 @@ def tidy_errors(target: Path) -> Iterator[None]:
         raise UserError(f"{target}: cannot be written ({error.strerror}); nothing was changed") from None
 
 
+def check_file(path: Path, force: bool = False) -> None:
+    """Raise :class:`UserError` where the file ``path`` cannot be written, or, without ``force``, would be replaced."""
+    if path.is_dir() or (path.exists() and not path.is_file()):
+        raise UserError(f"{path}: exists and is no file; choose another name with -o")
+    if os.path.lexists(path) and not force:
+        raise UserError(f"{path}: exists; choose another name with -o, or give --force to replace it")
+    parent = path.absolute().parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        what = "may not be written to" if parent.is_dir() else "is no folder"
+        raise UserError(f"{path}: {parent} {what}; choose another place with -o")
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Give the file ``path`` these contents in one step: even a full disk leaves the old ones, or the new ones."""
+    with tidy_errors(path), _signals_wait():
+        number, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+        fresh = Path(name)
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(data)
+            # Temporary files are for their owner alone; this one has the permissions of any other.
+            mask = os.umask(0)
+            os.umask(mask)
+            fresh.chmod(0o666 & ~mask)
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+
 def replace_file(folder: Path, path: str, text: str) -> None:
     """Give a generated file of the project in ``folder`` other contents, in one step.
 

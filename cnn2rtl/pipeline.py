@@ -208,6 +208,15 @@ def compile_graph(
 
     Without images the BatchNorm statistics do. ``source`` names where the images come from.
     """
+    graph, integers = quantise_graph(captured, options, images, progress)
+    calibration = f"{len(images)} images{source}" if images is not None else "the BatchNorm statistics alone"
+    return designed(graph, integers, options, images, calibration, _calibration_notes(images))
+
+
+def quantise_graph(
+    captured: FloatGraph, options: Options, images: Pixels | None = None, progress: Progress = silent
+) -> tuple[FloatGraph, QuantGraph]:
+    """A captured network on raw pixels, and its integers; ``images`` as for :func:`compile_graph`."""
     options.check()
     graph = absorb_input(simplify(captured), options.mean, options.std)
     scores = graph.output
@@ -216,12 +225,26 @@ def compile_graph(
     recipe = options.recipe(graph, scores)
     histograms = options.ranges != "minmax"
     seen = seen_by_statistics(graph) if images is None else measure(graph, images, histograms, progress)
-    integers = quantise(graph, seen, recipe, images, progress)
+    return graph, quantise(graph, seen, recipe, images, progress)
+
+
+def designed(
+    graph: FloatGraph,
+    integers: QuantGraph,
+    options: Options,
+    images: Pixels | None,
+    calibration: str,
+    notes: tuple[str, ...],
+) -> Compiled:
+    """The design of ``integers``, which stand for ``graph``.
+
+    The first of ``images`` become its test vectors; ``calibration`` says in words what the integers were fitted to.
+    """
     plan = schedule(integers, options.target)
     facts = {
         "options": {key: value for key, value in asdict(options).items() if key != "target"},
-        "calibration": f"{len(images)} images{source}" if images is not None else "the BatchNorm statistics alone",
-        "notes": (*_calibration_notes(images), *border_notes(graph)),
+        "calibration": calibration,
+        "notes": (*notes, *border_notes(graph)),
         "clock_mhz": options.target.clock_mhz,
     }
     device = options.target.device
