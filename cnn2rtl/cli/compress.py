@@ -150,7 +150,7 @@ def _train(
 
     training = Training(*how)
     for epoch in train(started.float_graph, started.graph, images.images, images.labels, training, progress):
-        origin = f"{started.origin}, and trained for {epoch.number} epochs on {what}"
+        origin = f"{started.origin}, then trained on {what} ({epoch.number} epochs)"
         replace(started, graph=epoch.graph, origin=origin).save(file)
         console.out.print(
             f"epoch {epoch.number} of {training.epochs}: loss {epoch.loss:.4f}, {epoch.right:.1%} right", soft_wrap=True
