@@ -35,7 +35,7 @@ from cnn2rtl.quant.qformat import Scheme  # noqa: E402
 SHAPE = (1, 28, 28)
 EPOCHS = 8
 """Of float training."""
-CALIBRATION = 200
+CALIBRATION = 100
 """Images that show the ranges."""
 WIDTHS = (8, 6, 4)
 SCHEMES: tuple[Scheme, ...] = ("pow2", "scale")
@@ -64,7 +64,7 @@ def separable(channels: int, outputs: int, pool: bool) -> nn.Sequential:
 def network() -> nn.Sequential:
     """1x28x28 -> 10; about 7,000 weights."""
     return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU6(), nn.MaxPool2d(2),
+        nn.Conv2d(1, 16, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU6(),
         separable(16, 32, pool=True), separable(32, 64, pool=False), separable(64, 64, pool=False),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
     )  # fmt: skip

@@ -71,7 +71,7 @@ def qat(
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="Images per step.")] = 32,
     rate: Annotated[
         float, typer.Option(metavar="X", min=1e-9, max=1.0, help="First step size, a share of the weights' range.")
-    ] = 0.005,
+    ] = 0.002,
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**31 - 1, help="Decides the order of images.")] = 0,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE.npz", help="MODEL_qat.npz if not given.")
@@ -158,14 +158,13 @@ def _train(
 
 
 def _check_labels(data: Path, images: ImageSet, graph: FloatGraph) -> None:
-    node = graph[graph.output]
+    """The images' labels must be the network's outputs."""
+    node, labels, folders = graph[graph.output], images.labels or (0,), len(images.class_names)
     classes = node.op.class_count([graph[name].shape for name in node.inputs])
-    most = max(images.labels or (0,))
-    if images.class_names and len(images.class_names) != classes:
-        most = -1
-    if not (0 <= most < classes and min(images.labels or (0,)) >= 0):
-        found = f"{len(images.class_names)} class folders" if images.class_names else f"labels up to {most}"
-        raise UserError(
-            f"--data {data}: {found}, but the network has {classes} outputs; give labels 0 to {classes - 1}, or "
-            "--teacher to learn from the float network instead"
-        )
+    if folders in (0, classes) and min(labels) >= 0 and max(labels) < classes:
+        return
+    found = f"{folders} class folders" if folders else f"labels from {min(labels)} to {max(labels)}"
+    raise UserError(
+        f"--data {data}: {found}, but the network has {classes} outputs; give labels 0 to {classes - 1}, or --teacher "
+        "to learn from the float network instead"
+    )

@@ -35,7 +35,7 @@ class Training:
 
     epochs: int = 10
     batch: int = 32
-    rate: float = 0.005
+    rate: float = 0.002
     seed: int = 0
 
 
