@@ -214,6 +214,16 @@ def compile_graph(
 
     Without images the BatchNorm statistics do. ``source`` names where the images come from.
     """
+    graph, integers = quantise_graph(captured, options, images, progress)
+    calibration = f"{len(images)} images{source}" if images is not None else "the BatchNorm statistics alone"
+    notes = (*_calibration_notes(images), *border_notes(graph))
+    return designed(graph, integers, options, images, calibration, notes)
+
+
+def quantise_graph(
+    captured: FloatGraph, options: Options, images: Pixels | None = None, progress: Progress = silent
+) -> tuple[FloatGraph, QuantGraph]:
+    """A captured network on raw pixels, and its integers; ``images`` as for :func:`compile_graph`."""
     options.check()
     graph = absorb_input(simplify(captured), options.mean, options.std)
     scores = graph.output
@@ -222,9 +232,7 @@ def compile_graph(
     recipe = options.recipe(graph, scores)
     histograms = options.ranges != "minmax"
     seen = seen_by_statistics(graph) if images is None else measure(graph, images, histograms, progress)
-    integers = quantise(graph, seen, recipe, images, progress)
-    calibration = f"{len(images)} images{source}" if images is not None else "the BatchNorm statistics alone"
-    return _compiled(graph, integers, options, calibration, (*_calibration_notes(images), *border_notes(graph)), images)
+    return graph, quantise(graph, seen, recipe, images, progress)
 
 
 def compile_given(given: GivenNetwork, options: Options) -> Compiled:
@@ -242,18 +250,22 @@ def compile_given(given: GivenNetwork, options: Options) -> Compiled:
         scores = given.layers[given.graph.output].out
         index = graph[graph.output].op.quantise([scores], scores, Clamp(), QuantOptions(options.weight_bits, "scale"))
         given = GivenNetwork(graph, {**given.layers, graph.output: index}, given.notes)
-    return _compiled(given.graph, given.integers(), options, "images of whoever quantised it", given.notes, None)
+    return designed(given.graph, given.integers(), options, None, "images of whoever quantised it", given.notes)
 
 
-def _compiled(
+def designed(
     graph: FloatGraph,
     integers: QuantGraph,
     options: Options,
+    images: Pixels | None,
     calibration: str,
     notes: tuple[str, ...],
-    images: Pixels | None,
 ) -> Compiled:
-    """The hardware of ``integers``, and the files that tell about it; ``calibration`` is what it was calibrated on."""
+    """The design of ``integers``, which stand for ``graph``.
+
+    The first of ``images`` become its test vectors; ``calibration`` says in words what the integers were fitted to,
+    ``notes`` whatever else should be known.
+    """
     plan = schedule(integers, options.target)
     facts = {
         "options": {key: value for key, value in asdict(options).items() if key != "target"},

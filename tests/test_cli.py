@@ -117,7 +117,7 @@ def test_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_help_and_version(tmp_path: Path) -> None:
     assert succeed("--version", cwd=tmp_path) == f"cnn2rtl {__version__}\n"
-    commands = ("generate", "simulate", "evaluate", "synth", "export", "inspect", "doctor")
+    commands = ("generate", "simulate", "evaluate", "synth", "export", "inspect", "doctor", "compress")
     overview = succeed("--help", cwd=tmp_path)
     assert all(command in overview for command in commands)
     for command in commands:

@@ -518,10 +518,11 @@ def test_files_that_are_named_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_commands_and_options_that_are_named_exist(page: Path) -> None:
-    commands = {
-        command: {option for parameter in found.params for option in (*parameter.opts, *parameter.secondary_opts)}
-        for command, found in typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]
-    }
+    commands: dict[str, set[str]] = {}
+    for command, found in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        parts = (found, *getattr(found, "commands", {}).values())
+        parameters = [parameter for part in parts for parameter in part.params]
+        commands[command] = {option for p in parameters for option in (*p.opts, *p.secondary_opts)}
     general = {"--help", "--debug", "--version"}
     own = set(re.findall(r'add_argument\("(--[\w-]+)"', "".join(file.read_text() for file in page.parent.glob("*.py"))))
     wrong = []

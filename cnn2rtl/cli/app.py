@@ -14,6 +14,7 @@ from rich.markup import escape
 from cnn2rtl import __version__
 from cnn2rtl.cli import console
 from cnn2rtl.cli.command import Command
+from cnn2rtl.cli.compress import compress
 from cnn2rtl.cli.doctor import doctor
 from cnn2rtl.cli.evaluate import evaluate
 from cnn2rtl.cli.export import export
@@ -34,6 +35,8 @@ app = typer.Typer(
 )
 for command in (generate, simulate, evaluate, synth, export, inspect, doctor):
     app.command(cls=Command, no_args_is_help=command is not doctor)(command)
+
+app.add_typer(compress, name="compress")
 
 # Typer exports this exception only as a base of another one.
 _UsageError: Any = typer.BadParameter.__base__

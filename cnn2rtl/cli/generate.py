@@ -5,74 +5,73 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, capture_file, is_onnx, read_given
+from cnn2rtl.cli.model import (
+    QUANTISING,
+    Arch,
+    InputSize,
+    ModelFile,
+    TrustPickle,
+    capture_file,
+    is_onnx,
+    is_trained,
+    open_trained,
+    read_given,
+    refuse,
+)
+from cnn2rtl.cli.numbers import (
+    ActivationBits,
+    Bits,
+    CalibLimit,
+    EffortOf,
+    Fitting,
+    LayerWidths,
+    Mean,
+    OutputBits,
+    RangesBy,
+    RequantScheme,
+    Std,
+    WeightBits,
+    read_options,
+)
 from cnn2rtl.devices import Device, find
 from cnn2rtl.errors import Problems
 from cnn2rtl.images import ImageSet
 from cnn2rtl.output import check_target
 from cnn2rtl.pipeline import Compiled, Options, check_feasible, compile_given, compile_graph
 from cnn2rtl.quant.given import GivenNetwork
-from cnn2rtl.quant.quantise import Widths
 from cnn2rtl.schedule import Target
-
-QUANTISING = (
-    "arch", "bits", "weight_bits", "activation_bits", "output_bits", "size", "calib", "calib_limit", "fit", "scheme",
-    "layer", "ranges", "effort", "trust_pickle",
-)  # fmt: skip
-"""Arguments that have no say in a network that is quantised already."""
 
 
 def generate(
-    ctx: typer.Context,
+    context: typer.Context,
     model: ModelFile,
     arch: Arch = None,
-    bits: Annotated[int, typer.Option(metavar="N", help="Width of weights and activations, 2 to 16.")] = 8,
-    weight_bits: Annotated[int | None, typer.Option(metavar="N", help="Width of the weights alone.")] = None,
-    activation_bits: Annotated[int | None, typer.Option(metavar="N", help="Width of the activations alone.")] = None,
-    output_bits: Annotated[int, typer.Option(metavar="N", help="Width of the network's outputs, 2 to 16.")] = 16,
+    bits: Bits = 8,
+    weight_bits: WeightBits = None,
+    activation_bits: ActivationBits = None,
+    output_bits: OutputBits = 16,
     class_index: Annotated[
         bool, typer.Option("--class-index", help="Deliver the index of the largest output instead of the outputs.")
     ] = False,
     size: InputSize = None,
-    mean: Annotated[
-        str,
-        typer.Option(
-            metavar="X[,Y,...]",
-            help="The network was trained on (pixel/255 - mean)/std: one number, or one per channel.",
-        ),
-    ] = "0",
-    std: Annotated[str, typer.Option(metavar="X[,Y,...]", help="See --mean.")] = "1",
+    mean: Mean = "0",
+    std: Std = "1",
     calib: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="Images to calibrate on: a folder, or arrays in .npz, .npy or .pt."),
     ] = None,
-    calib_limit: Annotated[int, typer.Option(metavar="N", help="Calibrate on so many of them at most.")] = 200,
-    fit: Annotated[
-        Literal["crop", "resize"], typer.Option(help="Cut out an image's centre, or resize its shorter side first.")
-    ] = "crop",
-    scheme: Annotated[
-        Literal["pow2", "scale"], typer.Option(help="Requantise by shifts alone, or by 16-bit multipliers.")
-    ] = "pow2",
-    layer: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=wNaN",
-            help="Widths of one layer, such as cnn.1.0=w8a12; w8 or a12 alone will do. Repeatable.",
-        ),
-    ] = None,
-    ranges: Annotated[
-        Literal["minmax", "percentile", "mse"],
-        typer.Option(help="Ranges reach to the ends, to all but 0.01 % of the values, or to where least is lost."),
-    ] = "minmax",
-    effort: Annotated[
-        Literal["fast", "best"], typer.Option(help="best: also adapt how every weight is rounded; takes longer.")
-    ] = "fast",
+    calib_limit: CalibLimit = 200,
+    fit: Fitting = "crop",
+    scheme: RequantScheme = "pow2",
+    layer: LayerWidths = None,
+    ranges: RangesBy = "minmax",
+    effort: EffortOf = "fast",
     fps: Annotated[float | None, typer.Option(metavar="X", help="Frames per second to reach at --clock.")] = None,
     clock: Annotated[float, typer.Option(metavar="MHZ", help="Clock that --fps is reached at.")] = 100.0,
     multipliers: Annotated[
@@ -93,38 +92,30 @@ def generate(
     """Generate Verilog, ROM files, a testbench and build scripts for a trained network."""
     problems = Problems()
     folder = out or Path(f"{model.name.split('.')[0]}_rtl")
-    means: tuple[float, ...] = (0.0,)
-    stds: tuple[float, ...] = (1.0,)
     with problems.gather():
         check_target(folder, force)
-    with problems.gather():
-        means = console.parse_numbers("--mean", mean)
-    with problems.gather():
-        stds = console.parse_numbers("--std", std)
     chosen: Device | None = None
     if device is not None:
         with problems.gather():
             chosen = find(device)
-    layers: dict[str, Widths] = {}
-    for text in layer or []:
+    target = Target(fps, clock, multipliers, dsps, chosen)
+    if is_trained(model):
+        network = open_trained(context, model, problems)
         with problems.gather():
-            name, widths = console.parse_widths(text)
-            layers[name] = widths
-    options = Options(
-        weight_bits=bits if weight_bits is None else weight_bits,
-        activation_bits=bits if activation_bits is None else activation_bits,
-        output_bits=output_bits,
-        scheme=scheme,
-        layers=layers,
-        ranges=ranges,
-        effort=effort,
-        mean=means,
-        std=stds,
-        class_index=class_index,
-        target=Target(fps, clock, multipliers, dsps, chosen),
-    )
+            Options(target=target).check()
+        problems.check()
+        assert network is not None
+        compiled = network.compile(target, class_index)
+        compiled.write(folder, force)
+        _summarise(compiled, folder, clock)
+        return
+    options = read_options(
+        problems, bits=bits, weight_bits=weight_bits, activation_bits=activation_bits, output_bits=output_bits,
+        scheme=scheme, layer=layer, ranges=ranges, effort=effort, mean=mean, std=std, class_index=class_index,
+        target=target,
+    )  # fmt: skip
     if is_onnx(model):
-        compiled = _compile_given(ctx, model, options, problems)
+        compiled = _compile_given(context, model, options, problems)
         compiled.write(folder, force)
         _summarise(compiled, folder, clock)
         return
@@ -156,14 +147,9 @@ def generate(
     _summarise(compiled, folder, clock)
 
 
-def _compile_given(ctx: typer.Context, model: Path, options: Options, problems: Problems) -> Compiled:
+def _compile_given(context: typer.Context, model: Path, options: Options, problems: Problems) -> Compiled:
     """The network of an ONNX file that is quantised already."""
-    for parameter in ctx.command.params:
-        source = ctx.get_parameter_source(parameter.name or "")
-        if parameter.name in QUANTISING and source is not None and source.name == "COMMANDLINE":
-            problems.found.append(
-                f"{parameter.opts[0]}: {model} is quantised already and keeps its numbers; leave it out"
-            )
+    refuse(context, QUANTISING, model, problems)
     given: GivenNetwork | None = None
     with problems.gather():
         given = read_given(model, options.mean, options.std)

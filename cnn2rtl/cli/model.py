@@ -12,11 +12,14 @@ from cnn2rtl.cli.console import parse_shape, readable
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph, Shape
 from cnn2rtl.quant.given import GivenNetwork
+from cnn2rtl.trained import SUFFIX, Trained, load
 
 ModelFile = Annotated[
     Path,
     typer.Argument(
-        metavar="MODEL", help="torch.export archive, state_dict (with --arch), pickled nn.Module, or quantised .onnx."
+        metavar="MODEL",
+        help="torch.export archive, state_dict (with --arch), pickled nn.Module, quantised .onnx, or .npz of "
+        "`compress qat`.",
     ),
 ]
 Arch = Annotated[
@@ -28,6 +31,23 @@ InputSize = Annotated[
 TrustPickle = Annotated[
     bool, typer.Option("--trust-pickle", help="Load a pickled model of unknown classes. This runs the file's code.")
 ]
+
+
+QUANTISING = {
+    "arch", "size", "bits", "weight_bits", "activation_bits", "output_bits", "calib", "calib_limit", "fit", "scheme",
+    "layer", "ranges", "effort", "trust_pickle",
+}  # fmt: skip
+"""Parameters of commands that have no say in a network that has its integers already."""
+
+
+def refuse(context: typer.Context, names: set[str], file: Path, problems: Problems) -> None:
+    """Tell of each of the parameters ``names`` that was given, though ``file`` has its integers already."""
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and given is not None and given.name == "COMMANDLINE":
+            problems.found.append(
+                f"{parameter.opts[0]}: {file} is quantised already and keeps its numbers; leave it out"
+            )
 
 
 def is_onnx(file: Path) -> bool:
@@ -47,6 +67,19 @@ def name_of(file: Path) -> str:
     return readable(file.name.split(".")[0])
 
 
+def is_trained(file: Path) -> bool:
+    """Whether ``file`` holds, by its name, a network that has its integers already."""
+    return file.suffix.lower() == SUFFIX
+
+
+def open_trained(context: typer.Context, file: Path, problems: Problems) -> Trained | None:
+    """The network in ``file``; what is wrong with it goes to ``problems``, and options that came too late for it."""
+    refuse(context, QUANTISING | {"mean", "std"}, file, problems)
+    with problems.gather():
+        return load(file)
+    return None
+
+
 def capture_file(
     file: Path, arch: str | None, size: str | None, trust_pickle: bool, problems: Problems
 ) -> FloatGraph | None:
@@ -57,7 +90,10 @@ def capture_file(
         with problems.gather():
             return read_given(file, (0.0,), (1.0,)).graph
         return None
-
+    if is_trained(file):
+        with problems.gather():
+            return load(file).float_graph
+        return None
     from torch.export import ExportedProgram
 
     from cnn2rtl.frontend import capture, load_model

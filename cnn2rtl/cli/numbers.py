@@ -1,0 +1,81 @@
+"""The arguments that say how a network becomes integers: shared by every command that quantises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cnn2rtl.cli import console
+from cnn2rtl.errors import Problems
+from cnn2rtl.pipeline import Options
+from cnn2rtl.quant.quantise import Widths
+from cnn2rtl.schedule import Target
+
+Bits = Annotated[int, typer.Option(metavar="N", help="Width of weights and activations, 2 to 16.")]
+WeightBits = Annotated[int | None, typer.Option(metavar="N", help="Width of the weights alone.")]
+ActivationBits = Annotated[int | None, typer.Option(metavar="N", help="Width of the activations alone.")]
+OutputBits = Annotated[int, typer.Option(metavar="N", help="Width of the network's outputs, 2 to 16.")]
+Mean = Annotated[
+    str,
+    typer.Option(
+        metavar="X[,Y,...]", help="The network was trained on (pixel/255 - mean)/std: one number, or one per channel."
+    ),
+]
+Std = Annotated[str, typer.Option(metavar="X[,Y,...]", help="See --mean.")]
+CalibLimit = Annotated[int, typer.Option(metavar="N", help="Calibrate on so many of them at most.")]
+Fitting = Annotated[
+    Literal["crop", "resize"], typer.Option(help="Cut out an image's centre, or resize its shorter side first.")
+]
+RequantScheme = Annotated[
+    Literal["pow2", "scale"], typer.Option(help="Requantise by shifts alone, or by 16-bit multipliers.")
+]
+LayerWidths = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=wNaN", help="Widths of one layer, such as cnn.1.0=w8a12; w8 or a12 alone will do. Repeatable."
+    ),
+]
+RangesBy = Annotated[
+    Literal["minmax", "percentile", "mse"],
+    typer.Option(help="Ranges reach to the ends, to all but 0.01 % of the values, or to where least is lost."),
+]
+EffortOf = Annotated[
+    Literal["fast", "best"], typer.Option(help="best: also adapt how every weight is rounded; takes longer.")
+]
+
+
+def read_options(
+    problems: Problems,
+    *,
+    bits: int,
+    mean: str,
+    std: str,
+    layer: Sequence[str] | None,
+    weight_bits: int | None,
+    activation_bits: int | None,
+    target: Target,
+    **others: Any,
+) -> Options:
+    """What the arguments say; what cannot be read of them goes to ``problems``. ``others`` are options as they are."""
+    means: tuple[float, ...] = (0.0,)
+    stds: tuple[float, ...] = (1.0,)
+    with problems.gather():
+        means = console.parse_numbers("--mean", mean)
+    with problems.gather():
+        stds = console.parse_numbers("--std", std)
+    layers: dict[str, Widths] = {}
+    for text in layer or []:
+        with problems.gather():
+            name, widths = console.parse_widths(text)
+            layers[name] = widths
+    return Options(
+        weight_bits=bits if weight_bits is None else weight_bits,
+        activation_bits=bits if activation_bits is None else activation_bits,
+        layers=layers,
+        mean=means,
+        std=stds,
+        target=target,
+        **others,
+    )

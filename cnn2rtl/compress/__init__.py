@@ -1,0 +1,1 @@
+"""Training that makes a network smaller: quantisation-aware training. Imported by the command that trains alone."""

@@ -1,0 +1,123 @@
+"""Quantisation-aware training: the integers themselves are trained, by gradients that look past every rounding.
+
+The forward pass is the golden model's, in torch (:mod:`cnn2rtl.compress.network`), so the accuracy that training sees
+is that of the hardware. Backwards, a rounding counts as the identity and a clamp as what it is (Bengio et al., arXiv
+1308.3432; Jacob et al., arXiv 1712.05877). Formats and scales stay those of the post-training quantisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cnn2rtl.compress.network import Network, as_maps
+from cnn2rtl.graph import FloatGraph
+from cnn2rtl.images import Pixels
+from cnn2rtl.quant.calibrate import BATCH as FLOAT_BATCH
+from cnn2rtl.quant.calibrate import Progress, silent
+from cnn2rtl.quant.layers import QuantGraph
+
+CHECKED = 4
+"""Images on which the golden model confirms what was trained, after every epoch."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """``rate`` is the first step size of Adam, a share of the range of a layer's weights; it falls to 0 in a cosine.
+
+    ``batch`` are images per step, ``seed`` decides the order of the images.
+    """
+
+    epochs: int = 10
+    batch: int = 32
+    rate: float = 0.002
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Epoch:
+    """What an epoch left: the mean ``loss`` per image, the share of ``right`` answers meanwhile, the integers after it.
+
+    Without labels, right is what the float network answers.
+    """
+
+    number: int
+    loss: float
+    right: float
+    graph: QuantGraph
+
+
+def train(
+    float_graph: FloatGraph,
+    graph: QuantGraph,
+    images: Pixels,
+    labels: tuple[int, ...] | None,
+    training: Training,
+    progress: Progress = silent,
+) -> Iterator[Epoch]:
+    """Train ``graph``, the integers of ``float_graph``, on ``images`` (n, h, w, c), raw pixels; yields every epoch.
+
+    With ``labels`` the loss is their cross entropy; without, it is the divergence from what the float network says
+    (distillation, Hinton et al., arXiv 1503.02531). Raises :class:`cnn2rtl.UserError` for a network that cannot be
+    trained.
+    """
+    network = Network(float_graph, graph)
+    inputs = as_maps(images)
+    wanted = _teacher(float_graph, images, progress) if labels is None else torch.tensor(labels)
+    order = torch.Generator().manual_seed(training.seed)
+    optimiser = torch.optim.Adam(network.parameters(), training.rate)
+    steps = training.epochs * -(-len(inputs) // training.batch)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for epoch in range(1, training.epochs + 1):
+        loss_sum, right, seen = 0.0, 0, 0
+        shuffled = torch.randperm(len(inputs), generator=order)
+        for start in range(0, len(inputs), training.batch):
+            batch = shuffled[start : start + training.batch]
+            scores = network.scores(inputs[batch])
+            loss = _loss(scores, wanted[batch])
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+            network.keep_within()
+            loss_sum += float(loss.detach()) * len(batch)
+            right += int((scores.argmax(1) == _classes(wanted[batch])).sum())
+            seen += len(batch)
+            doing = f"epoch {epoch}/{training.epochs}: loss {loss_sum / seen:.4f}, right {right / seen:.1%}"
+            progress(doing, seen, len(inputs))
+        trained = network.trained()
+        _confirm(network, trained, images[:CHECKED])
+        yield Epoch(epoch, loss_sum / seen, right / seen, trained)
+
+
+def _teacher(float_graph: FloatGraph, images: Pixels, progress: Progress) -> Tensor:
+    """The float network's log probabilities, (n, classes)."""
+    scores = []
+    for start in range(0, len(images), FLOAT_BATCH):
+        batch = images[start : start + FLOAT_BATCH]
+        scores.append(float_graph.forward(batch.astype(np.float64)).mean((1, 2)))
+        progress("asking the float network", start + len(batch), len(images))
+    return F.log_softmax(torch.from_numpy(np.concatenate(scores)).to(torch.float32), 1)
+
+
+def _loss(scores: Tensor, wanted: Tensor) -> Tensor:
+    if wanted.ndim == 1:
+        return F.cross_entropy(scores, wanted)
+    return F.kl_div(F.log_softmax(scores, 1), wanted, log_target=True, reduction="batchmean")
+
+
+def _classes(wanted: Tensor) -> Tensor:
+    return wanted if wanted.ndim == 1 else wanted.argmax(1)
+
+
+def _confirm(network: Network, trained: QuantGraph, images: Pixels) -> None:
+    """Hold torch to the golden model: a convolution of its that were not exact must not go unnoticed."""
+    with torch.no_grad():
+        found = network(as_maps(images)).permute(0, 2, 3, 1).numpy()
+    if not np.array_equal(found, trained.run(images.astype(np.int32))):
+        raise RuntimeError("what torch computed in training is not what the golden model computes")
