@@ -62,7 +62,7 @@ def separable(channels: int, outputs: int, pool: bool) -> nn.Sequential:
 
 
 def network() -> nn.Sequential:
-    """1x28x28 -> 10; about 7,000 weights."""
+    """1x28x28 -> 10; 9,034 parameters."""
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU6(),
         separable(16, 32, pool=True), separable(32, 64, pool=False), separable(64, 64, pool=False),
