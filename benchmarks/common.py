@@ -34,10 +34,10 @@ COUNTS = {"dsps": "DSP", "luts": "LUT", "flip_flops": "FF", "rams": "block RAM"}
 """What is counted of a design, by its name in ``Usage``, and how tables call it."""
 
 
-def student(widths: tuple[int, ...] = StudentNet.WIDTHS, name: str = "student") -> FloatGraph:
+def student(widths: tuple[int, ...] = StudentNet.WIDTHS, name: str = "student", shape: Shape = SHAPE) -> FloatGraph:
     """The reference network with random weights, the same ones each time."""
     torch.manual_seed(0)
-    return capture(randomised(StudentNet(widths)), SHAPE, name)
+    return capture(randomised(StudentNet(widths)), shape, name)
 
 
 def noise(frames: int, shape: Shape = SHAPE) -> Pixels:

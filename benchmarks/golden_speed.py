@@ -6,20 +6,11 @@ Speed depends on nothing but shapes and widths. The frames are run in batches as
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from pathlib import Path
 
-import numpy as np
-import torch
+from common import noise, student
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests")]
-
-from models import StudentNet, randomised  # noqa: E402
-
-from cnn2rtl.frontend import capture  # noqa: E402
-from cnn2rtl.pipeline import Options, compile_graph  # noqa: E402
+from cnn2rtl.pipeline import Options, compile_graph
 
 
 def main() -> None:
@@ -27,10 +18,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128, help="height and width of the images")
     parser.add_argument("--frames", type=int, default=128)
     options = parser.parse_args()
-    torch.manual_seed(0)
     shape = (3, options.size, options.size)
-    images = np.random.default_rng(0).integers(0, 256, (options.frames, *shape[1:], shape[0]), np.uint8)
-    network = capture(randomised(StudentNet()), shape, "student")
+    images, network = noise(options.frames, shape), student(shape=shape)
     for scheme in ("pow2", "scale"):
         compiled = compile_graph(network, Options(scheme=scheme), images[:4])
         compiled.golden(images[:8])

@@ -25,7 +25,7 @@ from cnn2rtl.passes import absorb_input, check_normalisation, simplify
 from cnn2rtl.quant.calibrate import Progress, Seen, measure, seen_by_statistics, silent
 from cnn2rtl.quant.formats import Ranges
 from cnn2rtl.quant.given import GivenNetwork
-from cnn2rtl.quant.layers import QuantGraph, QuantOptions
+from cnn2rtl.quant.layers import QuantGraph, QuantNode, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, Scheme
 from cnn2rtl.quant.quantise import Effort, Recipe, Widths, quantise
 from cnn2rtl.render import Design, render
@@ -245,12 +245,10 @@ def compile_given(given: GivenNetwork, options: Options) -> Compiled:
         scheme="scale",
     )
     options.check(given.graph.input.shape[0])
+    graph, integers = given.graph, given.integers()
     if options.class_index:
-        graph = with_class_index(given.graph)
-        scores = given.layers[given.graph.output].out
-        index = graph[graph.output].op.quantise([scores], scores, Clamp(), QuantOptions(options.weight_bits, "scale"))
-        given = GivenNetwork(graph, {**given.layers, graph.output: index}, given.notes)
-    return designed(given.graph, given.integers(), options, None, "images of whoever quantised it", given.notes)
+        graph, integers = both_with_class_index(graph, integers, options)
+    return designed(graph, integers, options, None, "images of whoever quantised it", given.notes)
 
 
 def designed(
@@ -289,6 +287,15 @@ def with_class_index(graph: FloatGraph) -> FloatGraph:
     op = ArgMax()
     node = Node(name, op, (graph.output,), op.out_shape([graph[graph.output].shape]))
     return FloatGraph(graph.name, (*graph.nodes, node), name)
+
+
+def both_with_class_index(graph: FloatGraph, integers: QuantGraph, options: Options) -> tuple[FloatGraph, QuantGraph]:
+    """The same of a network that has its integers already; they stay as they are."""
+    graph, scores = with_class_index(graph), integers[integers.output].out
+    last = graph[graph.output]
+    layer = last.op.quantise([scores], scores, Clamp(), QuantOptions(options.weight_bits, options.scheme))
+    node = QuantNode(last.name, last.op, last.inputs, last.shape, layer.out, layer)
+    return graph, QuantGraph(integers.name, (*integers.nodes, node), last.name)
 
 
 def _calibration_notes(images: Pixels | None) -> tuple[str, ...]:

@@ -10,11 +10,11 @@ import numpy as np
 
 from cnn2rtl import store
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import Clamp, FloatGraph
+from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import Pixels
 from cnn2rtl.output import tidy_errors, write_file
-from cnn2rtl.pipeline import Compiled, Options, border_notes, designed, with_class_index
-from cnn2rtl.quant.layers import QuantGraph, QuantNode, QuantOptions
+from cnn2rtl.pipeline import Compiled, Options, border_notes, both_with_class_index, designed
+from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.quant.quantise import Widths
 from cnn2rtl.schedule import Target
 
@@ -43,8 +43,7 @@ class Trained:
         options.check()
         float_graph, graph = self.float_graph, self.graph
         if class_index:
-            float_graph = with_class_index(float_graph)
-            graph = _with_last_of(float_graph, graph, self.options)
+            float_graph, graph = both_with_class_index(float_graph, graph, options)
         return designed(float_graph, graph, options, self.frames, self.origin, border_notes(float_graph))
 
     def save(self, path: Path) -> None:
@@ -93,11 +92,3 @@ def _try(trained: Trained) -> None:
     shapes = {node.name: (1, *node.shape[1:], node.shape[0]) for node in graph.nodes}
     if found != shapes or exact.shape != found[graph.output]:
         raise ValueError("the layers do not fit each other")
-
-
-def _with_last_of(float_graph: FloatGraph, graph: QuantGraph, options: Options) -> QuantGraph:
-    """``graph`` with the last layer of ``float_graph``, one without weights, behind its output."""
-    last, source = float_graph.nodes[-1], graph[graph.output].out
-    layer = last.op.quantise([source], source, Clamp(), QuantOptions(options.weight_bits, options.scheme))
-    node = QuantNode(last.name, last.op, last.inputs, last.shape, layer.out, layer)
-    return QuantGraph(graph.name, (*graph.nodes, node), last.name)

@@ -11,7 +11,7 @@ import numpy as np
 from cnn2rtl.graph import Clamp, FloatArray, Shape
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.ops.hardware import Folding, Instance, Unit, pareto
-from cnn2rtl.ops.timing import Pipeline
+from cnn2rtl.ops.timing import reduction
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
 
@@ -70,6 +70,6 @@ class ArgMax(Op):
             "LANES": lanes, "BEATS": c // lanes, "BITS": source.bits, "SIGNED": int(source.signed),
             "INDEX_BITS": layer.out.bits,
         }  # fmt: skip
-        timing = Pipeline(1 + max(1, (lanes - 1).bit_length()), c // lanes)
+        timing = reduction(lanes, c // lanes)
         instance = Instance("argmax", "argmax", parameters, lanes * source.bits, layer.out.bits, timing)
         return Unit((instance,), f"index of the largest of {c} channels, {height}x{width} pixels")

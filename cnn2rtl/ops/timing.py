@@ -102,6 +102,11 @@ class Pipeline(Timing):
         return Beats(offered.at(np.arange(self.group - 1, offered.count, self.group)) + self.latency)
 
 
+def reduction(terms: int, beats: int) -> Pipeline:
+    """A tree of two-input units over the ``terms`` of a beat, a register after every level, then one over ``beats``."""
+    return Pipeline(1 + max(1, (terms - 1).bit_length()), beats)
+
+
 @dataclass(frozen=True)
 class Tiles(Timing):
     """A beat for every beat of a tile's last pixel, of maps of ``size`` (h, w) with ``folds`` beats per pixel."""

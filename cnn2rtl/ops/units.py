@@ -10,7 +10,7 @@ import numpy as np
 from cnn2rtl.graph import Shape
 from cnn2rtl.ops.constants import Constants, Matrix
 from cnn2rtl.ops.hardware import Bits, Folding, Instance, Packed, Rom, RomFile, Style, ceil_div, pack, pareto, useful
-from cnn2rtl.ops.timing import Beats, Gearbox, Pipeline, Replay, Tiles, Windows
+from cnn2rtl.ops.timing import Beats, Gearbox, Pipeline, Replay, Tiles, Windows, reduction
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
@@ -287,5 +287,5 @@ def pool_chain(
         window, shape, source, lanes=lanes, taps=taps, pad=np.full(channels, pad),
     )  # fmt: skip
     reduce = {**common, "TAPS": together, "STEPS": steps, **values}
-    tree = Pipeline(1 + max(1, (together - 1).bit_length()), steps)
+    tree = reduction(together, steps)
     return buffer, Instance("reduce", "tap_reduce", reduce, buffer.out_bits, lanes * out_bits, tree)
