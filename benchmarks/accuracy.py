@@ -1,65 +1,66 @@
 """Top-1 agreement of the integers with the float network, on photographs that calibration has not seen.
 
-``python benchmarks/accuracy.py`` calibrates the trained StudentNet at 3x256x256 on the first 5 photographs of every
-class, by file name, compares float and integer network on all others and prints a row of Markdown per combination of
-``--schemes``, ``--widths`` and ``--efforts``. It needs ``data/food`` and ``data/studentnet`` of the shared test data.
+python benchmarks/accuracy.py                  # a row for each of --schemes, --widths and --efforts
+python benchmarks/accuracy.py --max-drop 0 2   # widths per layer, chosen on half of the photographs
+
+The trained StudentNet at 3x256x256 is calibrated on the first 5 photographs of every class, by file name, and measured
+on all others. It needs ``data/food`` and ``data/studentnet`` of the shared test data.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from itertools import product
-from pathlib import Path
 
 import numpy as np
-import torch
+from common import head, photographs, row, trained_student
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests")]
-
-from models import DATA, StudentNet  # noqa: E402
-
-from cnn2rtl.cli.console import parse_widths  # noqa: E402
-from cnn2rtl.frontend import capture  # noqa: E402
-from cnn2rtl.images import load_images  # noqa: E402
-from cnn2rtl.passes import absorb_input, simplify  # noqa: E402
-from cnn2rtl.pipeline import Options  # noqa: E402
-from cnn2rtl.quant.calibrate import measure  # noqa: E402
-from cnn2rtl.quant.quantise import quantise  # noqa: E402
+from cnn2rtl.cli.console import parse_widths
+from cnn2rtl.graph import FloatGraph
+from cnn2rtl.images import ImageSet, Pixels
+from cnn2rtl.passes import absorb_input, simplify
+from cnn2rtl.pipeline import Options, auto_widths
+from cnn2rtl.quant.calibrate import measure
+from cnn2rtl.quant.layers import QuantGraph
+from cnn2rtl.quant.quantise import quantise
 
 SHAPE = (3, 256, 256)
-PER_CLASS = 5
-"""Photographs of each class that calibrate; the others measure."""
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def compared(graph: FloatGraph, integers: QuantGraph, images: Pixels) -> tuple[str, str]:
+    """Share of the images that both networks put into the same class, and the SQNR of the outputs."""
+    last = graph[graph.output].op
+    exact = np.concatenate([graph.forward(image[None].astype(np.float64)) for image in images])
+    codes = np.concatenate([integers.run(image[None].astype(np.int32)) for image in images])
+    noise = np.square(exact - integers[graph.output].out.reals(codes)).sum()
+    agreement = np.mean(last.classes(codes) == last.classes(exact))
+    return f"{agreement:.1%}", f"{10 * np.log10(np.square(exact).sum() / noise):.1f} dB"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--schemes", nargs="+", default=["pow2", "scale"])
     parser.add_argument("--widths", nargs="+", default=["8,8", "6,8", "4,8"], help="bits of weights,activations")
     parser.add_argument("--efforts", nargs="+", default=["fast", "best"])
     parser.add_argument("--ranges", nargs="+", default=["minmax"])
     parser.add_argument("--layer", action="append", default=[], metavar="NAME=wNaN", help="widths of one layer")
+    parser.add_argument("--max-drop", type=float, nargs="+", help="choose widths that cost so many points")
     asked = parser.parse_args()
-    layers = dict(parse_widths(text) for text in asked.layer)
-    state, photographs = DATA / "studentnet" / "student_custom_small.bin", DATA / "food"
-    if not state.exists() or not photographs.exists():
-        print("the shared test data (data/studentnet and data/food) is not here")
-        return 1
-    network = StudentNet()
-    network.load_state_dict(torch.load(state, map_location="cpu", weights_only=True))
-    graph = absorb_input(simplify(capture(network.eval(), SHAPE, "student")), (0.0,), (1.0,))
-    found = load_images(photographs, SHAPE)
-    labels = np.array(found.labels)
-    turn = np.array([int((labels[:i] == label).sum()) for i, label in enumerate(labels)])
-    calibrating, measuring = found.images[turn < PER_CLASS], found.images[turn >= PER_CLASS]
-    exact = np.concatenate([graph.forward(image[None].astype(np.float64)) for image in measuring])
-    chosen = graph[graph.output].op.classes(exact)
+    captured = trained_student(SHAPE)
+    calibrating, measuring = photographs(SHAPE)
+    if asked.max_drop:
+        automatic(asked, captured, calibrating, measuring)
+    else:
+        table(asked, captured, calibrating, measuring)
 
+
+def table(asked: argparse.Namespace, captured: FloatGraph, calibrating: Pixels, measuring: Pixels) -> None:
+    """Given widths."""
+    graph = absorb_input(simplify(captured), (0.0,), (1.0,))
+    layers = dict(parse_widths(text) for text in asked.layer)
     print(f"{len(calibrating)} photographs calibrate, {len(measuring)} measure.\n")
-    print("| scheme | weights | activations | ranges | effort | agreement | output SQNR | calibration |")
-    print("|---|--:|--:|---|---|--:|--:|--:|", flush=True)
+    head("scheme | >weights | >activations | ranges | effort | >agreement | >output SQNR | >calibration")
     for ranges in asked.ranges:
         start = time.perf_counter()
         seen = measure(graph, calibrating, ranges != "minmax")
@@ -70,16 +71,35 @@ def main() -> int:
             start = time.perf_counter()
             integers = quantise(graph, seen, options.recipe(graph, graph.output), calibrating)
             took = measured + time.perf_counter() - start
-            codes = np.concatenate([integers.run(image[None].astype(np.int32)) for image in measuring])
-            agreement = np.mean(graph[graph.output].op.classes(codes) == chosen)
-            noise = np.square(exact - integers[graph.output].out.reals(codes)).sum()
-            print(
-                f"| {scheme} | {weights} | {activations} | {ranges} | {effort} | {agreement:.1%} | "
-                f"{10 * np.log10(np.square(exact).sum() / noise):.1f} dB | {took:.0f} s |",
-                flush=True,
-            )
-    return 0
+            found = compared(graph, integers, measuring)
+            row([scheme, weights, activations, ranges, effort, *found, f"{took:.0f} s"])
+
+
+def automatic(asked: argparse.Namespace, captured: FloatGraph, calibrating: Pixels, measuring: Pixels) -> None:
+    """Widths that are chosen by half of the photographs, and what they are worth on the other half."""
+    graph = absorb_input(simplify(captured), (0.0,), (1.0,))
+    seen = measure(graph, calibrating)
+    choosing, unseen = measuring[::2], measuring[1::2]
+    print(f"{len(calibrating)} photographs calibrate, {len(choosing)} choose, {len(unseen)} measure.\n")
+    head(
+        "scheme | effort | >drop allowed | >and found | >weight memory | >multiplier area | >agreement, others | "
+        ">output SQNR | >time | widths"
+    )
+    for scheme, effort, limit in product(asked.schemes, asked.efforts, asked.max_drop):
+        start = time.perf_counter()
+        options = Options(scheme=scheme, effort=effort)
+        check = ImageSet(choosing, None, (), ())
+        narrow, choice = auto_widths(captured, options, calibrating, check, limit)
+        took = time.perf_counter() - start
+        integers = quantise(graph, seen, narrow.recipe(graph, graph.output), calibrating)
+        memory, area = choice.cost.memory / choice.widest.memory, choice.cost.area / choice.widest.area
+        found = compared(graph, integers, unseen)
+        widths = " ".join(f"{name}={own}" for name, own in choice.layers.items())
+        row([
+            scheme, effort, f"{limit:g}", f"{choice.drop:g}", f"{memory:.0%}", f"{area:.0%}", *found, f"{took:.0f} s",
+            widths,
+        ])  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -14,11 +14,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "rtl_tests/networks", "examples/digits")]
 
 from harness import Bench  # noqa: E402
-from models import StudentNet, randomised  # noqa: E402
+from models import DATA, StudentNet, randomised  # noqa: E402
 
 from cnn2rtl.frontend import capture  # noqa: E402
 from cnn2rtl.graph import FloatGraph, Shape  # noqa: E402
-from cnn2rtl.images import Pixels  # noqa: E402
+from cnn2rtl.images import Pixels, load_images  # noqa: E402
 from cnn2rtl.pipeline import Compiled  # noqa: E402
 from cnn2rtl.project import open_project  # noqa: E402
 from cnn2rtl.synth import SynthResult, target_for, tool_for  # noqa: E402
@@ -30,6 +30,8 @@ WIDTHS = {"dense": StudentNet.WIDTHS, "pruned": (16, 32, 64, 99, 198, 198, 198, 
 BUDGETS = (32, 64, 128, 156, 220, 312, 440)
 """The numbers of multipliers that it is measured with."""
 FAMILIES = ("xc7", "ecp5")
+PER_CLASS = 5
+"""Photographs of each class that calibrate; the others measure."""
 COUNTS = {"dsps": "DSP", "luts": "LUT", "flip_flops": "FF", "rams": "block RAM"}
 """What is counted of a design, by its name in ``Usage``, and how tables call it."""
 
@@ -40,16 +42,39 @@ def student(widths: tuple[int, ...] = StudentNet.WIDTHS, name: str = "student", 
     return capture(randomised(StudentNet(widths)), shape, name)
 
 
+def trained_student(shape: Shape) -> FloatGraph:
+    """The reference network as it was trained, from the shared test data."""
+    network = StudentNet()
+    state = shared("studentnet/student_custom_small.bin")
+    network.load_state_dict(torch.load(state, map_location="cpu", weights_only=True))
+    return capture(network.eval(), shape, "student")
+
+
+def photographs(shape: Shape) -> tuple[Pixels, Pixels]:
+    """Those of the shared test data that calibrate, the first five of every class by file name; and all others."""
+    found = load_images(shared("food"), shape)
+    labels = np.array(found.labels)
+    turn = np.array([int((labels[:i] == label).sum()) for i, label in enumerate(labels)])
+    return found.images[turn < PER_CLASS], found.images[turn >= PER_CLASS]
+
+
+def shared(path: str) -> Path:
+    """A file or folder of the shared test data; without it, the benchmark ends."""
+    if not (DATA / path).exists():
+        sys.exit(f"the shared test data ({path}) is not here")
+    return DATA / path
+
+
 def noise(frames: int, shape: Shape = SHAPE) -> Pixels:
     """Images of random pixels, (n, h, w, c)."""
     c, h, w = shape
     return np.random.default_rng(0).integers(0, 256, (frames, h, w, c), np.uint8)
 
 
-def simulated(compiled: Compiled, images: Pixels, *paced: int | None) -> list[Verdict]:
-    """A run in Verilator for each of ``paced``: 0 for pixels as fast as they are taken, None for evenly spread ones."""
+def simulated(compiled: Compiled, images: Pixels, *paced: int | None, engine: str = "verilator") -> list[Verdict]:
+    """A simulation for each of ``paced``: 0 for pixels as fast as they are taken, None for evenly spread ones."""
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(compiled, images, Path(folder) / "project", "verilator")
+        bench = Bench(compiled, images, Path(folder) / "project", engine)
         return [bench.run(paced=frames) for frames in paced]
 
 

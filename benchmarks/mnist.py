@@ -3,34 +3,29 @@
 python benchmarks/mnist.py             # 8,000 digits to train and calibrate, 2,000 to measure
 python benchmarks/mnist.py --holdout   # the last 1,000 of the 8,000 to measure: what choices are made by
 python benchmarks/mnist.py --digits    # the same table for the shipped example
+python benchmarks/mnist.py --prove     # and each of its networks in Icarus, against the golden model
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
+from common import ROOT, head, row, shared, simulated
+from model import DigitNet
 from torch import nn
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "examples/digits")]
-
-from model import DigitNet  # noqa: E402
-from models import DATA  # noqa: E402
-
-from cnn2rtl.compress.qat import Training, train  # noqa: E402
-from cnn2rtl.evaluate import evaluate  # noqa: E402
-from cnn2rtl.frontend import capture  # noqa: E402
-from cnn2rtl.graph import FloatGraph  # noqa: E402
-from cnn2rtl.images import Pixels  # noqa: E402
-from cnn2rtl.pipeline import Options, quantise_graph  # noqa: E402
-from cnn2rtl.quant.layers import QuantGraph  # noqa: E402
-from cnn2rtl.quant.qformat import Scheme  # noqa: E402
+from cnn2rtl.compress.qat import Training, train
+from cnn2rtl.evaluate import evaluate
+from cnn2rtl.frontend import capture
+from cnn2rtl.graph import FloatGraph
+from cnn2rtl.images import Pixels
+from cnn2rtl.pipeline import Options, designed, quantise_graph
+from cnn2rtl.quant.layers import QuantGraph
+from cnn2rtl.quant.qformat import Scheme
 
 SHAPE = (1, 28, 28)
 EPOCHS = 8
@@ -90,9 +85,7 @@ def fitted(model: nn.Module, images: Pixels, labels: np.ndarray) -> nn.Module:
 
 def mnist(holdout: bool) -> Task:
     """The first 8,000 of the shared digits and the last 2,000; with ``holdout``, none of the latter."""
-    folder = DATA / "mnist"
-    if not folder.exists():
-        sys.exit(f"{folder}: the shared test data is not here")
+    folder = shared("mnist")
     with gzip.open(folder / "t10k-images-idx3-ubyte.gz") as file:
         images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28, 1)
     with gzip.open(folder / "t10k-labels-idx1-ubyte.gz") as file:
@@ -121,6 +114,12 @@ def accuracies(task: Task, float_graph: FloatGraph, graph: QuantGraph) -> tuple[
     return 100 * found.float_accuracy, 100 * found.integer_accuracy
 
 
+def proven(float_graph: FloatGraph, graph: QuantGraph, options: Options, frames: Pixels) -> bool:
+    """Whether the Verilog of ``graph`` gives what the golden model gives, every value of every layer."""
+    compiled = designed(float_graph, graph, options, frames, "", ())
+    return all(verdict.passed for verdict in simulated(compiled, frames, 0, None, engine="icarus"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--holdout", action="store_true", help="leave the test digits alone")
@@ -129,13 +128,16 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=Training.epochs, help="of quantisation-aware training")
     parser.add_argument("--rate", type=float, default=Training.rate, help="its step size")
     parser.add_argument("--ranges", default="mse", help="how ranges are chosen, as for generate")
+    parser.add_argument("--prove", action="store_true", help="simulate each network, too")
     given = parser.parse_args()
     # One thread: sums in one order give the same weights on every run.
     torch.set_num_threads(1)
     task = digits() if given.digits else mnist(given.holdout)
     training = Training(epochs=given.epochs, rate=given.rate)
-    print("| widths | scheme | float | after training | loss | trained in integers | loss |")
-    print("|---|---|---|---|---|---|---|")
+    head(
+        "widths | scheme | >float | >after training | >loss | >trained in integers | >loss"
+        + (" | RTL of both" if given.prove else "")
+    )
     for bits in given.widths:
         for scheme in SCHEMES:
             options = replace(Options(), weight_bits=bits, activation_bits=bits, scheme=scheme, ranges=given.ranges)
@@ -144,11 +146,14 @@ def main() -> None:
             exact, before = accuracies(task, float_graph, graph)
             *_, last = train(float_graph, graph, task.images, tuple(task.labels.tolist()), training)
             _, after = accuracies(task, float_graph, last.graph)
-            print(
-                f"| W{bits}A{bits} | `{scheme}` | {exact:.2f} % | {before:.2f} % | {exact - before:.2f} "
-                f"| {after:.2f} % | {exact - after:.2f} |",
-                flush=True,
-            )
+            verdict = []
+            if given.prove:
+                equal = [proven(float_graph, some, options, task.test_images[:3]) for some in (graph, last.graph)]
+                verdict = ["equal" if all(equal) else "WRONG"]
+            row([
+                f"W{bits}A{bits}", f"`{scheme}`", f"{exact:.2f} %", f"{before:.2f} %", f"{exact - before:.2f}",
+                f"{after:.2f} %", f"{exact - after:.2f}", *verdict,
+            ])  # fmt: skip
 
 
 if __name__ == "__main__":

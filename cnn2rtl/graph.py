@@ -70,6 +70,12 @@ class FloatGraph:
     def input(self) -> Node:
         return self.nodes[0]
 
+    @property
+    def classes(self) -> int:
+        """How many classes the output tells apart."""
+        node = self[self.output]
+        return node.op.class_count([self[name].shape for name in node.inputs])
+
     def consumers(self, name: str) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if name in node.inputs)
 

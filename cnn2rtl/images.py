@@ -37,6 +37,21 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.images)
 
+    def every(self, step: int, first: int) -> ImageSet:
+        """One image out of ``step``, from number ``first`` on."""
+        labels = None if self.labels is None else self.labels[first::step]
+        return ImageSet(self.images[first::step], labels, self.class_names, self.names[first::step])
+
+    def mismatch(self, classes: int) -> str:
+        """Why the labels cannot be the numbers of a network's ``classes`` outputs; empty if they can."""
+        if self.class_names and len(self.class_names) != classes:
+            return (
+                f"{len(self.class_names)} class folders, but the network has {classes} outputs: "
+                "folder names cannot be matched to outputs"
+            )
+        wrong = [label for label in self.labels or () if not 0 <= label < classes]
+        return f"label {wrong[0]} is none of the network's outputs, 0 to {classes - 1}" if wrong else ""
+
 
 def load_images(
     source: str | Path | Sequence[str | Path], shape: Shape, fit: Fit = "crop", limit: int | None = None

@@ -18,16 +18,18 @@ from cnn2rtl import store
 from cnn2rtl.errors import UserError
 from cnn2rtl.export import to_onnx
 from cnn2rtl.graph import Clamp, FloatGraph, Node
-from cnn2rtl.images import Pixels
+from cnn2rtl.images import ImageSet, Pixels
 from cnn2rtl.ops import ArgMax
 from cnn2rtl.output import write_project
 from cnn2rtl.passes import absorb_input, check_normalisation, simplify
+from cnn2rtl.quant.auto import Choice, cheapest
 from cnn2rtl.quant.calibrate import Progress, Seen, measure, seen_by_statistics, silent
 from cnn2rtl.quant.formats import Ranges
 from cnn2rtl.quant.given import GivenNetwork
 from cnn2rtl.quant.layers import QuantGraph, QuantNode, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, Scheme
 from cnn2rtl.quant.quantise import Effort, Recipe, Widths, quantise
+from cnn2rtl.quant.sensitivity import sensitivities
 from cnn2rtl.render import Design, render
 from cnn2rtl.schedule import Target, schedule, search
 from cnn2rtl.verify.vectors import frame_vectors
@@ -233,6 +235,41 @@ def quantise_graph(
     histograms = options.ranges != "minmax"
     seen = seen_by_statistics(graph) if images is None else measure(graph, images, histograms, progress)
     return graph, quantise(graph, seen, recipe, images, progress)
+
+
+def auto_widths(
+    captured: FloatGraph,
+    options: Options,
+    images: Pixels,
+    check: ImageSet,
+    max_drop: float,
+    progress: Progress = silent,
+) -> tuple[Options, Choice]:
+    """``options`` with the cheapest widths, per layer, at which the integers lose ``max_drop`` points at most.
+
+    None is wider than ``options`` say, and those of layers that have widths of their own stay. ``images`` calibrate, as
+    for :func:`compile_graph`. The drop is that of the accuracy on ``check`` where it has labels, else the share of its
+    images, in percent, whose class is no longer the float network's. Raises :class:`UserError` where even the widest
+    lose more.
+    """
+    options.check()
+    graph = absorb_input(simplify(captured), options.mean, options.std)
+    recipe = options.recipe(graph, graph.output)
+    seen = measure(graph, images, options.ranges != "minmax", progress)
+    output = graph[graph.output].op
+    pixels = [check.images[start : start + BATCH] for start in range(0, len(check), BATCH)]
+    exact = np.concatenate([output.classes(graph.forward(some.astype(np.float64))) for some in pixels])
+    truth = exact if check.labels is None else np.asarray(check.labels)
+
+    def drop(layers: Mapping[str, Widths]) -> float:
+        integers = quantise(graph, seen, replace(recipe, layers=layers), images)
+        found = np.concatenate([output.classes(integers.run(some.astype(np.int32))) for some in pixels])
+        return 100 * float(np.mean(exact == truth) - np.mean(found == truth))
+
+    widest = quantise(graph, seen, recipe)
+    knobs = sensitivities(graph, widest, seen, recipe, images, progress)
+    choice = cheapest(graph, recipe, knobs, drop, max_drop, progress)
+    return replace(options, layers=choice.layers), choice
 
 
 def compile_given(given: GivenNetwork, options: Options) -> Compiled:

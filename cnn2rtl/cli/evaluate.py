@@ -41,7 +41,7 @@ def evaluate(
     problems.check()
     assert opened is not None and images is not None
     labels = images.labels
-    mismatch = _mismatch(images, opened.classes)
+    mismatch = images.mismatch(opened.classes)
     if mismatch:
         console.out.print(f"[yellow]note[/] {mismatch}, so no accuracy is given", soft_wrap=True)
         labels = None
@@ -76,14 +76,3 @@ def _keep(project: Path, result: Evaluation, data: str) -> None:
         record(project, "accuracy", {**about, "layers": figures, "data": data})
     except UserError as error:
         console.out.print(f"[yellow]note[/] not kept in the report: {escape(str(error))}", soft_wrap=True)
-
-
-def _mismatch(images: ImageSet, classes: int) -> str:
-    """Why the images' labels cannot be the network's outputs, if so."""
-    if images.class_names and len(images.class_names) != classes:
-        return (
-            f"{len(images.class_names)} class folders, but the network has {classes} outputs: "
-            "folder names cannot be matched to outputs"
-        )
-    wrong = [label for label in images.labels or () if not 0 <= label < classes]
-    return f"label {wrong[0]} is none of the network's outputs, 0 to {classes - 1}" if wrong else ""

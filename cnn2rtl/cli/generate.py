@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +44,8 @@ from cnn2rtl.devices import Device, find
 from cnn2rtl.errors import Problems
 from cnn2rtl.images import ImageSet
 from cnn2rtl.output import check_target
-from cnn2rtl.pipeline import Compiled, Options, check_feasible, compile_given, compile_graph
+from cnn2rtl.pipeline import Compiled, Options, auto_widths, check_feasible, compile_given, compile_graph
+from cnn2rtl.quant.auto import Choice
 from cnn2rtl.quant.given import GivenNetwork
 from cnn2rtl.schedule import Target
 
@@ -72,6 +74,16 @@ def generate(
     layer: LayerWidths = None,
     ranges: RangesBy = "minmax",
     effort: EffortOf = "fast",
+    auto_bits: Annotated[
+        bool, typer.Option("--auto-bits", help="Find the cheapest widths per layer, none above --bits; needs --calib.")
+    ] = False,
+    max_drop: Annotated[
+        float, typer.Option(metavar="POINTS", min=0.0, max=100.0, help="Accuracy that --auto-bits may cost.")
+    ] = 0.5,
+    check: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Images that --auto-bits measures on; else every second one of --calib."),
+    ] = None,
     fps: Annotated[float | None, typer.Option(metavar="X", help="Frames per second to reach at --clock.")] = None,
     clock: Annotated[float, typer.Option(metavar="MHZ", help="Clock that --fps is reached at.")] = 100.0,
     multipliers: Annotated[
@@ -122,26 +134,46 @@ def generate(
     graph = capture_file(model, arch, size, trust_pickle, problems)
     with problems.gather():
         options.check(None if graph is None else graph.input.shape[0])
-    if graph is not None:
+    # Widths that are yet to be found make a smaller design: its feasibility shows in the end.
+    if graph is not None and not auto_bits:
         with problems.gather():
             check_feasible(graph, options)
     found: ImageSet | None = None
+    checking: ImageSet | None = None
     if calib is not None:
         if calib_limit < 1:
             problems.found.append(f"--calib-limit {calib_limit}: at least 1 image is needed")
+        shared = 2 if auto_bits and check is None else 1
         with problems.gather():
-            found = console.images("--calib", calib, graph if calib_limit > 0 else None, fit, calib_limit)
+            found = console.images("--calib", calib, graph if calib_limit > 0 else None, fit, shared * calib_limit)
+    elif auto_bits:
+        problems.found.append("--auto-bits: what narrower numbers cost is measured on images; say where, with --calib")
+    if check is not None:
+        if not auto_bits:
+            problems.found.append(f"--check {check}: these are images for --auto-bits; leave it out, or give that too")
+        with problems.gather():
+            checking = console.images("--check", check, graph, fit, None)
+    if found is not None and auto_bits and checking is None:
+        if len(found) < 2:
+            problems.found.append(f"--calib {calib}: one image cannot both calibrate and check; give more, or --check")
+        found, checking = found.every(2, 0), found.every(2, 1)
     problems.check()
     assert graph is not None
     images = None if found is None else found.images
 
     with console.progress() as bar:
         task = bar.add_task("calibrating", total=None)
+
+        def show(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        if checking is not None and images is not None:
+            if checking.mismatch(graph.classes):
+                checking = replace(checking, labels=None)
+            options, choice = auto_widths(graph, options, images, checking, max_drop, show)
+            _tell_widths(choice, checking)
         source = "" if calib is None else f" of {console.readable(calib.resolve().name)}"
-        compiled = compile_graph(
-            graph, options, images, source,
-            lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total),
-        )  # fmt: skip
+        compiled = compile_graph(graph, options, images, source, show)
         bar.update(task, description="writing")
         compiled.write(folder, force)
     _summarise(compiled, folder, clock)
@@ -158,6 +190,22 @@ def _compile_given(context: typer.Context, model: Path, options: Options, proble
     return compile_given(given, options)
 
 
+def _tell_widths(choice: Choice, checking: ImageSet) -> None:
+    """What widths were found, in the words that ask for them."""
+    memory, area = (
+        f"{100 * (1 - now / max(before, 1)):.0f} %"
+        for now, before in zip(astuple(choice.cost), astuple(choice.widest), strict=True)
+    )
+    what = "accuracy" if checking.labels is not None else "agreement with the float network"
+    console.out.print(
+        f"widths: {memory} less memory for weights, {area} less area of multipliers; {what} drops by "
+        f"{choice.drop:.2f} points on {len(checking)} images (one is {100 / len(checking):.2g}). The same again with",
+        soft_wrap=True,
+    )
+    for name, own in choice.layers.items():
+        console.out.print(f"  --layer {escape(shlex.quote(f'{name}={own}'))}", soft_wrap=True)
+
+
 def _summarise(compiled: Compiled, folder: Path, clock: float) -> None:
     """The four answers, as far as they are known before simulation."""
     about = compiled.about
@@ -170,8 +218,9 @@ def _summarise(compiled: Compiled, folder: Path, clock: float) -> None:
         "speed": f"{about['interval']:,} cycles per frame "
         f"({1e6 * clock / about['interval']:,.1f} frames/s at {clock:g} MHz), latency {about['latency']:,} cycles, "
         f"{100 * about['mac_efficiency']:.1f} % MAC efficiency",
-        "accuracy": f"{options['weight_bits']}-bit weights, {options['activation_bits']}-bit activations, calibrated "
-        f"on {about['calibration']}; measure it: cnn2rtl evaluate {project} --data FOLDER",
+        "accuracy": f"{options['weight_bits']}-bit weights, {options['activation_bits']}-bit activations"
+        f"{', but for layers with widths of their own' if options['layers'] else ''}, "
+        f"calibrated on {about['calibration']}; measure it: cnn2rtl evaluate {project} --data FOLDER",
         "proof": f"cnn2rtl simulate {project}   or, without cnn2rtl: make -C {sim}",
     }
     console.out.print(f"[bold]{escape(str(folder))}[/]: {about['name']}, {len(about['layers'])} layers", soft_wrap=True)

@@ -35,7 +35,7 @@ TrustPickle = Annotated[
 
 QUANTISING = {
     "arch", "size", "bits", "weight_bits", "activation_bits", "output_bits", "calib", "calib_limit", "fit", "scheme",
-    "layer", "ranges", "effort", "trust_pickle",
+    "layer", "ranges", "effort", "auto_bits", "max_drop", "check", "trust_pickle",
 }  # fmt: skip
 """Parameters of commands that have no say in a network that has its integers already."""
 

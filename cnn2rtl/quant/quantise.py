@@ -29,6 +29,11 @@ class Widths:
     weights: int | None = None
     activations: int | None = None
 
+    def __str__(self) -> str:
+        """As the command line takes it: ``w8a12``."""
+        parts = (("w", self.weights), ("a", self.activations))
+        return "".join(f"{letter}{bits}" for letter, bits in parts if bits is not None)
+
 
 @dataclass(frozen=True)
 class Recipe:
