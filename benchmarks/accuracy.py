@@ -17,10 +17,10 @@ import numpy as np
 from common import head, photographs, row, trained_student
 
 from cnn2rtl.cli.console import parse_widths
-from cnn2rtl.graph import FloatGraph
+from cnn2rtl.graph import FloatArray, FloatGraph
 from cnn2rtl.images import ImageSet, Pixels
 from cnn2rtl.passes import absorb_input, simplify
-from cnn2rtl.pipeline import Options, auto_widths
+from cnn2rtl.pipeline import Options, auto_widths, quantise_graph
 from cnn2rtl.quant.calibrate import measure
 from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.quant.quantise import quantise
@@ -28,12 +28,19 @@ from cnn2rtl.quant.quantise import quantise
 SHAPE = (3, 256, 256)
 
 
-def compared(graph: FloatGraph, integers: QuantGraph, images: Pixels) -> tuple[str, str]:
-    """Share of the images that both networks put into the same class, and the SQNR of the outputs."""
-    last = graph[graph.output].op
-    exact = np.concatenate([graph.forward(image[None].astype(np.float64)) for image in images])
+def outputs(graph: FloatGraph, images: Pixels) -> FloatArray:
+    """What the float network makes of ``images``."""
+    return np.concatenate([graph.forward(image[None].astype(np.float64)) for image in images])
+
+
+def compared(exact: FloatArray, integers: QuantGraph, images: Pixels) -> tuple[str, str]:
+    """Share of the images that both networks put into the same class, and the SQNR of the outputs.
+
+    ``exact`` is what the float network makes of them.
+    """
+    last = integers[integers.output].op
     codes = np.concatenate([integers.run(image[None].astype(np.int32)) for image in images])
-    noise = np.square(exact - integers[graph.output].out.reals(codes)).sum()
+    noise = np.square(exact - integers[integers.output].out.reals(codes)).sum()
     agreement = np.mean(last.classes(codes) == last.classes(exact))
     return f"{agreement:.1%}", f"{10 * np.log10(np.square(exact).sum() / noise):.1f} dB"
 
@@ -59,6 +66,7 @@ def table(asked: argparse.Namespace, captured: FloatGraph, calibrating: Pixels, 
     """Given widths."""
     graph = absorb_input(simplify(captured), (0.0,), (1.0,))
     layers = dict(parse_widths(text) for text in asked.layer)
+    exact = outputs(graph, measuring)
     print(f"{len(calibrating)} photographs calibrate, {len(measuring)} measure.\n")
     head("scheme | >weights | >activations | ranges | effort | >agreement | >output SQNR | >calibration")
     for ranges in asked.ranges:
@@ -71,15 +79,14 @@ def table(asked: argparse.Namespace, captured: FloatGraph, calibrating: Pixels, 
             start = time.perf_counter()
             integers = quantise(graph, seen, options.recipe(graph, graph.output), calibrating)
             took = measured + time.perf_counter() - start
-            found = compared(graph, integers, measuring)
+            found = compared(exact, integers, measuring)
             row([scheme, weights, activations, ranges, effort, *found, f"{took:.0f} s"])
 
 
 def automatic(asked: argparse.Namespace, captured: FloatGraph, calibrating: Pixels, measuring: Pixels) -> None:
     """Widths that are chosen by half of the photographs, and what they are worth on the other half."""
-    graph = absorb_input(simplify(captured), (0.0,), (1.0,))
-    seen = measure(graph, calibrating)
     choosing, unseen = measuring[::2], measuring[1::2]
+    exact = outputs(absorb_input(simplify(captured), (0.0,), (1.0,)), unseen)
     print(f"{len(calibrating)} photographs calibrate, {len(choosing)} choose, {len(unseen)} measure.\n")
     head(
         "scheme | effort | >drop allowed | >and found | >weight memory | >multiplier area | >agreement, others | "
@@ -91,9 +98,9 @@ def automatic(asked: argparse.Namespace, captured: FloatGraph, calibrating: Pixe
         check = ImageSet(choosing, None, (), ())
         narrow, choice = auto_widths(captured, options, calibrating, check, limit)
         took = time.perf_counter() - start
-        integers = quantise(graph, seen, narrow.recipe(graph, graph.output), calibrating)
+        _, integers = quantise_graph(captured, narrow, calibrating)
         memory, area = choice.cost.memory / choice.widest.memory, choice.cost.area / choice.widest.area
-        found = compared(graph, integers, unseen)
+        found = compared(exact, integers, unseen)
         widths = " ".join(f"{name}={own}" for name, own in choice.layers.items())
         row([
             scheme, effort, f"{limit:g}", f"{choice.drop:g}", f"{memory:.0%}", f"{area:.0%}", *found, f"{took:.0f} s",

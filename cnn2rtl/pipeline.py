@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from math import inf
@@ -145,10 +145,7 @@ class Compiled:
 
     def golden(self, images: np.ndarray) -> IntArray:
         """Outputs of the hardware, integers (n, h, w, c), for ``images``, raw pixels (n, h, w, c)."""
-        pixels = self._pixels(images)
-        # A few images at a time stay in the processor's cache.
-        parts = [self.graph.run(pixels[start : start + BATCH]) for start in range(0, max(len(pixels), 1), BATCH)]
-        return np.concatenate(parts).astype(np.int64)
+        return _in_batches(self.graph.run, self._pixels(images)).astype(np.int64)
 
     def golden_tensors(self, images: np.ndarray) -> dict[str, IntArray]:
         """As :meth:`golden`, but every tensor, by the name of its layer."""
@@ -185,6 +182,11 @@ class Compiled:
     def write(self, out: str | Path, force: bool = False) -> None:
         """Write the project into the folder ``out``: all of it, or nothing."""
         write_project(Path(out), self.files, force)
+
+
+def _in_batches(run: Callable[[Any], np.ndarray], images: np.ndarray) -> np.ndarray:
+    """``run`` on ``images``, a few at a time: they stay in the processor's cache."""
+    return np.concatenate([run(images[start : start + BATCH]) for start in range(0, max(len(images), 1), BATCH)])
 
 
 def check_feasible(captured: FloatGraph, options: Options) -> None:
@@ -257,13 +259,12 @@ def auto_widths(
     recipe = options.recipe(graph, graph.output)
     seen = measure(graph, images, options.ranges != "minmax", progress)
     output = graph[graph.output].op
-    pixels = [check.images[start : start + BATCH] for start in range(0, len(check), BATCH)]
-    exact = np.concatenate([output.classes(graph.forward(some.astype(np.float64))) for some in pixels])
+    exact = output.classes(_in_batches(lambda some: graph.forward(some.astype(np.float64)), check.images))
     truth = exact if check.labels is None else np.asarray(check.labels)
 
     def drop(layers: Mapping[str, Widths]) -> float:
         integers = quantise(graph, seen, replace(recipe, layers=layers), images)
-        found = np.concatenate([output.classes(integers.run(some.astype(np.int32))) for some in pixels])
+        found = output.classes(_in_batches(integers.run, check.images.astype(np.int32)))
         # Of counts: a difference of shares would be a rounding error off a limit that it meets.
         return 100 * int((exact == truth).sum() - (found == truth).sum()) / len(check)
 

@@ -159,8 +159,7 @@ def _train(
 
 def _check_labels(data: Path, images: ImageSet, graph: FloatGraph) -> None:
     """The images' labels must be the network's outputs."""
-    node, labels, folders = graph[graph.output], images.labels or (0,), len(images.class_names)
-    classes = node.op.class_count([graph[name].shape for name in node.inputs])
+    classes, labels, folders = graph.classes, images.labels or (0,), len(images.class_names)
     if folders in (0, classes) and min(labels) >= 0 and max(labels) < classes:
         return
     found = f"{folders} class folders" if folders else f"labels from {min(labels)} to {max(labels)}"

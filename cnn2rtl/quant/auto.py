@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.quant.calibrate import Progress, silent
+from cnn2rtl.quant.qformat import PIXEL
 from cnn2rtl.quant.quantise import Recipe, Widths
 from cnn2rtl.quant.sensitivity import Knob, Part
-
-PIXEL_BITS = 8
 
 Layers = Mapping[str, Widths]
 
@@ -43,24 +42,25 @@ class Choice:
 
 def cost(graph: FloatGraph, recipe: Recipe, layers: Layers) -> Cost:
     """What the widths ``layers`` cost, and those of ``recipe`` where there are none."""
+    recipe = replace(recipe, layers={**recipe.layers, **layers})
     memory = area = 0
     for node in graph.nodes:
         if node.op.weights:
-            bits = layers.get(node.name, Widths()).weights or recipe.weights_of(node.name)
+            bits = recipe.weights_of(node.name)
             memory += node.op.weights * bits
             macs = node.op.macs([graph[name].shape for name in node.inputs])
-            area += macs * bits * _activation_bits(graph, recipe, layers, node.inputs[0])
+            area += macs * bits * _activation_bits(graph, recipe, node.inputs[0])
     return Cost(memory, area)
 
 
-def _activation_bits(graph: FloatGraph, recipe: Recipe, layers: Layers, name: str) -> int:
+def _activation_bits(graph: FloatGraph, recipe: Recipe, name: str) -> int:
     """The width of the tensor ``name``, which may be another's codes passed on."""
     node = graph[name]
     if not node.inputs:
-        return PIXEL_BITS
+        return PIXEL.bits
     if node.op.keeps_format(node.clamp):
-        return _activation_bits(graph, recipe, layers, node.inputs[0])
-    return layers.get(name, Widths()).activations or recipe.activations_of(name)
+        return _activation_bits(graph, recipe, node.inputs[0])
+    return recipe.activations_of(name)
 
 
 def narrowing(graph: FloatGraph, recipe: Recipe, knobs: Sequence[Knob]) -> list[Layers]:
@@ -95,10 +95,7 @@ def narrowing(graph: FloatGraph, recipe: Recipe, knobs: Sequence[Knob]) -> list[
 def _layers(recipe: Recipe, bits: Mapping[tuple[str, Part], int]) -> Layers:
     found = dict(recipe.layers)
     for (name, part), width in bits.items():
-        own = found.get(name, Widths())
-        found[name] = Widths(
-            width if part == "weights" else own.weights, width if part == "activations" else own.activations
-        )
+        found[name] = replace(found.get(name, Widths()), **{part: width})
     return found
 
 
@@ -115,7 +112,7 @@ def cheapest(
     Raises :class:`UserError` where not even the widest one's is.
     """
     path = narrowing(graph, recipe, knobs)
-    steps = len(path).bit_length()
+    steps = 1 + len(path).bit_length()
     found, drops = 0, {0: drop(path[0])}
     if drops[0] > limit:
         raise UserError(
@@ -123,7 +120,7 @@ def cheapest(
             f"activations the drop is {drops[0]:.2f} points; allow more of it, or raise --bits, or try --scheme scale "
             "or --effort best"
         )
-    progress("choosing widths", 1, steps + 1)
+    progress("choosing widths", 1, steps)
     beyond = len(path)
     while beyond - found > 1:
         middle = (found + beyond) // 2
@@ -132,6 +129,6 @@ def cheapest(
             found = middle
         else:
             beyond = middle
-        progress("choosing widths", min(len(drops), steps), steps + 1)
-    progress("choosing widths", steps + 1, steps + 1)
+        progress("choosing widths", len(drops), steps)
+    progress("choosing widths", steps, steps)
     return Choice(path[found], drops[found], cost(graph, recipe, path[found]), cost(graph, recipe, path[0]))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.calibrate import Progress, Seen, silent
 from cnn2rtl.quant.formats import choose, readers_of
 from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantOptions
-from cnn2rtl.quant.qformat import QFormat
+from cnn2rtl.quant.qformat import QFormat, Scheme
 from cnn2rtl.quant.quantise import ROOM, Recipe, Widths
 
 IMAGES = 8
@@ -60,13 +61,14 @@ def sensitivities(
         assert layer is not None
         widest = recipe.weights_of(node.name) if part == "weights" else recipe.activations_of(node.name)
         noise: dict[int, float] = {}
+        if part == "weights":
+            narrowed = probe.weights(node, layer, recipe.scheme)
+        else:
+            readers = readers_of(graph, node.name)
+            wish = partial(choose, node, seen[node.name], scheme=recipe.scheme, ranges=recipe.ranges, readers=readers)
+            narrowed = probe.activations(node, wish)
         for bits in range(widest - 1, NARROWEST - 1, -1):
-            if part == "weights":
-                value = probe.with_weights(node, layer, QuantOptions(bits, recipe.scheme))
-            else:
-                wish = choose(node, seen[node.name], bits, recipe.scheme, recipe.ranges, readers_of(graph, node.name))
-                value = probe.with_activations(node, wish)
-            noise[bits] = probe.noise(node, value)
+            noise[bits] = probe.noise(node, narrowed(bits))
             if noise[bits] > 1.0:
                 break  # louder than the outputs themselves: nothing narrower will do
         knobs.append(Knob(node.name, part, widest, noise))
@@ -98,24 +100,33 @@ class _Probe:
     def _keep(self, node: Node, x: FloatArray) -> None:
         self.exact[node.name] = x
 
-    def with_weights(self, node: Node, layer: QuantLayer, options: QuantOptions) -> FloatArray:
-        """What ``node`` makes with rounded weights."""
+    def weights(self, node: Node, layer: QuantLayer, scheme: Scheme) -> Callable[[int], FloatArray]:
+        """What ``node`` makes with weights of so many bits."""
         op = node.op
         assert isinstance(op, Weighted)
-        narrow = op.quantise([layer.source], layer.out, node.clamp, options)
-        assert narrow.weight is not None and narrow.weight_scale is not None
-        scale = narrow.weight_scale.reshape(-1, *(1,) * (narrow.weight.ndim - 1))
-        # The factors by which the weights absorb the input's scales per channel come out again.
-        gain = np.atleast_1d(layer.source.coarsest / layer.source.scales)
-        rounded = replace(op, weight=replace(op, weight=narrow.weight * scale).absorbing(gain))
         inputs = [self.exact[name] for name in node.inputs]
         exact = op.forward(inputs)
-        return node.clamp(exact + _without_mean(rounded.forward(inputs) - exact))
+        # The factors by which the weights absorb the input's scales per channel come out again.
+        gain = np.atleast_1d(layer.source.coarsest / layer.source.scales)
 
-    def with_activations(self, node: Node, q: QFormat) -> FloatArray:
-        """What ``node`` makes, rounded to the codes of ``q``."""
+        def narrowed(bits: int) -> FloatArray:
+            narrow = op.quantise([layer.source], layer.out, node.clamp, QuantOptions(bits, scheme))
+            assert narrow.weight is not None and narrow.weight_scale is not None
+            scale = narrow.weight_scale.reshape(-1, *(1,) * (narrow.weight.ndim - 1))
+            rounded = replace(op, weight=replace(op, weight=narrow.weight * scale).absorbing(gain))
+            return node.clamp(exact + _without_mean(rounded.forward(inputs) - exact))
+
+        return narrowed
+
+    def activations(self, node: Node, wish: Callable[[int], QFormat]) -> Callable[[int], FloatArray]:
+        """What ``node`` makes, rounded to the codes of the format that ``wish`` has for so many bits."""
         exact = self.exact[node.name]
-        return exact + _without_mean(q.reals(q.codes(exact)) - exact)
+
+        def narrowed(bits: int) -> FloatArray:
+            q = wish(bits)
+            return exact + _without_mean(q.reals(q.codes(exact)) - exact)
+
+        return narrowed
 
     def noise(self, node: Node, value: FloatArray) -> float:
         """The mean square error of the outputs when ``node`` makes ``value``, as a share of their mean square."""
