@@ -37,6 +37,13 @@ def table(*columns: str, left: int = 1) -> Table:
     return result
 
 
+def show(rows: Table) -> None:
+    """Print a table as wide as it needs to be, as half a number looks like one."""
+    out.print(
+        rows, width=max(out.width, out.measure(rows, options=out.options.update(max_width=10_000)).maximum), crop=False
+    )
+
+
 def parse_shape(text: str | None) -> Shape | None:
     """``3x128x128`` as (c, h, w)."""
     if text is None:
