@@ -101,7 +101,7 @@ def test_inspect(tmp_path: Path) -> None:
     assert rows["features.0"] == ["conv2d", "16x8x8", "160", "9,216", "18,432", "576"]
     assert rows["features.3"][0] == "depthwise_conv2d" and rows["features.17"][0] == "avgpool2d"
     assert rows["total"] == ["3,946", "89,216", "178,432", "15,104"]
-    assert "4,266 parameters in the model" in text and not contents(tmp_path)
+    assert "4,106 parameters in the model" in text and not contents(tmp_path)
 
 
 def test_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

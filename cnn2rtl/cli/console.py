@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import SegmentLines
 from rich.table import Table
 
 from cnn2rtl.errors import UserError
@@ -38,10 +39,9 @@ def table(*columns: str, left: int = 1) -> Table:
 
 
 def show(rows: Table) -> None:
-    """Print a table as wide as it needs to be, as half a number looks like one."""
-    out.print(
-        rows, width=max(out.width, out.measure(rows, options=out.options.update(max_width=10_000)).maximum), crop=False
-    )
+    """Print a table as wide as it needs to be: half a number looks like one."""
+    wide = out.options.update(max_width=100_000)
+    out.print(SegmentLines(out.render_lines(rows, wide, pad=False), new_lines=True), crop=False)
 
 
 def parse_shape(text: str | None) -> Shape | None:
