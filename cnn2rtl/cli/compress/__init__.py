@@ -6,7 +6,8 @@ import typer
 
 from cnn2rtl.cli.command import Command
 from cnn2rtl.cli.compress.qat import qat
+from cnn2rtl.cli.compress.separable import separable
 
 compress = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Make a network smaller.")
-for command in (qat,):
+for command in (qat, separable):
     compress.command(cls=Command, no_args_is_help=True)(command)
