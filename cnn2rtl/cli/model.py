@@ -31,7 +31,7 @@ NetworkFile = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL",
-        help="A network to change: pickled nn.Module, state_dict (with --arch); or, untrained, FILE.py:NAME or zoo:NAME.",
+        help="Pickled nn.Module, or state_dict (with --arch); or, untrained, FILE.py:NAME or zoo:NAME.",
     ),
 ]
 Arch = Annotated[
