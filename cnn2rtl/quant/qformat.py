@@ -101,8 +101,9 @@ class QFormat:
 
     def codes(self, reals: np.ndarray) -> IntArray:
         """Nearest codes, half up, saturated at ``lo`` and ``hi``; the last axis is the channels, if it matters."""
-        codes = np.floor(np.asarray(reals) / self.scales + 0.5) + self.zero
-        return np.clip(codes, self.lo, self.hi).astype(np.int64)
+        steps = np.floor(np.asarray(reals) / self.scales + 0.5)
+        codes: IntArray = np.clip(steps + self.zero, self.lo, self.hi).astype(np.int64)
+        return codes
 
     def reals(self, codes: np.ndarray | float) -> np.ndarray:
         return (np.asarray(codes) - self.zero) * self.scales
