@@ -46,7 +46,7 @@ NETWORKS = {
     "pads": ((2, 7, 7), PLAIN, [nn.Conv2d(2, 5, 3, 1, 1), nn.MaxPool2d(3, 2, 1), nn.AvgPool2d(3, 2, 1)]),
     "borders": (
         (2, 6, 5), PLAIN,
-        [nn.Conv2d(2, 5, 1), nn.Conv2d(5, 5, 3, 1, 1, groups=5), nn.Conv2d(5, 4, 3, 2, 1), nn.Flatten(), nn.Linear(36, 3)],
+        [nn.Conv2d(2, 5, 1), nn.Conv2d(5, 5, 3, 1, 1, groups=5), nn.Conv2d(5, 4, 3, 2, 1)],
     ),
 }  # fmt: skip
 

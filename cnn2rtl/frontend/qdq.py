@@ -171,11 +171,11 @@ def _format(scale: np.ndarray, zero: np.ndarray) -> QFormat:
     if scale.size != 1 or zero.size != 1:
         raise Refused("has a scale per channel, which only weights may have")
     limits = np.iinfo(zero.dtype)
-    lo, hi = int(limits.min) - int(zero.item()), int(limits.max) - int(zero.item())
     if limits.bits > 16:
         raise Refused(f"has codes of {limits.bits} bits; 16 are supported")
-    codes = QFormat.full(limits.bits, lo < 0, float(scale.item()))
-    return replace(codes, zero=codes.lo - lo)
+    lowest = int(limits.min) - int(zero.item())
+    codes = QFormat.full(limits.bits, lowest < 0, float(scale.item()))
+    return replace(codes, zero=codes.lo - lowest)
 
 
 def _dequantised(inputs: Sequence[Value | None], axis: int) -> Value:
