@@ -127,6 +127,37 @@ def test_asymmetric_activations_keep_their_width(name: str, signed: bool, tmp_pa
     assert any(node.out.zero for node in graph.layers)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "zero", "name"),
+    [
+        ("uint8", 0, "u8.6"), ("uint8", 128, "s8.6"), ("uint8", 1, "s8.6@-127"), ("uint8", 127, "s8.6@-1"),
+        ("uint8", 255, "s8.6@127"), ("int8", -128, "u8.6"), ("int8", 0, "s8.6"), ("int8", 9, "s8.6@9"),
+        ("int8", 127, "s8.6@127"), ("uint16", 300, "s16.6@-32468"), ("int16", -7, "s16.6@-7"),
+    ],
+)  # fmt: skip
+def test_codes_are_the_files_but_for_an_offset(dtype: str, zero: int, name: str, tmp_path: Path) -> None:
+    """A network that quantises its input and nothing else, in onnxruntime and here, on all pixels there are."""
+    pair = [
+        numpy_helper.from_array(np.float32(2**-6), "scale"),
+        numpy_helper.from_array(np.dtype(dtype).type(zero), "z"),
+    ]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "z"], ["codes"], "quantise"),
+        helper.make_node("DequantizeLinear", ["codes", "scale", "z"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, ["n", 1, 16, 16]) for end in "xy"]
+    graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], pair)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    onnx.save(model, tmp_path / "net.onnx")
+    mean: tuple[Numbers, Numbers] = ((0.3,), (0.3,))
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    net = read_qdq(tmp_path / "net.onnx", "net", *mean).integers()
+    out, found = net[net.output].out, net.run(pixels.astype(np.int32))
+    assert str(out) == name
+    (wanted,) = run_qdq(tmp_path / "net.onnx", reals(pixels, *mean)).values()
+    np.testing.assert_array_equal(out.reals(found), wanted.transpose(0, 2, 3, 1))
+
+
 @pytest.mark.parametrize("name", ["depthwise", "groups", "head"])
 def test_numbers_are_kept(name: str, tmp_path: Path) -> None:
     graph, _ = quantised(name, tmp_path / "net.onnx")
