@@ -224,6 +224,9 @@ def test_generate_simulate_evaluate(digits: Path, tmp_path: Path) -> None:
     assert "PASS" in succeed("simulate", "out", cwd=tmp_path)
     assert "accuracy         100.0 % float" in succeed("evaluate", "out", "--data", EXAMPLE / "images", cwd=tmp_path)
     assert "3,946 parameters" in succeed("inspect", digits, cwd=tmp_path)
+    classifier = (tmp_path / "out" / "rtl" / "classifier.v").read_text()
+    assert "x s8*0.0416@-17 per beat" in classifier and "(@: the code that stands for 0)" in classifier
+    assert ".ZERO(-17)," in classifier
     graph, given = open_project(tmp_path / "out").graph, read_qdq(digits, "digits", *PLAIN).integers()
     for node in given.layers:
         layer = graph[node.name].layer

@@ -187,7 +187,8 @@ class Requant:
         scaled = total * np.ldexp(self.multiplier.astype(exact), -self.shift.astype(np.int32))
         scaled += exact(0.5)
         np.floor(scaled, out=scaled)
-        scaled += exact(self.zero)
+        if self.zero:
+            scaled += exact(self.zero)
         return np.asarray(np.clip(scaled, self.lo, self.hi, out=scaled), np.int32)
 
 
