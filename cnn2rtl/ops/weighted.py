@@ -69,7 +69,7 @@ class Weighted(Op):
         """
 
     def pad_codes(self, source: QFormat) -> IntArray | None:
-        """The codes around the map, (c_in,), or ``None`` where there is nothing but zeros."""
+        """The codes around the map, (c_in,), or ``None`` where they are all 0."""
         return None
 
     def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
