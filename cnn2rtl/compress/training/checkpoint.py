@@ -64,25 +64,29 @@ def load(folder: Path) -> Checkpoint | None:
         raise _damaged(folder / CHECKPOINT) from None
 
 
-def prepare(folder: Path, restart: bool = False, force: bool = False) -> int:
-    """See to it that a run can be in ``folder``, and say how many epochs of it are there already.
+def check_folder(folder: Path, restart: bool = False, force: bool = False) -> int:
+    """How many epochs of a run are in ``folder``; 0 with ``restart``, which means to discard them.
 
-    ``restart`` removes those, if ``force`` allows it. Raises :class:`UserError` for a folder of anything else.
+    Raises :class:`UserError` for a folder of anything else, and for ``restart`` without ``force``.
     """
     with tidy_errors(folder):
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise UserError(f"{folder}: exists and is no folder; choose another one with --run")
-        others = [f.name for f in folder.glob("*") if f.name not in FILES and not f.name.startswith(".")]
+        others = sorted(f.name for f in folder.glob("*") if f.name not in FILES and not f.name.startswith("."))
         there = (folder / CHECKPOINT).is_file()
-        if others and not there:
-            raise UserError(f"{folder}: exists and holds {others[0]}, but no run; choose another folder with --run")
-        if restart and there and not force:
-            raise UserError(f"{folder}: holds a run; give --force as well to discard it, or another folder with --run")
-        if restart:
-            for name in FILES:
-                (folder / name).unlink(missing_ok=True)
-    run = load(folder)
+    if others and not there:
+        raise UserError(f"{folder}: exists and holds {others[0]}, but no run; choose another folder with --run")
+    if restart and there and not force:
+        raise UserError(f"{folder}: holds a run; give --force as well to discard it, or another folder with --run")
+    run = None if restart else load(folder)
     return 0 if run is None else len(run.scores)
+
+
+def discard(folder: Path) -> None:
+    """Remove the run in ``folder``, and nothing else."""
+    with tidy_errors(folder):
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
 
 
 def digest(module: nn.Module) -> str:

@@ -141,7 +141,7 @@ class _Run:
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:
-    """``order`` in parts of ``size``. A single last image, of which BatchNorm knows no variance, joins the part before."""
+    """``order`` in parts of ``size``; a single image at the end, which has no variance for BatchNorm, joins the last."""
     parts = list(torch.split(order, size))
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
