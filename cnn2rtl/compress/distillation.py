@@ -1,5 +1,7 @@
-"""Distillation: a small network learns what a large one answers, not only what is right (Hinton, Vinyals, Dean, *Distilling
-the Knowledge in a Neural Network*, arXiv 1503.02531)."""
+"""Distillation: a small network learns what a large one answers, not only what is right.
+
+Hinton, Vinyals, Dean, *Distilling the Knowledge in a Neural Network*, arXiv 1503.02531.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from torch.nn import functional as F
 from cnn2rtl.compress.training.checkpoint import TEACHER, digest, read_tensors, write_tensors
 from cnn2rtl.compress.training.device import choose
 from cnn2rtl.compress.training.feed import Batch, Feed
-from cnn2rtl.compress.training.objective import Objective
+from cnn2rtl.compress.training.objective import Fact, Objective
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.compress.training.score import scores_of
 from cnn2rtl.errors import UserError
@@ -39,8 +41,22 @@ def distillation_loss(
     return alpha * temperature**2 * divergence + (1 - alpha) * exact
 
 
+def check_numbers(alpha: float, temperature: float) -> None:
+    """Raise one :class:`UserError` for all that the loss is not defined for."""
+    problems = []
+    if not 0 <= alpha <= 1:
+        problems.append(f"--alpha {alpha}: 0 to 1 is expected")
+    if not 0.01 <= temperature <= 1000:
+        problems.append(f"--temperature {temperature}: 0.01 to 1000 is expected")
+    if problems:
+        raise UserError(problems)
+
+
 class Renormalised(nn.Module):
     """``teacher`` for images that are normalised with ``mean`` and ``std``, though it learned with its own."""
+
+    scale: Tensor
+    offset: Tensor
 
     def __init__(
         self, teacher: nn.Module, mean: Sequence[float], std: Sequence[float], own: tuple[Sequence[float], ...]
@@ -70,16 +86,10 @@ def distillation(
 
     Where the teacher sees the same image every time, it is asked once, and its answers are kept in the ``folder`` of
     the run. That is so if the recipe does not augment, or if it ``sees`` the original images; otherwise it answers in
-    every step for the very pixels that the student sees, which teaches better (Beyer et al., arXiv 2106.05237) and takes
-    longer. Raises :class:`UserError` for numbers that make no sense.
+    every step for the very pixels that the student sees, which teaches better (Beyer et al., arXiv 2106.05237) and
+    takes longer. Raises :class:`UserError` for numbers that make no sense.
     """
-    problems = []
-    if not 0 <= alpha <= 1:
-        problems.append(f"--alpha {alpha}: 0 to 1 is expected")
-    if not 0.01 <= temperature <= 1000:
-        problems.append(f"--temperature {temperature}: 0.01 to 1000 is expected")
-    if problems:
-        raise UserError(problems)
+    check_numbers(alpha, temperature)
     if sees == "original" or not recipe.augments:
         answers = _remembered(teacher_scores(teacher, feed, recipe, folder / TEACHER, progress))
     else:
@@ -88,7 +98,12 @@ def distillation(
     def loss(scores: Tensor, batch: Batch) -> Tensor:
         return distillation_loss(scores, answers(batch), batch.labels, alpha, temperature, recipe.smoothing)
 
-    about = {"alpha": alpha, "temperature": temperature, "teacher": digest(teacher), "teacher_sees": sees}
+    about: dict[str, Fact] = {
+        "alpha": alpha,
+        "temperature": temperature,
+        "teacher": digest(teacher),
+        "teacher_sees": sees,
+    }
     return Objective(loss, about=about)
 
 
@@ -104,9 +119,7 @@ def _remembered(scores: Tensor) -> Answers:
     return lambda batch: scores[batch.indices].to(batch.inputs.device)
 
 
-def teacher_scores(
-    teacher: nn.Module, feed: Feed, recipe: Recipe, file: Path, progress: Progress = silent
-) -> Tensor:
+def teacher_scores(teacher: nn.Module, feed: Feed, recipe: Recipe, file: Path, progress: Progress = silent) -> Tensor:
     """What ``teacher`` answers for the images of ``feed`` as they are, (n, classes).
 
     Kept in ``file``, and taken from there as long as teacher and images are the same.

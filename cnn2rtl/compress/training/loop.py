@@ -29,7 +29,7 @@ from cnn2rtl.quant.calibrate import Progress, silent
 def train(
     module: nn.Module, data: Data, recipe: Recipe, objective: Objective, folder: Path, progress: Progress = silent
 ) -> Iterator[EpochScore]:
-    """Train ``module``, in place; yields every epoch, once it is in the ``folder`` of the run.
+    """Train ``module``, in place; gives every epoch, once it is in the ``folder`` of the run.
 
     If the folder has epochs of this run already, it goes on after them, and the result is the same to the bit as if it
     had never stopped (where ``recipe`` is deterministic, with as many threads). At the end, ``module`` has the weights
@@ -42,10 +42,15 @@ def train(
     if started is not None:
         started.check(about, folder)
     run = _Run(module, data, recipe, objective, choose(recipe.device), progress)
-    scores = () if started is None else started.scores
-    kept = {} if started is None else started.kept
     if started is not None:
         run.restore(started)
+    return _epochs(run, started, about, folder)
+
+
+def _epochs(run: _Run, started: Checkpoint | None, about: Mapping[str, Fact], folder: Path) -> Iterator[EpochScore]:
+    module, recipe = run.module, run.recipe
+    scores = () if started is None else started.scores
+    kept = {} if started is None else started.kept
     for epoch in range(len(scores) + 1, recipe.epochs + 1):
         score = run.epoch(epoch, max(((s.val_accuracy, -s.val_loss) for s in scores), default=None))
         scores = (*scores, score)
@@ -141,7 +146,7 @@ class _Run:
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:
-    """``order`` in parts of ``size``; a single image at the end, which has no variance for BatchNorm, joins the last."""
+    """``order`` in parts of ``size``; a single last image, which has no variance for BatchNorm, joins those before."""
     parts = list(torch.split(order, size))
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
