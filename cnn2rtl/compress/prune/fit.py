@@ -1,0 +1,64 @@
+"""The most channels with which a network fits a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import nn
+
+from cnn2rtl.compress.prune.channels import Channels, without
+from cnn2rtl.compress.prune.ranking import Scores
+from cnn2rtl.compress.prune.widths import Scope, Widths, keep_share
+from cnn2rtl.errors import UserError
+from cnn2rtl.frontend import capture
+from cnn2rtl.graph import Shape
+from cnn2rtl.pipeline import Options, check_feasible
+
+SHARES = 256
+"""The share of channels that stays is found to this fraction."""
+
+
+def widths_that_fit(
+    module: nn.Module,
+    shape: Shape,
+    channels: Sequence[Channels],
+    scores: Scores,
+    options: Options,
+    scope: Scope = "layer",
+    step: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Widths | None:
+    """The widths of the largest network, of those with a share of all channels, that meets ``options.target``.
+
+    ``None`` where the network does so as it is. What a design takes depends on the widths alone, not on the weights, so
+    nothing is trained here: the share is found by bisection, each try being estimated as :func:`check_feasible` does.
+    Raises :class:`UserError` where even the fewest channels do not fit.
+    """
+    options.check(shape[0])
+
+    def excess(widths: Widths | None) -> tuple[str, ...]:
+        kept = {c.name: c.best(scores[c.name], widths[c.name]) for c in channels if widths and c.name in widths}
+        graph = capture(without(module, shape, kept), shape, "network")
+        try:
+            check_feasible(graph, options)
+        except UserError as error:
+            return error.problems
+        return ()
+
+    if not excess(None):
+        return None
+    found = keep_share(channels, scores, 0.0, scope, step)
+    problems = excess(found)
+    if problems:
+        fewest = "one channel" if step == 1 else f"{step} channels"
+        raise UserError([f"even with {fewest} per layer: {problem}" for problem in problems])
+    low, high = 0, SHARES
+    while high - low > 1:
+        middle = (low + high) // 2
+        progress(SHARES - (high - low), SHARES)
+        widths = keep_share(channels, scores, middle / SHARES, scope, step)
+        if widths == found or not excess(widths):
+            low, found = middle, widths
+        else:
+            high = middle
+    return found
