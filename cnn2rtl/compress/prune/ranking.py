@@ -92,7 +92,7 @@ def _gamma(layer: nn.Module) -> np.ndarray:
 def _relative_norms(layer: nn.Module) -> np.ndarray:
     filters = _array(layer.weight)
     norms = np.abs(filters).reshape(len(filters), -1).sum(1)
-    relative: np.ndarray = norms / (norms.mean() or 1.0)
+    relative: np.ndarray = norms / max(float(norms.mean()), 1e-30)
     return relative
 
 
