@@ -18,8 +18,8 @@ ModelFile = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL",
-        help="torch.export archive, state_dict (with --arch), pickled nn.Module, quantised .onnx, or .npz of "
-        "`compress qat`.",
+        help="torch.export archive, state_dict (with --arch), pickled nn.Module, quantised .onnx, .npz of `compress "
+        "qat`; or, untrained, FILE.py:NAME or zoo:NAME.",
     ),
 ]
 Arch = Annotated[
@@ -62,9 +62,15 @@ def read_given(file: Path, mean: Sequence[float], std: Sequence[float]) -> Given
     return read_qdq(file, name_of(file), mean, std)
 
 
+def stem_of(file: Path) -> str:
+    """What the names of files made from ``file`` begin with: its own without suffixes, or the zoo's network."""
+    name = file.name.removeprefix("zoo:")
+    return name.split("," if name != file.name else ".")[0]
+
+
 def name_of(file: Path) -> str:
     """What to call the network in ``file``."""
-    return readable(file.name.split(".")[0])
+    return readable(stem_of(file))
 
 
 def is_trained(file: Path) -> bool:
