@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.quiet import first_line, quiet
@@ -109,37 +110,40 @@ class _Graph:
                 self._graph.build_dependency(self.module, image, ignored_params=own, verbose=False)
         except Exception as error:
             raise UserError(f"what depends on what in the network cannot be told: {first_line(error)}") from None
-        self._roots: dict[str, Any] = {}
 
     def channels(self) -> list[Channels]:
-        groups = list(self._graph.get_all_groups())
-        found = [self._channels(group) for group in groups]
-        self._roots = {channels.name: group[0].dep for channels, group in zip(found, groups, strict=True)}
-        order = list(self._names.values())
-        return sorted(found, key=lambda channels: order.index(channels.name))
+        """One for every layer that mixes channels, unless those that it makes are an earlier one's as well."""
+        found: dict[str, Channels] = {}
+        made: set[str] = set()
+        for name, layer in self.module.named_modules():
+            if layer in self._graph.module2node and _mixes(layer) and name not in made:
+                root = self._graph.get_pruner_of_module(layer)
+                every = range(root.get_out_channels(layer))
+                group = self._graph.get_pruning_group(layer, root.prune_out_channels, list(every))
+                found[name] = self._channels(name, len(every), group)
+                made.update(part.layer for part in found[name].makers)
+        return list(found.values())
 
-    def _channels(self, group: Any) -> Channels:
+    def _channels(self, name: str, width: int, group: Any) -> Channels:
         makers, scales, readers = [], [], []
         for item in group.items:
             layer = item.dep.target.module
-            if not isinstance(layer, nn.Module) or layer not in self._names:
+            if layer not in self._names:
                 continue
             part = Part(self._names[layer], tuple(item.root_idxs), tuple(item.idxs))
             if not self._graph.is_out_channel_pruning_fn(item.dep.handler):
                 readers.append(part)
-            elif isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            elif isinstance(layer, _BatchNorm):
                 scales.append(part)
             else:
                 makers.append(part)
-        order = list(self._names.values())
-        mixing = [part.layer for part in makers if _groups(self.module.get_submodule(part.layer)) == 1]
-        name = min(mixing or [part.layer for part in makers], key=order.index)
-        return Channels(name, len(group[0].idxs), tuple(makers), tuple(scales), tuple(readers))
+        return Channels(name, width, tuple(makers), tuple(scales), tuple(readers))
 
     def remove(self, channels: Channels, numbers: Sequence[int]) -> None:
         if numbers:
-            root = self._roots[channels.name]
-            self._graph.get_pruning_group(root.target.module, root.handler, list(numbers)).prune()
+            layer = self.module.get_submodule(channels.name)
+            root = self._graph.get_pruner_of_module(layer)
+            self._graph.get_pruning_group(layer, root.prune_out_channels, list(numbers)).prune()
 
 
 def _dependency_graph() -> Any:
@@ -158,8 +162,9 @@ def _is_layer(module: nn.Module) -> bool:
     return type(module).__module__.startswith("torch.nn.modules.")
 
 
-def _groups(layer: nn.Module) -> int:
-    return int(getattr(layer, "groups", 1))
+def _mixes(layer: nn.Module) -> bool:
+    """Whether the layer makes channels of its own, and not one of each that it is given."""
+    return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and not 1 < layer.groups == layer.in_channels)
 
 
 def _removable(module: nn.Module, shape: Shape, channels: Channels) -> bool:
@@ -187,7 +192,7 @@ def _removable(module: nn.Module, shape: Shape, channels: Channels) -> bool:
 
 
 def _randomise(layer: nn.Module, random: torch.Generator) -> None:
-    if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+    if isinstance(layer, _BatchNorm):
         layer.reset_running_stats()
     for parameter in layer.parameters(recurse=False):
         spread = 1.0 if parameter.dim() < 2 else (2 / parameter[0].numel()) ** 0.5

@@ -14,7 +14,7 @@ from cnn2rtl.frontend import capture
 from cnn2rtl.graph import Shape
 from cnn2rtl.pipeline import Options, check_feasible
 
-SHARES = 256
+SHARES = 128
 """The share of channels that stays is found to this fraction."""
 
 

@@ -6,6 +6,7 @@ Scores of different layers can be compared with each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,17 +83,17 @@ def _mean(
     return total / np.maximum(count, 1)
 
 
-def _gamma(layer: nn.Module) -> np.ndarray:
-    # Without a weight, as with affine=False, all scales are 1.
-    if layer.weight is None:
-        return np.ones(int(layer.num_features))
-    return np.abs(_array(layer.weight))
+def _gamma(layer: Any) -> np.ndarray:
+    # Without scales of its own (affine=False) they are all 1.
+    gamma = torch.ones(layer.num_features) if layer.weight is None else layer.weight
+    scales: np.ndarray = np.abs(_array(gamma))
+    return scales
 
 
 def _relative_norms(layer: nn.Module) -> np.ndarray:
     filters = _array(layer.weight)
-    norms = np.abs(filters).reshape(len(filters), -1).sum(1)
-    relative: np.ndarray = norms / max(float(norms.mean()), 1e-30)
+    norms: np.ndarray = np.abs(filters).reshape(len(filters), -1).sum(1)
+    relative: np.ndarray = norms / max(norms.mean(), 1e-30)
     return relative
 
 
