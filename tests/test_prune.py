@@ -27,6 +27,7 @@ from cnn2rtl.compress.prune import (
 )
 from cnn2rtl.compress.prune.channels import Part
 from cnn2rtl.compress.prune.fit import SHARES
+from cnn2rtl.compress.training.feed import Batch
 from cnn2rtl.devices import find
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
@@ -212,11 +213,11 @@ def test_taylor_is_the_gradient_of_a_gate() -> None:
     module = randomised(nn.Sequential(
         nn.Conv2d(2, 5, 3), nn.ReLU(), nn.Conv2d(5, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)
     ))  # fmt: skip
-    batches = [(torch.randn(6, 2, 6, 6), torch.randint(3, (6,))) for _ in range(2)]
+    batches = [Batch(torch.randn(6, 2, 6, 6), torch.randint(3, (6,)), torch.arange(6)) for _ in range(2)]
     wanted = []
-    for images, labels in batches:
+    for batch in batches:
         gate = torch.ones(5, 1, 1, requires_grad=True)
-        F.cross_entropy(module[1:](module[0](images) * gate), labels).backward()
+        F.cross_entropy(module[1:](module[0](batch.inputs) * gate), batch.labels).backward()
         assert gate.grad is not None
         wanted.append(gate.grad.flatten().numpy() ** 2)
     channels = find_channels(module, (2, 6, 6))
@@ -236,6 +237,7 @@ def test_taylor_is_the_gradient_of_a_gate() -> None:
         (0.0, "layer", 1, [1, 1, 1]),
         # Narrower than the step: as wide as it is.
         (0.0, "layer", 8, [8, 6, 5]),
+        (1.0, "layer", 3, [6, 6, 3]),
         (10 / 19, "global", 1, [8, 2, 1]),
         (10 / 19, "global", 4, [8, 4, 4]),
         (0.0, "global", 1, [1, 1, 1]),

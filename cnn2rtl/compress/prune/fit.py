@@ -36,8 +36,8 @@ def widths_that_fit(
     """
     options.check(shape[0])
 
-    def excess(widths: Widths | None) -> tuple[str, ...]:
-        kept = {c.name: c.best(scores[c.name], widths[c.name]) for c in channels if widths and c.name in widths}
+    def excess(widths: Widths) -> tuple[str, ...]:
+        kept = {c.name: c.best(scores[c.name], widths[c.name]) for c in channels if c.name in widths}
         graph = capture(without(module, shape, kept), shape, "network")
         try:
             check_feasible(graph, options)
@@ -45,7 +45,7 @@ def widths_that_fit(
             return error.problems
         return ()
 
-    if not excess(None):
+    if not excess({}):
         return None
     found = keep_share(channels, scores, 0.0, scope, step)
     problems = excess(found)

@@ -5,21 +5,24 @@ Scores of different layers can be compared with each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional as F
 
 from cnn2rtl.compress.prune.channels import Channels, Part
+from cnn2rtl.compress.training.feed import Batch, Feed
+from cnn2rtl.compress.training.score import scores_of
 from cnn2rtl.errors import UserError
 
 Scores = Mapping[str, np.ndarray]
 """By the name of a :class:`Channels`: one number per channel, (width,)."""
-Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
-"""Images (n, c, h, w) as the network takes them, and their labels (n,)."""
+
+TAYLOR_IMAGES = 1024
+"""So many images tell what a channel is good for; more would take longer."""
 
 
 def slimming(module: nn.Module, channels: Sequence[Channels]) -> Scores:
@@ -46,7 +49,7 @@ def magnitude(module: nn.Module, channels: Sequence[Channels]) -> Scores:
     return {c.name: _mean(module, c.makers, c.width, _relative_norms) for c in channels}
 
 
-def taylor(module: nn.Module, channels: Sequence[Channels], batches: Batches) -> Scores:
+def taylor(module: nn.Module, channels: Sequence[Channels], batches: Iterable[Batch]) -> Scores:
     """By how much the loss would change without the channel, to first order and squared (Molchanov et al.: *Importance
     Estimation for Neural Network Pruning*, CVPR 2019).
 
@@ -56,9 +59,9 @@ def taylor(module: nn.Module, channels: Sequence[Channels], batches: Batches) ->
     """
     training, scores, count = module.training, {c.name: np.zeros(c.width) for c in channels}, 0
     module.eval()
-    for images, labels in batches:
+    for batch in batches:
         module.zero_grad()
-        F.cross_entropy(module(images), labels).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(scores_of(module, batch.inputs), batch.labels).backward()  # type: ignore[no-untyped-call]
         for c in channels:
             for part in (*c.makers, *c.scales):
                 np.add.at(
@@ -70,6 +73,13 @@ def taylor(module: nn.Module, channels: Sequence[Channels], batches: Batches) ->
     if not count:
         raise UserError("--by taylor ranks channels by their effect on images, and there are none")
     return {name: total / count for name, total in scores.items()}
+
+
+def some_batches(feed: Feed, size: int, device: torch.device) -> Iterator[Batch]:
+    """Up to ``TAYLOR_IMAGES`` images of ``feed``, spread over all of it, ``size`` at once."""
+    count = min(len(feed), TAYLOR_IMAGES)
+    for indices in torch.split(torch.linspace(0, len(feed) - 1, count).round().long(), size):
+        yield feed.batch(feed.pixels(indices, device), indices)
 
 
 def _mean(

@@ -19,7 +19,7 @@ Scope: TypeAlias = Literal["layer", "global"]
 def keep_share(channels: Sequence[Channels], scores: Scores, keep: float, scope: Scope, step: int = 1) -> Widths:
     """The widths with a share ``keep`` of all channels that have scores, at least one of each layer.
 
-    They are rounded to multiples of ``step``, never up beyond the width there is.
+    They are rounded to multiples of ``step``; layers that are narrower than that stay as they are.
     """
     ranked = [c for c in channels if c.name in scores]
     if scope == "layer":
@@ -28,7 +28,12 @@ def keep_share(channels: Sequence[Channels], scores: Scores, keep: float, scope:
         layer = np.concatenate([np.full(c.width, number) for number, c in enumerate(ranked)])
         order = np.argsort(-np.concatenate([scores[c.name] for c in ranked]), kind="stable")
         wanted = np.bincount(layer[order[: round(keep * len(order))]], minlength=len(ranked)).tolist()
-    return {c.name: min(max(round(width / step), 1) * step, c.width) for c, width in zip(ranked, wanted, strict=True)}
+    return {c.name: _rounded(width, step, c.width) for c, width in zip(ranked, wanted, strict=True)}
+
+
+def _rounded(width: float, step: int, most: int) -> int:
+    """The multiple of ``step`` next to ``width``, from the first one to the last one within ``most``."""
+    return most if most < step else step * min(max(round(width / step), 1), most // step)
 
 
 def towards(channels: Sequence[Channels], widths: Widths, done: float) -> Widths:
