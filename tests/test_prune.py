@@ -268,7 +268,8 @@ def test_rounds_train_what_is_left() -> None:
     module = separable().train()
     seen: list[nn.Module] = []
 
-    def fine_tune(smaller: nn.Module) -> nn.Module:
+    def fine_tune(smaller: nn.Module, number: int) -> nn.Module:
+        assert number == len(seen) + 1
         seen.append(smaller)
         assert smaller.training
         # What was worst before is best from now on.

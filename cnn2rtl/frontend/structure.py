@@ -48,7 +48,7 @@ def replace_layer(network: nn.Module, name: str, layer: nn.Module) -> None:
 
 def edits_of(network: nn.Module) -> dict[str, Any]:
     """The edits that :func:`replay` needs to make ``network`` again from its class and its weights."""
-    layers = dict(network.named_modules())
+    layers = dict(network.named_modules(remove_duplicate=False))
     return {
         "separable": [name for name, layer in layers.items() if _is_separable(layer)],
         "groups": {name: layer.groups for name, layer in layers.items() if isinstance(layer, nn.Conv2d)},

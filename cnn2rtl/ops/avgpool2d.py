@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,9 @@ class AvgPool2d(Op):
 
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
         return self.window.out_shape(shapes[0])
+
+    def like_study(self, shapes: Sequence[Shape]) -> int:
+        return (self.window.taps + 1) * prod(self.out_shape(shapes))
 
     def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
         return self.total(inputs[0]) / self.window.taps

@@ -53,9 +53,9 @@ def distill(
     from cnn2rtl.compress.distillation import check_numbers, distillation
 
     problems = Problems()
+    session = begin(model, arch, trust_pickle, data, recipe, run, "distilled", problems)
     with problems.gather():
         check_numbers(alpha, temperature)
-    session = begin(model, arch, trust_pickle, data, recipe, run, "distilled", problems)
     normalisation = (teacher_mean or data.mean, teacher_std or data.std)
     taught = _teacher(teacher, teacher_arch, trust_pickle, normalisation, session, problems)
     problems.check()

@@ -9,12 +9,12 @@ import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.model import Arch, ModelFile, TrustPickle, stem_of
+from cnn2rtl.cli.model import Arch, NetworkFile, TrustPickle, stem_of
 from cnn2rtl.errors import Problems
 
 
 def storage(
-    model: ModelFile,
+    model: NetworkFile,
     numbers: Annotated[
         Literal["float16", "int8"], typer.Option("--format", help="16-bit floats, or 8 bits from least to greatest.")
     ] = "int8",

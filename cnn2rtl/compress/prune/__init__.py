@@ -2,7 +2,7 @@
 
 from cnn2rtl.compress.prune.channels import Channels, find_channels, without
 from cnn2rtl.compress.prune.fit import widths_that_fit
-from cnn2rtl.compress.prune.ranking import Scores, magnitude, slimming, taylor
+from cnn2rtl.compress.prune.ranking import Scores, magnitude, slimming, some_batches, taylor
 from cnn2rtl.compress.prune.rounds import Round, prune
 from cnn2rtl.compress.prune.sparsity import gamma_penalty
 from cnn2rtl.compress.prune.widths import Scope, Widths, keep_share
@@ -19,6 +19,7 @@ __all__ = [
     "magnitude",
     "prune",
     "slimming",
+    "some_batches",
     "taylor",
     "widths_that_fit",
     "without",

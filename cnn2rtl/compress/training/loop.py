@@ -25,6 +25,9 @@ from cnn2rtl.compress.training.score import EpochScore, measure, scores_of
 from cnn2rtl.errors import UserError
 from cnn2rtl.quant.calibrate import Progress, silent
 
+REDRAWN = 20.0
+"""Seconds between two drawings of the curve, which takes longer than an epoch of a very small network."""
+
 
 def train(
     module: nn.Module, data: Data, recipe: Recipe, objective: Objective, folder: Path, progress: Progress = silent
@@ -51,15 +54,22 @@ def _epochs(run: _Run, started: Checkpoint | None, about: Mapping[str, Fact], fo
     module, recipe = run.module, run.recipe
     scores = () if started is None else started.scores
     kept = {} if started is None else started.kept
-    for epoch in range(len(scores) + 1, recipe.epochs + 1):
-        score = run.epoch(epoch, max(((s.val_accuracy, -s.val_loss) for s in scores), default=None))
-        scores = (*scores, score)
-        if score.best or recipe.keep == "last":
-            kept = copy.deepcopy(module.state_dict())
-            write_module(module, folder / checkpoint.NETWORK, force=True)
-        Checkpoint(about, scores, kept=kept, **run.state()).save(folder)
-        record.write(folder, about, scores)
-        yield score
+    drawn = time.monotonic()
+    try:
+        for epoch in range(len(scores) + 1, recipe.epochs + 1):
+            score = run.epoch(epoch, max(((s.val_accuracy, -s.val_loss) for s in scores), default=None))
+            scores = (*scores, score)
+            if score.best or recipe.keep == "last":
+                kept = copy.deepcopy(module.state_dict())
+                write_module(module, folder / checkpoint.NETWORK, force=True)
+            Checkpoint(about, scores, kept=kept, **run.state()).save(folder)
+            record.write(folder, about, scores)
+            if time.monotonic() - drawn > REDRAWN:
+                record.draw(folder, scores)
+                drawn = time.monotonic()
+            yield score
+    finally:
+        record.draw(folder, scores)
     module.load_state_dict(kept)
     module.cpu().eval()
 

@@ -19,7 +19,7 @@ CAN_DRAW = importlib.util.find_spec("matplotlib") is not None
 
 
 def write(folder: Path, about: Mapping[str, Fact], scores: Sequence[EpochScore]) -> None:
-    """Write ``log.csv``, ``log.json`` and ``curve.png`` of all epochs so far."""
+    """Write ``log.csv`` and ``log.json`` of all epochs so far."""
     rows = [asdict(score) for score in scores]
     table = io.StringIO()
     writer = csv.DictWriter(table, [field.name for field in fields(EpochScore)], lineterminator="\n")
@@ -28,7 +28,11 @@ def write(folder: Path, about: Mapping[str, Fact], scores: Sequence[EpochScore])
     log = json.dumps({"run": dict(about), "epochs": rows}, indent=1) + "\n"
     write_file(folder / "log.csv", table.getvalue().encode(), force=True)
     write_file(folder / "log.json", log.encode(), force=True)
-    if CAN_DRAW:
+
+
+def draw(folder: Path, scores: Sequence[EpochScore]) -> None:
+    """Write ``curve.png``, where it can be."""
+    if CAN_DRAW and scores:
         write_file(folder / "curve.png", _curve(scores), force=True)
 
 
