@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cnn2rtl.cli import console
-from cnn2rtl.devices import find
+from cnn2rtl.devices import Device, find
 from cnn2rtl.errors import Problems
 from cnn2rtl.graph import Shape
 from cnn2rtl.pipeline import Options
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 class Aim:
     """Either a share or a device; ``round_to`` goes with both, and alone."""
 
-    keep: Annotated[float | None, typer.Option(metavar="X", help="The share of channels that stays, 0 to 1.")] = None
+    share: Annotated[
+        float | None, typer.Option("--keep", metavar="X", help="The share of channels that stays, 0 to 1.")
+    ] = None
     fpga: Annotated[
         str | None,
         typer.Option("--fit", metavar="DEVICE", help="Keep as many as fit this FPGA, by estimate, such as xc7a35t."),
@@ -51,20 +53,23 @@ class Aim:
 
     def check(self, problems: Problems) -> None:
         """Tell ``problems`` of what is wrong whatever the network."""
-        if self.keep is not None and not 0 < self.keep <= 1:
-            problems.found.append(f"--keep {self.keep:g}: a number above 0, up to 1, is expected")
-        if self.keep is not None and self.fpga is not None:
-            problems.found.append(f"--keep {self.keep:g} and --fit {self.fpga}: either is enough; leave one out")
-        if self.keep is None and self.fpga is None and self.round_to is None:
+        if self.share is not None and not 0 < self.share <= 1:
+            problems.found.append(f"--keep {self.share:g}: a number above 0, up to 1, is expected")
+        if self.share is not None and self.fpga is not None:
+            problems.found.append(f"--keep {self.share:g} and --fit {self.fpga}: either is enough; leave one out")
+        if self.share is None and self.fpga is None and self.round_to is None:
             problems.found.append("how many channels are to stay? Say it with --keep, --fit or --round-to")
         if self.fps is not None and self.fpga is None:
             problems.found.append(f"--fps {self.fps:g}: is for a device; say which with --fit, or leave it out")
         with problems.gather():
-            self.options().check()
+            self._device()
+        with problems.gather():
+            self._options(None).check()
 
-    def options(self) -> Options:
-        """What the design is to be like; raises :class:`UserError` where there is no such device."""
-        device = None if self.fpga is None else find(self.fpga, "--fit")
+    def _device(self) -> Device | None:
+        return None if self.fpga is None else find(self.fpga, "--fit")
+
+    def _options(self, device: Device | None) -> Options:
         return Options(self.bits, self.bits, target=Target(self.fps, self.clock, device=device))
 
     def widths(self, module: nn.Module, shape: Shape, channels: Sequence[Channels], scores: Scores) -> Widths | None:
@@ -73,12 +78,12 @@ class Aim:
 
         step = self.round_to or 1
         if self.fpga is None:
-            widths = keep_share(channels, scores, 1.0 if self.keep is None else self.keep, self.scope, step)
+            widths = keep_share(channels, scores, 1.0 if self.share is None else self.share, self.scope, step)
             return widths if any(widths.get(c.name, c.width) < c.width for c in channels) else None
         with console.progress() as bar:
             task = bar.add_task(f"fitting {self.fpga}", total=None)
             return widths_that_fit(
-                module, shape, channels, scores, self.options(), self.scope, step,
+                module, shape, channels, scores, self._options(self._device()), self.scope, step,
                 lambda done, of: bar.update(task, completed=done, total=of),
             )  # fmt: skip
 
@@ -87,5 +92,5 @@ class Aim:
         """What to say where nothing has to go."""
         if self.fpga is None:
             return "no layer has more channels than were asked for"
-        pace = "" if self.fps is None else f" at {self.options().target.wanted}"
+        pace = "" if self.fps is None else f" at {self._options(None).target.wanted}"
         return f"it fits {self.fpga}{pace} with {self.bits} bits as it is"

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     from cnn2rtl.compress.prune import Channels, Scores, Widths
 
 By: TypeAlias = Literal["slimming", "magnitude", "taylor"]
-FINE_TUNING = {**RECIPE, "epochs": typer.Option(metavar="N", help="Train so many times on all images in every round.")}
+FINE_TUNING = {
+    **RECIPE,
+    "epochs": typer.Option(metavar="N", help="Train so many times on all images in every round."),
+    "keep": typer.Option("--keep-epoch", help="The epoch that a round ends with: the most accurate one, or the last."),
+}
+"""The recipe's options; what ``--keep`` is elsewhere has another name, as a share of channels is kept here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +147,9 @@ def prune(
     if widths is None:
         say(f"{escape(str(model))}: {aim.reached}; nothing is removed, and nothing written")
         return
+    for c in channels:
+        if c.name not in widths:
+            say(f"[yellow]note[/] {escape(c.name)}: no BatchNorm scales its channels, so they all stay; see --by")
     before = _size(module, shape)
     if session is not None:
         introduce(session)

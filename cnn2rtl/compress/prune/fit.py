@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from torch import nn
 
@@ -13,9 +14,12 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
 from cnn2rtl.graph import Shape
 from cnn2rtl.pipeline import Options, check_feasible
+from cnn2rtl.schedule import Target
 
 SHARES = 128
 """The share of channels that stays is found to this fraction."""
+SLOW = 1e-6
+"""Frames per second that every layer can make, however few its multipliers."""
 
 
 def widths_that_fit(
@@ -35,12 +39,14 @@ def widths_that_fit(
     Raises :class:`UserError` where even the fewest channels do not fit.
     """
     options.check(shape[0])
+    # Any frame rate will do where none is asked for; the lowest is tried first, and costs the least mostly.
+    target = replace(options.target, fps=options.target.fps or SLOW)
 
-    def excess(widths: Widths) -> tuple[str, ...]:
+    def excess(widths: Widths, target: Target = target) -> tuple[str, ...]:
         kept = {c.name: c.best(scores[c.name], widths[c.name]) for c in channels if c.name in widths}
         graph = capture(without(module, shape, kept), shape, "network")
         try:
-            check_feasible(graph, options)
+            check_feasible(graph, replace(options, target=target))
         except UserError as error:
             return error.problems
         return ()
@@ -48,8 +54,8 @@ def widths_that_fit(
     if not excess({}):
         return None
     found = keep_share(channels, scores, 0.0, scope, step)
-    problems = excess(found)
-    if problems:
+    if excess(found):
+        problems = excess(found, options.target)
         fewest = "one channel" if step == 1 else f"{step} channels"
         raise UserError([f"even with {fewest} per layer: {problem}" for problem in problems])
     low, high = 0, SHARES
