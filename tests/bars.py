@@ -56,3 +56,10 @@ def small_net(seed: int = 0, width: int = 6) -> nn.Sequential:
             nn.Conv2d(width, 2 * width, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
             nn.Dropout(0.2), nn.Linear(2 * width, len(CLASSES)),
         )  # fmt: skip
+
+
+def assert_same(a: nn.Module, b: nn.Module) -> None:
+    """Every weight and every statistic is the same, to the bit."""
+    states = a.state_dict(), b.state_dict()
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])

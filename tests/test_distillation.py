@@ -12,11 +12,12 @@ import torch
 from command_line import mistakes, succeed
 from torch import Tensor, nn
 
-from cnn2rtl.compress.distillation import Renormalised, distillation, distillation_loss, teacher_scores
+from cnn2rtl.compress.distillation import distillation, distillation_loss, renormalised, teacher_scores
 from cnn2rtl.compress.modules import read_module
 from cnn2rtl.compress.training import checkpoint
 from cnn2rtl.compress.training.feed import Batch, Feed
 from cnn2rtl.compress.training.loop import train
+from cnn2rtl.compress.training.objective import cross_entropy
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.errors import UserError
 
@@ -141,8 +142,6 @@ def test_a_student_learns_without_labels_being_right(tmp_path: Path) -> None:
     data = bars.data(96)
     recipe = Recipe(epochs=15, batch=8, rate=0.02, keep="last")
     teacher = bars.small_net(3)
-    from cnn2rtl.compress.training.objective import cross_entropy
-
     list(train(teacher, data, recipe, cross_entropy(), tmp_path / "teacher"))
     wrong = replace(data.train.images, labels=(0,) * 96)
     misled = replace(data, train=replace(data.train, images=wrong))
@@ -153,7 +152,8 @@ def test_a_student_learns_without_labels_being_right(tmp_path: Path) -> None:
 
 def test_a_teacher_with_its_own_normalisation() -> None:
     pixels = torch.rand(2, 3, 4, 4)
-    seen = Renormalised(nn.Identity(), (0.5,), (0.25,), ((0.1, 0.2, 0.3), (1.0, 2.0, 4.0)))((pixels - 0.5) / 0.25)
+    feed = Feed(bars.image_set(3), (0.5,), (0.25,))
+    seen = renormalised(nn.Identity(), feed, ((0.1, 0.2, 0.3), (1.0, 2.0, 4.0)))((pixels - 0.5) / 0.25)
     own = torch.tensor([[0.1, 0.2, 0.3], [1.0, 2.0, 4.0]]).reshape(2, 3, 1, 1)
     torch.testing.assert_close(seen, (pixels - own[0]) / own[1])
 
@@ -195,8 +195,7 @@ def test_from_a_teacher_to_a_design(work: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "a.run" / "teacher.pt").exists()
     (wrong,) = mistakes(*asking, "-o", "a.pt", "--force", "--alpha", "0.5", "--temperature", "3", cwd=tmp_path)
     assert "a run with alpha 0.7 (now 0.5), temperature 4.0 (now 3.0); run it as it was begun" in wrong
-    a, b = (read_module(tmp_path / name).state_dict() for name in ("a.pt", "a.run/network.pt"))
-    assert all(torch.equal(a[name], b[name]) for name in a)
+    bars.assert_same(read_module(tmp_path / "a.pt"), read_module(tmp_path / "a.run" / "network.pt"))
 
 
 def test_mistakes(work: Path, tmp_path: Path) -> None:
@@ -207,8 +206,8 @@ def test_mistakes(work: Path, tmp_path: Path) -> None:
     ]
     assert mistakes(*given, "--teacher", "none.pt", "--epochs", "0", "--teacher-std", "0", cwd=tmp_path) == [
         "--epochs 0: at least 1 is expected",
-        "std 0.0: every value must be greater than 0",
         "none.pt: no such file",
+        "teacher-std 0.0: every value must be greater than 0",
     ]
     (missing,) = mistakes(*given, cwd=tmp_path)
     assert missing == "--teacher is missing; `cnn2rtl compress distill --help` tells what it is"

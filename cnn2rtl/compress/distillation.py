@@ -52,20 +52,21 @@ def check_numbers(alpha: float, temperature: float) -> None:
         raise UserError(problems)
 
 
-class Renormalised(nn.Module):
-    """``teacher`` for images that are normalised with ``mean`` and ``std``, though it learned with its own."""
+def renormalised(teacher: nn.Module, feed: Feed, own: tuple[Sequence[float], Sequence[float]]) -> nn.Module:
+    """``teacher``, which learned with a mean and standard deviation of its ``own``, for the images of ``feed``."""
+    mean, std, own_mean, own_std = (torch.tensor(v).reshape(-1, 1, 1) for v in (feed.mean, feed.std, *own))
+    return _Renormalised(teacher, std / own_std, (mean - own_mean) / own_std)
 
+
+class _Renormalised(nn.Module):
     scale: Tensor
     offset: Tensor
 
-    def __init__(
-        self, teacher: nn.Module, mean: Sequence[float], std: Sequence[float], own: tuple[Sequence[float], ...]
-    ) -> None:
+    def __init__(self, teacher: nn.Module, scale: Tensor, offset: Tensor) -> None:
         super().__init__()
-        mean_, std_, own_mean, own_std = (torch.tensor(values).reshape(-1, 1, 1) for values in (mean, std, *own))
         self.teacher = teacher
-        self.register_buffer("scale", std_ / own_std)
-        self.register_buffer("offset", (mean_ - own_mean) / own_std)
+        self.register_buffer("scale", scale)
+        self.register_buffer("offset", offset)
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.teacher(x * self.scale + self.offset)

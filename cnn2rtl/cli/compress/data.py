@@ -42,23 +42,22 @@ class DataOptions:
     mean: Mean = "0"
     std: Std = "1"
 
-    def normalisation(self, problems: Problems, channels: int | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation."""
-        return read_normalisation(("--mean", self.mean), ("--std", self.std), problems, channels)
-
 
 def read_normalisation(
-    mean: tuple[str, str], std: tuple[str, str], problems: Problems, channels: int | None
+    mean: str, std: str, channels: int | None, problems: Problems, whose: str = ""
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """What two options, name and value each, say; what is wrong with them goes to ``problems``."""
+    """What ``--mean`` and ``--std`` say; what is wrong goes to ``problems``. With ``whose``, their names begin so."""
     means: tuple[float, ...] = (0.0,)
     stds: tuple[float, ...] = (1.0,)
     with problems.gather():
-        means = console.parse_numbers(*mean)
+        means = console.parse_numbers(f"--{whose}mean", mean)
     with problems.gather():
-        stds = console.parse_numbers(*std)
+        stds = console.parse_numbers(f"--{whose}std", std)
     with problems.gather():
-        check_normalisation(means, stds, channels)
+        try:
+            check_normalisation(means, stds, channels)
+        except UserError as error:
+            raise UserError(f"{whose}{problem}" for problem in error.problems) from None
     return means, stds
 
 
@@ -71,7 +70,7 @@ def read_data(
     """
     from cnn2rtl.compress.training.feed import Data, Feed, check_pair, split
 
-    mean, std = options.normalisation(problems, None if shape is None else shape[0])
+    mean, std = read_normalisation(options.mean, options.std, None if shape is None else shape[0], problems)
     skipped: list[str] = []
     train = _read("--data", options.data, options, options.limit, (shape, classes), skipped, problems)
     if options.val is not None:

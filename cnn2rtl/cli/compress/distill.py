@@ -50,14 +50,17 @@ def distill(
 
     As `compress train`, with the loss alpha T^2 KL(teacher/T, student/T) + (1 - alpha) cross entropy.
     """
-    from cnn2rtl.compress.distillation import check_numbers, distillation
+    from cnn2rtl.compress.distillation import check_numbers, distillation, renormalised
 
     problems = Problems()
     session = begin(model, arch, trust_pickle, data, recipe, run, "distilled", problems)
     with problems.gather():
         check_numbers(alpha, temperature)
-    normalisation = (teacher_mean or data.mean, teacher_std or data.std)
-    taught = _teacher(teacher, teacher_arch, trust_pickle, normalisation, session, problems)
+    taught = _teacher(teacher, teacher_arch, trust_pickle, session, problems)
+    if teacher_mean or teacher_std:
+        channels = None if session is None else session.data.train.shape[0]
+        own = read_normalisation(teacher_mean or data.mean, teacher_std or data.std, channels, problems, "teacher-")
+        taught = None if taught is None or session is None else renormalised(taught, session.data.train, own)
     problems.check()
     assert session is not None and taught is not None
 
@@ -70,28 +73,20 @@ def distill(
 
 
 def _teacher(
-    file: Path, arch: str | None, trust_pickle: bool, normalisation: tuple[str, str], session: Session | None,
-    problems: Problems,
-) -> nn.Module | None:  # fmt: skip
-    """The network to learn from, for images as the student gets them."""
-    from cnn2rtl.compress.distillation import Renormalised
+    file: Path, arch: str | None, trust_pickle: bool, session: Session | None, problems: Problems
+) -> nn.Module | None:
+    """The network to learn from; with its classes held against those of the student, where that is known."""
     from cnn2rtl.compress.modules import read_module
     from cnn2rtl.compress.training.score import classes_of
 
-    own = read_normalisation(
-        ("--teacher-mean", normalisation[0]), ("--teacher-std", normalisation[1]), problems,
-        None if session is None else session.data.train.images.images.shape[3],
-    )  # fmt: skip
     with problems.gather():
         module = read_module(file, arch, trust_pickle)
         if session is None:
             return None
-        feed = session.data.train
-        _, height, width, channels = feed.images.images.shape
-        classes = classes_of(module, (channels, height, width), f"--teacher {file}")
+        classes = classes_of(module, session.data.train.shape, f"--teacher {file}")
         if classes != session.classes:
             raise UserError(
                 f"--teacher {file}: has {classes} outputs, but MODEL has {session.classes}; the same are expected"
             )
-        return module if own == (feed.mean, feed.std) else Renormalised(module, feed.mean, feed.std, own)
+        return module
     return None

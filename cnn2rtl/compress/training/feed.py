@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.graph import Shape
 from cnn2rtl.images import ImageSet
 
 
@@ -33,6 +34,12 @@ class Feed:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def shape(self) -> Shape:
+        """Of an image: (c, h, w)."""
+        _, height, width, channels = self.images.images.shape
+        return channels, height, width
 
     def pixels(self, indices: Tensor, device: torch.device) -> Tensor:
         """Raw pixels, (n, c, h, w), of 8 bits."""
