@@ -13,8 +13,8 @@ from rich.markup import escape
 from cnn2rtl.cli import console
 from cnn2rtl.cli.compress.aim import Aim
 from cnn2rtl.cli.compress.data import DataOptions
-from cnn2rtl.cli.compress.stages import check_stages, discard_stages, tell_before, train_stage
-from cnn2rtl.cli.compress.training import RECIPE, RunOptions, Session, begin, introduce, result_of, say
+from cnn2rtl.cli.compress.stages import Stages, check_stages, discard_stages
+from cnn2rtl.cli.compress.training import RECIPE, RunOptions, Session, begin, result_of, say
 from cnn2rtl.cli.model import Arch, NetworkFile, TrustPickle, read_trainable, tell_written
 from cnn2rtl.cli.spread import spread
 from cnn2rtl.compress.training.recipe import Recipe
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cnn2rtl.compress.prune import Channels, Scores, Widths
+    from cnn2rtl.compress.prune.rounds import Train
 
 By: TypeAlias = Literal["slimming", "magnitude", "taylor"]
 FINE_TUNING = {
@@ -65,26 +66,31 @@ class Manner:
     ] = 0
     sparsity: Annotated[float, typer.Option(metavar="X", help="Weight of |gamma| in that loss.")] = 1e-4
 
-    def recipe(self, recipe: Recipe) -> Recipe:
-        """That of the training with ``|gamma|``: its last epoch is the one with the smallest."""
-        return replace(recipe, epochs=self.sparsity_epochs, keep="last")
-
-    def sparse(self, session: Session) -> nn.Module:
-        """The session's network after its training with ``|gamma|`` in the loss."""
-        from cnn2rtl.compress.prune import gamma_penalty
-        from cnn2rtl.compress.training.objective import Objective, cross_entropy
-
-        exact = cross_entropy(session.recipe.smoothing)
-        penalty = Objective(
-            exact.loss, lambda module: self.sparsity * gamma_penalty(module), {"sparsity": self.sparsity}
-        )
-        own = replace(session, recipe=self.recipe(session.recipe))
-        return train_stage(own, "sparsity", f"sparsity {self.sparsity:g}", session.module, penalty)
-
     @property
     def stages(self) -> list[str]:
         """The folders of all trainings, within that of the run."""
         return [*(["sparsity"] if self.sparsity_epochs else []), *(f"round-{n + 1}" for n in range(self.rounds))]
+
+    def sparse(self, stages: Stages, module: nn.Module, recipe: Recipe) -> nn.Module:
+        """``module`` after the training with ``|gamma|``, whose last epoch is the one with the smallest."""
+        from cnn2rtl.compress.prune import with_gammas
+        from cnn2rtl.compress.training.objective import cross_entropy
+
+        longer = replace(recipe, epochs=self.sparsity_epochs, keep="last")
+        objective = with_gammas(cross_entropy(recipe.smoothing), self.sparsity)
+        return stages.train("sparsity", f"sparsity {self.sparsity:g}", module, longer, objective)
+
+    def fine_tuning(self, stages: Stages | None, recipe: Recipe) -> Train:
+        """What is done after each round: nothing, without images."""
+        from cnn2rtl.compress.training.objective import cross_entropy
+
+        def train(module: nn.Module, number: int) -> nn.Module:
+            if stages is None:
+                return module
+            title, objective = f"round {number} of {self.rounds}", cross_entropy(recipe.smoothing)
+            return stages.train(f"round-{number}", title, module, recipe, objective)
+
+        return train
 
     def check(self, recipe: Recipe, trains: bool, problems: Problems) -> None:
         """Tell ``problems`` of what is wrong whatever the network."""
@@ -118,25 +124,19 @@ def prune(
 
     `--keep 0.75` keeps three quarters of every layer's channels; `--fit xc7a35t` as many as that FPGA has room for.
     """
-    from cnn2rtl.compress.modules import check_module_file, write_module
+    from cnn2rtl.compress.modules import write_module
     from cnn2rtl.compress.prune import find_channels
     from cnn2rtl.compress.prune import prune as in_rounds
-    from cnn2rtl.compress.training.objective import cross_entropy
 
     problems = Problems()
     aim.check(problems)
     manner.check(recipe, data.data is not None, problems)
-    file, folder = run.places(model, "pruned")
-    session, opened = None, None
     if data.data is None:
-        with problems.gather():
-            check_module_file(file, run.force)
-        opened = read_trainable(model, arch, data.size, trust_pickle, problems, recipe.seed)
+        session, opened = None, _open(model, arch, data, run, recipe.seed, trust_pickle, problems)
     else:
         check = partial(check_stages, manner.stages)
         session = begin(model, arch, trust_pickle, data, recipe, run, "pruned", problems, check)
-        shape = console.parse_shape(data.size) if session else None
-        opened = (session.module, shape) if session and shape else None
+        opened = None if session is None else (session.module, session.data.train.shape)
     problems.check()
     assert opened is not None
     module, shape = opened
@@ -151,31 +151,34 @@ def prune(
         if c.name not in widths:
             say(f"[yellow]note[/] {escape(c.name)}: no BatchNorm scales its channels, so they all stay; see --by")
     before = _size(module, shape)
-    if session is not None:
-        introduce(session)
-        tell_before(session)
-        if run.restart:
-            discard_stages(manner.stages, folder)
-        if manner.sparsity_epochs:
-            module = manner.sparse(session)
-            if aim.scope == "global":
-                widths = aim.widths(module, shape, channels, rank(module, channels)) or {}
-
-    def fine_tune(smaller: nn.Module, number: int) -> nn.Module:
-        if session is None:
-            return smaller
-        title = f"round {number} of {manner.rounds}"
-        return train_stage(session, f"round-{number}", title, smaller, cross_entropy(recipe.smoothing))
-
-    for step in in_rounds(module, shape, channels, widths, rank, fine_tune, manner.rounds):
-        module = step.module
-    write_module(module, file, run.force)
-    _tell(channels, step.widths, before, _size(module, shape))
+    stages = None if session is None else Stages(session)
+    if session is not None and run.restart:
+        discard_stages(manner.stages, session.folder)
+    if stages is not None and manner.sparsity_epochs:
+        module = manner.sparse(stages, module, recipe)
+        if aim.scope == "global":
+            widths = aim.widths(module, shape, channels, rank(module, channels)) or {}
+    fine_tune = manner.fine_tuning(stages, recipe)
+    *_, last = in_rounds(module, shape, channels, widths, rank, fine_tune, manner.rounds)
+    file, folder = run.places(model, "pruned")
+    write_module(last.module, file, run.force)
+    _tell(channels, widths, before, _size(last.module, shape))
     if session is None:
-        tell_written(file, module, model, arch, shape)
-        return
-    result = result_of(folder / manner.stages[-1], recipe)
-    say(f"[bold]{escape(str(file))}[/]: {result}; next, {escape(session.generate)}")
+        tell_written(file, last.module, model, arch, shape)
+    else:
+        result = result_of(folder / manner.stages[-1], recipe)
+        say(f"[bold]{escape(str(file))}[/]: {result}; next, {escape(session.generate)}")
+
+
+def _open(
+    model: Path, arch: str | None, data: Images, run: RunOptions, seed: int, trust_pickle: bool, problems: Problems
+) -> tuple[nn.Module, Shape] | None:
+    """The network where nothing is trained."""
+    from cnn2rtl.compress.modules import check_module_file
+
+    with problems.gather():
+        check_module_file(run.places(model, "pruned")[0], run.force)
+    return read_trainable(model, arch, data.size, trust_pickle, problems, seed)
 
 
 def _rank(by: By, session: Session | None, module: nn.Module, channels: Sequence[Channels]) -> Scores:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnn2rtl.cli.compress.training import Session, say, train_epochs
+from cnn2rtl.cli.compress.training import Session, introduce, say, train_epochs
 from cnn2rtl.errors import UserError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from cnn2rtl.compress.training.objective import Objective
+    from cnn2rtl.compress.training.recipe import Recipe
 
 
 def check_stages(stages: Sequence[str], folder: Path, restart: bool, force: bool) -> int:
@@ -40,27 +41,32 @@ def discard_stages(stages: Sequence[str], folder: Path) -> None:
         discard(folder / stage)
 
 
-def train_stage(session: Session, stage: str, title: str, module: nn.Module, objective: Objective) -> nn.Module:
-    """Train ``module`` in the folder of the ``stage``, or take from there what has been done already."""
-    from cnn2rtl.compress.training.checkpoint import check_folder
+class Stages:
+    """The trainings of a ``session``; what all begins with is told once the first of them is sure to begin."""
 
-    folder = session.folder / stage
-    done = check_folder(folder)
+    def __init__(self, session: Session) -> None:
+        from cnn2rtl.compress.training.device import choose
+        from cnn2rtl.compress.training.score import measure
 
-    def begins(part: Session) -> None:
-        say(f"{title}{f', goes on after epoch {done} of {part.recipe.epochs}' if done else ''}")
+        device = choose(session.recipe.device)
+        self._session, self._introduced = session, False
+        self._before = measure(session.module.to(device), session.data.val, device, session.recipe.batch)
+        session.module.cpu()
 
-    part = replace(session, module=module, folder=folder, done=done)
-    train_epochs(part, lambda progress: objective, begins)
-    return module
+    def train(self, stage: str, title: str, module: nn.Module, recipe: Recipe, objective: Objective) -> nn.Module:
+        """Train ``module`` in the folder of the ``stage``, or take from there what has been done already."""
+        from cnn2rtl.compress.training.checkpoint import check_folder
 
+        folder = self._session.folder / stage
+        done = check_folder(folder)
 
-def tell_before(session: Session) -> None:
-    """Say how good the network is before any of it."""
-    from cnn2rtl.compress.training.device import choose
-    from cnn2rtl.compress.training.score import measure
+        def begins(part: Session) -> None:
+            if not self._introduced:
+                introduce(self._session)
+                say(f"before: validation: loss {self._before[0]:.4f}, {self._before[1]:.1%} right")
+            self._introduced = True
+            say(f"{title}{f', goes on after epoch {done} of {recipe.epochs}' if done else ''}")
 
-    device = choose(session.recipe.device)
-    loss, right = measure(session.module.to(device), session.data.val, device, session.recipe.batch)
-    session.module.cpu()
-    say(f"before: validation: loss {loss:.4f}, {right:.1%} right")
+        part = replace(self._session, module=module, recipe=recipe, folder=folder, done=done)
+        train_epochs(part, lambda progress: objective, begins)
+        return module

@@ -4,7 +4,7 @@ from cnn2rtl.compress.prune.channels import Channels, find_channels, without
 from cnn2rtl.compress.prune.fit import widths_that_fit
 from cnn2rtl.compress.prune.ranking import Scores, magnitude, slimming, some_batches, taylor
 from cnn2rtl.compress.prune.rounds import Round, prune
-from cnn2rtl.compress.prune.sparsity import gamma_penalty
+from cnn2rtl.compress.prune.sparsity import gamma_penalty, with_gammas
 from cnn2rtl.compress.prune.widths import Scope, Widths, keep_share
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "some_batches",
     "taylor",
     "widths_that_fit",
+    "with_gammas",
     "without",
 ]

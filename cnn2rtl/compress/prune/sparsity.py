@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from cnn2rtl.compress.training.objective import Objective
+
 
 def gamma_penalty(module: nn.Module) -> torch.Tensor:
     """The L1 norm of all scales of BatchNorm: the term that network slimming adds to the loss (Liu et al., ICCV 2017).
@@ -17,3 +19,9 @@ def gamma_penalty(module: nn.Module) -> torch.Tensor:
         if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.weight is not None
     ]
     return torch.stack(scales).sum() if scales else torch.zeros(())
+
+
+def with_gammas(objective: Objective, sparsity: float) -> Objective:
+    """The ``objective`` with ``sparsity`` times :func:`gamma_penalty` on top."""
+    about = {**objective.about, "sparsity": sparsity}
+    return Objective(objective.loss, lambda module: sparsity * gamma_penalty(module), about)
