@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from cnn2rtl.compress.prune.channels import Channels, Part
 from cnn2rtl.compress.training.feed import Batch, Feed
-from cnn2rtl.compress.training.score import scores_of
 from cnn2rtl.errors import UserError
 
 Scores = Mapping[str, np.ndarray]
@@ -61,7 +60,7 @@ def taylor(module: nn.Module, channels: Sequence[Channels], batches: Iterable[Ba
     module.eval()
     for batch in batches:
         module.zero_grad()
-        F.cross_entropy(scores_of(module, batch.inputs), batch.labels).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(module(batch.inputs).flatten(1), batch.labels).backward()  # type: ignore[no-untyped-call]
         for c in channels:
             for part in (*c.makers, *c.scales):
                 np.add.at(
