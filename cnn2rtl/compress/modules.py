@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import nn
@@ -11,9 +13,13 @@ from torch import nn
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import load_model, structure
 from cnn2rtl.frontend.load import LAYER_CLASSES
+from cnn2rtl.frontend.storage import STATE, packed
 from cnn2rtl.output import check_file, write_file
 
 SUFFIX = ".pt"
+
+Storage: TypeAlias = Literal["float32", "float16", "int8"]
+"""Numbers in a file; int8 is that of :mod:`cnn2rtl.frontend.storage`."""
 
 
 def read_module(file: Path, arch: str | None = None, trust_pickle: bool = False, seed: int = 0) -> nn.Module:
@@ -51,7 +57,26 @@ def write_module(module: nn.Module, file: Path, force: bool = False) -> None:
     what its class makes (see :mod:`cnn2rtl.frontend.structure`).
     """
     check_module_file(file, force)
-    content = {"state_dict": module.state_dict(), structure.EDITS: structure.edits_of(module)}
+    write_file(file, module_bytes(module), force)
+
+
+def module_bytes(module: nn.Module, storage: Storage = "float32") -> bytes:
+    """The contents of a file of ``module``, with numbers as ``storage`` says.
+
+    Raises :class:`UserError` where a number is too large for it.
+    """
+    if storage == "float16":
+        module = copy.deepcopy(module).half()
+        problems = [
+            f"`{name}`: has values beyond 65504, the largest of float16; int8 takes any"
+            for name, tensor in module.state_dict().items()
+            if tensor.is_floating_point() and not tensor.isfinite().all()
+        ]
+        if problems:
+            raise UserError(problems)
+    content: Any = module
+    if needs_arch(module):
+        content = {STATE: module.state_dict(), structure.EDITS: structure.edits_of(module)}
     buffer = io.BytesIO()
-    torch.save(content if needs_arch(module) else module, buffer)
-    write_file(file, buffer.getvalue(), force)
+    torch.save(packed(content) if storage == "int8" else content, buffer)
+    return buffer.getvalue()

@@ -20,7 +20,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.frontend import structure
+from cnn2rtl.frontend import storage, structure
 from cnn2rtl.frontend.architecture import instantiate, with_state
 from cnn2rtl.frontend.archive import refusals
 from cnn2rtl.frontend.fresh import fresh, is_fresh
@@ -61,7 +61,7 @@ def load_model(path: str | Path, arch: str | None = None, trust_pickle: bool = F
         _refuse_arch(path, arch, "a torch.export archive")
         model: Model = _load_archive(path, data, trust_pickle)
     else:
-        loaded = _unpickle(path, data, content, trust_pickle)
+        loaded = storage.restored(_unpickle(path, data, content, trust_pickle), path)
         if isinstance(loaded, nn.Module):
             _refuse_arch(path, arch, "a whole nn.Module")
             model = loaded

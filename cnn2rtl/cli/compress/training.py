@@ -99,8 +99,12 @@ def begin(
     run: RunOptions,
     suffix: str,
     problems: Problems,
+    check: Callable[[Path, bool, bool], int] | None = None,
 ) -> Session | None:
-    """Read all that training needs; what is wrong goes to ``problems``. Writes nothing."""
+    """Read all that training needs; what is wrong goes to ``problems``. Writes nothing.
+
+    ``check`` stands in for :func:`check_folder` where the run's folder is another kind of folder.
+    """
     from cnn2rtl.compress.modules import check_module_file, read_module
     from cnn2rtl.compress.training.checkpoint import check_folder
     from cnn2rtl.compress.training.device import choose
@@ -118,7 +122,7 @@ def begin(
     with problems.gather():
         check_module_file(file, run.force)
     with problems.gather():
-        done = check_folder(folder, run.restart, run.force)
+        done = (check or check_folder)(folder, run.restart, run.force)
     with problems.gather():
         shape = console.parse_shape(options.size)
     with problems.gather():
@@ -136,13 +140,26 @@ def begin(
 def train_session(session: Session, objective: Callable[[Progress], Objective]) -> None:
     """Train, say how it goes, and write the result; Ctrl-C ends it with what there is."""
     from cnn2rtl.compress.modules import write_module
-    from cnn2rtl.compress.training.checkpoint import NETWORK, discard
+    from cnn2rtl.compress.training.checkpoint import discard
+
+    if session.options.restart:
+        discard(session.folder)
+    train_epochs(session, objective, introduce)
+    write_module(session.module, session.file, session.options.force)
+    if session.skipped:
+        say(f"[yellow]note[/] {len(session.skipped)} images could not be read and were skipped")
+    result = result_of(session.folder, session.recipe)
+    say(f"[bold]{escape(str(session.file))}[/]: {result}; next, {escape(session.generate)}")
+
+
+def train_epochs(
+    session: Session, objective: Callable[[Progress], Objective], begins: Callable[[Session], None]
+) -> None:
+    """Train the session's module and say how it goes; ``begins`` has the first word, once it is sure that it will."""
+    from cnn2rtl.compress.training.checkpoint import NETWORK
     from cnn2rtl.compress.training.loop import train
 
-    recipe, data, folder = session.recipe, session.data, session.folder
-    if session.options.restart:
-        discard(folder)
-    done = session.done
+    recipe, folder, done = session.recipe, session.folder, session.done
     try:
         with console.progress() as bar:
             task = bar.add_task("training", total=None)
@@ -150,10 +167,10 @@ def train_session(session: Session, objective: Callable[[Progress], Objective]) 
             def show(stage: str, completed: int, total: int) -> None:
                 bar.update(task, description=stage, completed=completed, total=total)
 
-            epochs = train(session.module, data, recipe, objective(show), folder, show)
-            _introduce(session)
+            epochs = train(session.module, session.data, recipe, objective(show), folder, show)
+            begins(session)
             for score in epochs:
-                _say(_line(score, recipe.epochs))
+                say(_line(score, recipe.epochs))
                 done = score.epoch
     except KeyboardInterrupt:
         left = (
@@ -163,30 +180,28 @@ def train_session(session: Session, objective: Callable[[Progress], Objective]) 
         )
         console.err.print(f"interrupted: {escape(left)}", soft_wrap=True)
         raise typer.Exit(130) from None
-    write_module(session.module, session.file, session.options.force)
-    if session.skipped:
-        _say(f"[yellow]note[/] {len(session.skipped)} images could not be read and were skipped")
-    _say(f"[bold]{escape(str(session.file))}[/]: {_result(folder, recipe)}; next, {escape(session.generate)}")
 
 
-def _introduce(session: Session) -> None:
+def introduce(session: Session) -> None:
+    """Say what a run is about to do."""
     from cnn2rtl.compress.training.device import choose
     from cnn2rtl.compress.training.record import CAN_DRAW
 
     recipe, data = session.recipe, session.data
-    _say(
+    say(
         f"{len(data.train)} images to train on, {len(data.val)} to validate on, on {choose(recipe.device).type}, "
         f"seed {recipe.seed}"
     )
     for line in session.skipped:
-        _say(f"[yellow]skipped[/] {escape(line)}")
+        say(f"[yellow]skipped[/] {escape(line)}")
     if session.done:
-        _say(f"{escape(str(session.folder))}: goes on after epoch {session.done} of {recipe.epochs}")
+        say(f"{escape(str(session.folder))}: goes on after epoch {session.done} of {recipe.epochs}")
     if not CAN_DRAW:
-        _say("[yellow]note[/] matplotlib is not installed, so no curve is drawn")
+        say("[yellow]note[/] matplotlib is not installed, so no curve is drawn")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Print a line, however long."""
     console.out.print(text, soft_wrap=True)
 
 
@@ -197,7 +212,7 @@ def _line(score: EpochScore, epochs: int) -> str:
     )
 
 
-def _result(folder: Path, recipe: Recipe) -> str:
+def result_of(folder: Path, recipe: Recipe) -> str:
     """Which epoch the network is of, and how good."""
     from cnn2rtl.compress.training.checkpoint import load
 
