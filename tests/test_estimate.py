@@ -13,9 +13,10 @@ import torch
 from models import StudentNet, randomised
 from torch import nn
 
-from cnn2rtl.estimate import FAMILIES, Memory, Parts, Place, Product, Resources, chain, describes, estimate, fifo, unit
+from cnn2rtl.estimate import FAMILIES, Memory, Parts, Product, Resources, chain, describes, estimate, fifo, unit
 from cnn2rtl.estimate.units import DESCRIPTIONS
 from cnn2rtl.frontend import capture
+from cnn2rtl.ops.hardware import Place
 from cnn2rtl.pipeline import Compiled, Options, compile_graph
 from cnn2rtl.project import open_project
 from cnn2rtl.render import templates

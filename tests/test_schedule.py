@@ -14,13 +14,13 @@ from torch import nn
 from cnn2rtl.devices import find
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
-from cnn2rtl.ops.hardware import Style
+from cnn2rtl.ops.hardware import Place, Style
 from cnn2rtl.passes import absorb_input, simplify
 from cnn2rtl.quant.calibrate import Seen
 from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.quant.quantise import Recipe, quantise
 from cnn2rtl.schedule import Target, search
-from cnn2rtl.schedule.budget import BLOCKS, TABLES, Budget
+from cnn2rtl.schedule.budget import Budget
 from cnn2rtl.schedule.search import Choice
 
 WIDTHS = {"dense": StudentNet.WIDTHS, "pruned": (16, 32, 64, 99, 198, 198, 198, 256)}
@@ -132,12 +132,12 @@ def test_a_design_for_a_device_fits_and_a_faster_one_does_not(widths: str, bits:
 def test_memories_lie_where_there_is_room() -> None:
     # Half of the block RAMs are left: for ROMs that would be hundreds of tables each, and for no other memory.
     roomy = search(student("dense"), Target(multipliers=32, device=find("xc7a100t"))).places
-    assert set(roomy.values()) == {BLOCKS}
+    assert set(roomy.values()) == {Place.BLOCK}
     assert {("cnn.7.0", "requantise"), ("cnn.7.3", "requantise"), ("cnn.3.0", "mac")} <= set(roomy)
     assert {role for _, role in roomy} == {"requantise", "mac"}
     # The weights take nearly all of them: other memories have to leave.
     full = search(student("pruned"), Target(device=find("xc7a35t"))).places
-    assert list(full.values()).count(TABLES) >= 3
+    assert list(full.values()).count(Place.TABLES) >= 3
 
 
 def test_what_falls_short_is_named() -> None:

@@ -101,6 +101,17 @@ def test_what_is_too_large_does_not_fit(project: Path, yosys: str, monkeypatch: 
     assert "does not fit LFE5U-25F" in text and result(project)["fits"] is False
 
 
+def test_a_large_rom_lies_in_block_ram(yosys: str, tmp_path: Path) -> None:
+    """Left to itself, Yosys puts this one into logic for Xilinx: it would take four blocks, each with a few words."""
+    torch.manual_seed(0)
+    folder = tmp_path / "wide"
+    cnn2rtl.compile(nn.Conv2d(84, 80, 1).eval(), torch.rand(2, 84, 2, 2), multipliers=28, name="wide").write(folder)
+    assert [len(file.read_text().split()) for file in (folder / "rom").glob("*weights*")] == [240]
+    succeed("synth", "wide", "--family", "xc7", cwd=tmp_path)
+    usage = result(folder)["usage"]
+    assert isinstance(usage, dict) and usage["rams"] >= 3
+
+
 # -------------------------------------------------------------------------------------------------- place and route
 
 

@@ -8,19 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import lru_cache
 
-from cnn2rtl.ops.hardware import ceil_div
-
-
-class Place(IntEnum):
-    """The parameter ``PLACE`` of the units."""
-
-    ANY = 0
-    BLOCK = 1
-    TABLES = 2
-    REGISTERS = 3
+from cnn2rtl.ops.hardware import Place, ceil_div
 
 
 @dataclass(frozen=True)

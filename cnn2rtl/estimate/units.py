@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import exp, gcd
 
-from cnn2rtl.estimate.memory import Memory, Place
+from cnn2rtl.estimate.memory import Memory
 from cnn2rtl.estimate.multiplier import Product
-from cnn2rtl.ops.hardware import Bits, ParameterValue, ceil_div
+from cnn2rtl.ops.hardware import Bits, ParameterValue, Place, ceil_div
 
 Features = Mapping[str, float]
 

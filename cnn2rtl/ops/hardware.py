@@ -31,6 +31,27 @@ class Style(IntEnum):
     """Nothing: in a layer that uses all its weights in every beat, products are sums of shifted activations."""
 
 
+class Place(IntEnum):
+    """Where a memory lies: the parameter ``PLACE`` of the units."""
+
+    ANY = 0
+    BLOCK = 1
+    TABLES = 2
+    REGISTERS = 3
+
+
+ROM_BITS, ROM_WORDS = 32768, 64
+"""A ROM that is larger and deeper than this belongs in block RAM; a smaller one is often cheaper in logic."""
+
+
+def rom_place(width: int, depth: int) -> Place:
+    """Where a ROM of ``width`` bits and ``depth`` words belongs as long as nothing is short.
+
+    A tool counts the words that a block has and the ROM has not: a wide one it may rather put into logic.
+    """
+    return Place.BLOCK if width * depth > ROM_BITS and depth > ROM_WORDS else Place.ANY
+
+
 @dataclass(frozen=True)
 class Folding:
     """One way to fold a layer in time.

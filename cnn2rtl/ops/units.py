@@ -9,7 +9,20 @@ import numpy as np
 
 from cnn2rtl.graph import Shape
 from cnn2rtl.ops.constants import Constants, Matrix
-from cnn2rtl.ops.hardware import Bits, Folding, Instance, Packed, Rom, RomFile, Style, ceil_div, pack, pareto, useful
+from cnn2rtl.ops.hardware import (
+    Bits,
+    Folding,
+    Instance,
+    Packed,
+    Rom,
+    RomFile,
+    Style,
+    ceil_div,
+    pack,
+    pareto,
+    rom_place,
+    useful,
+)
 from cnn2rtl.ops.timing import Beats, Gearbox, Pipeline, Replay, Tiles, Windows, reduction
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.layers import QuantLayer
@@ -127,6 +140,7 @@ def dot_product(
 def mac_array(layer: QuantLayer, folding: Folding, weights: IntArray, steps: int) -> tuple[Instance, dict[str, Rom]]:
     """The multiply-accumulate array with its ROM; ``weights`` and ``steps`` as for :func:`dot_product`."""
     source, acc_bits, pe, simd = layer.source, layer.acc_bits, folding.pe, folding.simd
+    words, word_bits = weights.shape[0], pe * simd * layer.weight_bits
     instance = Instance(
         "mac",
         "mac_array",
@@ -140,15 +154,15 @@ def mac_array(layer: QuantLayer, folding: Folding, weights: IntArray, steps: int
             "A_SIGNED": int(source.signed),
             "W_BITS": layer.weight_bits,
             "ACC_W": acc_bits,
-            "WEIGHT_WORDS": weights.shape[0],
+            "WEIGHT_WORDS": words,
+            "PLACE": int(rom_place(word_bits, words)),
             "WEIGHT_FILE": RomFile("weights"),
         },
         (1 if folding.shared else pe) * simd * source.bits,
         pe * acc_bits,
         mac_timing(simd=simd, steps=steps, weight_bits=layer.weight_bits, style=folding.style),
     )
-    weight_rom = Rom(pe * simd * layer.weight_bits, Packed(weights.reshape(weights.shape[0], -1), layer.weight_bits))
-    return instance, {"weights": weight_rom}
+    return instance, {"weights": Rom(word_bits, Packed(weights.reshape(words, -1), layer.weight_bits))}
 
 
 def constants(layer: QuantLayer, folding: Folding, weights: IntArray, steps: int) -> tuple[Instance, dict[str, Rom]]:
@@ -195,6 +209,7 @@ def requantise(
     if not np.any(entries[:channels] != entries[0]):
         folds, entries = 1, np.repeat(entries[:1], lanes, 0)
     widths = np.tile([sum_bits, requant.multiplier_bits, shift_bits], lanes)
+    word_bits = int(widths.sum())
     instance = Instance(
         "requantise",
         "requantise",
@@ -211,13 +226,14 @@ def requantise(
             "Q_BITS": layer.out.bits,
             "LO": requant.lo,
             "HI": requant.hi,
+            "PLACE": int(rom_place(word_bits, folds)),
             "PARAM_FILE": RomFile("requant"),
         },
         lanes * acc_bits,
         lanes * layer.out.bits,
         Pipeline(5 if requant.multiplier_bits else 4),
     )
-    return instance, Rom(int(widths.sum()), Packed(entries.reshape(folds, -1), widths))
+    return instance, Rom(word_bits, Packed(entries.reshape(folds, -1), widths))
 
 
 def fold_taps(weights: IntArray, taps: tuple[int, int]) -> IntArray:

@@ -10,7 +10,7 @@ from math import inf
 from cnn2rtl.devices import Device
 from cnn2rtl.estimate import FAMILIES, Resources, fifo
 from cnn2rtl.estimate import unit as estimate_unit
-from cnn2rtl.ops.hardware import Folding, Instance, RomFile, ceil_div
+from cnn2rtl.ops.hardware import Folding, Instance, Place, RomFile, ceil_div
 from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.schedule.build import build, lanes_of
 
@@ -21,11 +21,9 @@ FIFO_DEPTH = 16
 REMEDY = "lower --fps, give fewer bits, prune the network or choose a larger device"
 PRODUCTS = "mac"
 """The role of the unit that multiplies weights and activations."""
-BLOCKS, TABLES = 1, 2
-"""The values of ``PLACE`` for a memory in block RAM and in look-up tables."""
 
-Places = Mapping[tuple[str, str], int]
-"""By layer and role of a unit in it: ``PLACE`` of its memory, where that is not left to the tool."""
+Places = Mapping[tuple[str, str], Place]
+"""By layer and role of a unit in it: where its memory lies, if not where the unit itself has it."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Budget:
         for name, part in sorted(parts, key=lambda entry: entry[1].price):
             if blocks <= rams or part.in_tables is None:
                 break
-            places[name, part.role] = TABLES
+            places[name, part.role] = Place.TABLES
             luts += part.in_tables.luts - part.normal.luts
             blocks -= part.normal.block_rams - part.in_tables.block_rams
         for name, part in sorted(parts, key=lambda entry: -entry[1].worth):
@@ -112,7 +110,7 @@ class Budget:
                 break
             more = part.in_blocks.block_rams - part.normal.block_rams
             if blocks + more <= rams and (name, part.role) not in places:
-                places[name, part.role] = BLOCKS
+                places[name, part.role] = Place.BLOCK
                 luts -= part.normal.luts - part.in_blocks.luts
                 blocks += more
         rows = (
@@ -135,15 +133,15 @@ class Budget:
         device = self.device
         assert device is not None
 
-        def placed(where: int) -> Resources:
+        def placed(where: Place) -> Resources:
             parameters = {**instance.typical, "PLACE": where}
             return estimate_unit(instance.module, parameters, device.family) or Resources()
 
         normal = estimate_unit(instance.module, instance.typical, device.family) or Resources()
         if not instance.memory_bits and not any(isinstance(value, RomFile) for value in instance.parameters.values()):
             return _Part(instance.role, normal, None, None)
-        in_tables = placed(TABLES) if device.distributed_ram_bits else normal
-        in_blocks = placed(BLOCKS)
+        in_tables = placed(Place.TABLES) if device.distributed_ram_bits else normal
+        in_blocks = placed(Place.BLOCK)
         return _Part(
             instance.role,
             normal,

@@ -141,7 +141,7 @@ def _placed(unit: Unit, layer: str, places: Places) -> Unit:
 
     def place(instance: Instance) -> Instance:
         where = places.get((layer, instance.role))
-        return instance if where is None else replace(instance, parameters={**instance.parameters, "PLACE": where})
+        return instance if where is None else replace(instance, parameters={**instance.parameters, "PLACE": int(where)})
 
     return replace(unit, chain=tuple(map(place, unit.chain)))
 

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cnn2rtl.ops.hardware import Place, rom_place
+
 MEMORY_BITS = 4096
 """A memory that is written and larger than this belongs in memory, not in registers."""
-ROM_BITS, ROM_WORDS = 32768, 64
-"""A ROM that is larger and deeper than this belongs in memory, not in logic; smaller ones are often cheaper there."""
 OPERAND_BITS, PRODUCT_BITS = 5, 12
 """A multiplier belongs in a DSP block from here on: every family's DSP mapping takes what is that wide."""
 
@@ -95,7 +95,7 @@ def _memory(cell: Mapping[str, Any]) -> str:
     words, width, ports = (_number(cell["parameters"][key]) for key in ("SIZE", "WIDTH", "WR_PORTS"))
     if ports and words * width > MEMORY_BITS:
         return f"memory of {words:,} x {width} bits in registers"
-    if not ports and words * width > ROM_BITS and words > ROM_WORDS:
+    if not ports and rom_place(width, words) == Place.BLOCK:
         return f"ROM of {words:,} x {width} bits in logic"
     return ""
 
