@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnn2rtl.compress.modules import read_module
-from cnn2rtl.compress.training import checkpoint, record
+from cnn2rtl.compress.training import checkpoint, loop, record
 from cnn2rtl.compress.training.checkpoint import Checkpoint, check_folder
 from cnn2rtl.compress.training.device import repeatable
 from cnn2rtl.compress.training.feed import Batch, Data
@@ -89,6 +89,28 @@ def test_going_on_gives_the_same_weights(tmp_path: Path, optimiser: str, stop: i
     assert logs[0] == logs[1]
     # There is nothing left to do, and still the result is there.
     bars.assert_same(trained(tmp_path / "parts", recipe), whole)
+
+
+@pytest.mark.usefixtures("no_curve")
+def test_the_best_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept is from another epoch than what is trained further, also where a run stops between the two."""
+
+    def judged(folder: Path, stops: tuple[int, ...]) -> nn.Module:
+        # Loss and accuracy of four epochs; the last is as good as the second.
+        verdicts = iter([(1.0, 0.5), (0.9, 0.5), (2.0, 0.4), (0.9, 0.5)])
+        monkeypatch.setattr(loop, "measure", lambda *arguments: next(verdicts))
+        for stop in stops:
+            module = trained(folder, replace(RECIPE, epochs=4), epochs=stop)
+        return module
+
+    second = trained(tmp_path / "second", replace(RECIPE, epochs=4), epochs=2).state_dict()
+    whole, parts = judged(tmp_path / "whole", (99,)), judged(tmp_path / "parts", (3, 99))
+    bars.assert_same(whole, parts)
+    assert all(torch.equal(second[name], tensor) for name, tensor in parts.state_dict().items())
+    runs = [checkpoint.load(tmp_path / name) for name in ("whole", "parts")]
+    for found in runs:
+        assert found is not None and [score.best for score in found.scores] == [True, True, False, False]
+    assert all(torch.equal(runs[0].network[name], runs[1].network[name]) for name in second)  # type: ignore[union-attr]
 
 
 @pytest.mark.usefixtures("no_curve")

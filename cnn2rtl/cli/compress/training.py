@@ -52,7 +52,9 @@ RECIPE: dict[str, OptionInfo] = {
 class RunOptions:
     """Where the result goes, and what it takes to make it."""
 
-    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE.pt", help="The trained network.")] = None
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE.pt", help="The result; named after MODEL if not given.")
+    ] = None
     run: Annotated[
         Path | None,
         typer.Option(
@@ -60,7 +62,9 @@ class RunOptions:
         ),
     ] = None
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, though FOLDER has epochs already.")] = False
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE.pt if it exists.")] = False
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace FILE.pt if it exists; with --restart, lose the epochs.")
+    ] = False
 
     def places(self, model: Path, suffix: str) -> tuple[Path, Path]:
         """FILE.pt, by default the model's name with ``suffix``, and FOLDER."""
