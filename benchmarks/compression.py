@@ -1,6 +1,7 @@
 """The compression toolbox from end to end on handwritten digits, as in the reference study.
 
     python benchmarks/compression.py [--epochs 12] [--seeds 3] [--no-synthesis]
+    python benchmarks/compression.py --students --images 3000    # the students alone, trained on fewer digits
 
 A standard CNN, a quarter as wide as the study's and for images of 1x32x32, becomes separable, is distilled, slimmed to
 0.77 of its channels, quantised to 8 bits and made into RTL, which is simulated. 8,000 digits train, 2,000 measure; none
@@ -14,7 +15,7 @@ import copy
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -70,15 +71,15 @@ class Step:
     rams: float | None
 
 
-def digits() -> Data:
-    """The shared digits, with a border that makes them 32 pixels a side."""
-    images, labels = test_digits()
-    padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
+def digits(images: int = TRAINED) -> Data:
+    """The shared digits, with a border that makes them 32 pixels a side; so many ``images`` to train on."""
+    pixels, labels = test_digits()
+    padded = np.pad(pixels, ((0, 0), (2, 2), (2, 2), (0, 0)))
     sets = [
         ImageSet(padded[part], tuple(labels[part].tolist()), (), tuple(f"digit {i}" for i in range(len(labels))[part]))
-        for part in (slice(TRAINED), slice(TRAINED, None))
+        for part in (slice(images), slice(TRAINED, None))
     ]
-    return Data(*(Feed(images, (0.0,), (1.0,)) for images in sets))
+    return Data(*(Feed(part, (0.0,), (1.0,)) for part in sets))
 
 
 def recipe(epochs: int, seed: int, rate: float = RATE, shift: int = 0) -> Recipe:
@@ -86,18 +87,18 @@ def recipe(epochs: int, seed: int, rate: float = RATE, shift: int = 0) -> Recipe
     return Recipe(epochs, BATCH, rate, warm_up=1, shift=shift, seed=seed, keep="last", device="cpu")
 
 
-def fitted(module: nn.Module, how: Recipe, objective: Objective) -> nn.Module:
+def fitted(module: nn.Module, data: Data, how: Recipe, objective: Objective) -> nn.Module:
     """A trained copy of ``module``."""
     module = copy.deepcopy(module)
     with tempfile.TemporaryDirectory() as folder:
-        for _ in train(module, digits(), how, objective, Path(folder)):
+        for _ in train(module, data, how, objective, Path(folder)):
             pass
     return module
 
 
-def standard(epochs: int) -> nn.Module:
+def standard(epochs: int, images: int) -> nn.Module:
     torch.manual_seed(0)
-    return fitted(zoo.standard_cnn(0.25, 32, 1, 10), recipe(epochs, 0, shift=SHIFT), cross_entropy())
+    return fitted(zoo.standard_cnn(0.25, 32, 1, 10), digits(images), recipe(epochs, 0, shift=SHIFT), cross_entropy())
 
 
 def student(seed: int) -> nn.Module:
@@ -108,26 +109,27 @@ def student(seed: int) -> nn.Module:
     return module
 
 
-def plain(epochs: int, seed: int) -> nn.Module:
-    return fitted(student(seed), recipe(epochs, seed), cross_entropy())
+def plain(epochs: int, images: int, seed: int) -> nn.Module:
+    return fitted(student(seed), digits(images), recipe(epochs, seed), cross_entropy())
 
 
-def distilled(teacher: nn.Module, epochs: int, seed: int) -> nn.Module:
-    return taught(student(seed), teacher, recipe(epochs, seed))
+def distilled(teacher: nn.Module, epochs: int, images: int, seed: int) -> nn.Module:
+    return taught(student(seed), teacher, digits(images), recipe(epochs, seed))
 
 
-def taught(module: nn.Module, teacher: nn.Module, how: Recipe) -> nn.Module:
+def taught(module: nn.Module, teacher: nn.Module, data: Data, how: Recipe) -> nn.Module:
     with tempfile.TemporaryDirectory() as folder:
-        return fitted(module, how, distillation(teacher, digits().train, how, Path(folder), ALPHA))
+        return fitted(module, data, how, distillation(teacher, data.train, how, Path(folder), ALPHA))
 
 
 def slimmed(module: nn.Module, teacher: nn.Module, epochs: int) -> nn.Module:
     """Fewer channels: trained with |gamma| in the loss, then without the smallest, then with the teacher again."""
-    sparse = fitted(module, recipe(max(2, epochs // 3), 0, RATE / 3), with_gammas(cross_entropy(), 1e-3))
+    data = digits()
+    sparse = fitted(module, data, recipe(max(2, epochs // 3), 0, RATE / 3), with_gammas(cross_entropy(), 1e-3))
     channels = find_channels(sparse, SHAPE)
     widths = keep_share(channels, slimming(sparse, channels), KEEP, "layer")
     *_, last = prune(sparse, SHAPE, channels, widths, slimming)
-    return taught(last.module, teacher, recipe(epochs, 0))
+    return taught(last.module, teacher, data, recipe(epochs, 0))
 
 
 def accuracy(module: nn.Module) -> float:
@@ -176,29 +178,41 @@ def three(values: Sequence[float]) -> str:
     return f"{', '.join(f'{value:.2f}' for value in values)}: {np.mean(values):.2f} %"
 
 
+def steps_of(
+    pool: ProcessPoolExecutor, teacher: nn.Module, alone: Future[nn.Module], learned: Future[nn.Module], epochs: int,
+    synthesis: bool,
+) -> None:  # fmt: skip
+    """Print the table."""
+    steps = [pool.submit(step, "standard", teacher, synthesis)]
+    slim = pool.submit(slimmed, learned.result(), teacher, epochs)
+    steps.append(pool.submit(step, "separable", alone.result(), synthesis))
+    steps.append(pool.submit(step, "distilled", learned.result(), synthesis))
+    steps.append(pool.submit(step, "slimmed", slim.result(), synthesis))
+    head(
+        "network | >parameters | >MACs | >weight bits | >float | >8 bits | >cycles per frame | RTL | >LUT | >DSP | "
+        ">block RAM"
+    )
+    for future in steps:
+        show(future.result())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=12, help="of every training")
     parser.add_argument("--seeds", type=int, default=3, help="students that are trained both ways")
+    parser.add_argument("--images", type=int, default=TRAINED, help="to train on, with --students")
+    parser.add_argument("--students", action="store_true", help="compare the students, and leave the steps out")
     parser.add_argument("--no-synthesis", action="store_true", help="do without Yosys")
     given = parser.parse_args()
     began, synthesis, epochs = time.monotonic(), not given.no_synthesis, given.epochs
+    images = given.images if given.students else TRAINED
     with ProcessPoolExecutor(2, get_context("spawn"), single_thread) as pool:
-        first = pool.submit(standard, epochs)
-        alone = [pool.submit(plain, epochs, seed) for seed in range(given.seeds)]
+        first = pool.submit(standard, epochs, images)
+        alone = [pool.submit(plain, epochs, images, seed) for seed in range(given.seeds)]
         teacher = first.result()
-        learned = [pool.submit(distilled, teacher, epochs, seed) for seed in range(given.seeds)]
-        steps = [pool.submit(step, "standard", teacher, synthesis)]
-        slim = pool.submit(slimmed, learned[0].result(), teacher, epochs)
-        steps.append(pool.submit(step, "separable", alone[0].result(), synthesis))
-        steps.append(pool.submit(step, "distilled", learned[0].result(), synthesis))
-        steps.append(pool.submit(step, "slimmed", slim.result(), synthesis))
-        head(
-            "network | >parameters | >MACs | >weight bits | >float | >8 bits | >cycles per frame | RTL | >LUT | >DSP | "
-            ">block RAM"
-        )
-        for future in steps:
-            show(future.result())
+        learned = [pool.submit(distilled, teacher, epochs, images, seed) for seed in range(given.seeds)]
+        if not given.students:
+            steps_of(pool, teacher, alone[0], learned[0], epochs, synthesis)
         accuracies = [[accuracy(future.result()) for future in futures] for futures in (alone, learned)]
     print(f"\nThe student by itself: {three(accuracies[0])}; distilled: {three(accuracies[1])}.")
     print(f"{time.monotonic() - began:.0f} s")
