@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from cnn2rtl.ops.hardware import Folding, Instance, Unit, ceil_div
-from cnn2rtl.ops.timing import FIFO, Beats, Timing, fifo_depth
-from cnn2rtl.quant.layers import QuantGraph, QuantNode
+from cnn2rtl.ops.timing import FIFO, Beats, Join, Timing, fifo_depth
+from cnn2rtl.quant.layers import Port, QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import IntArray
 from cnn2rtl.schedule.budget import Places
-from cnn2rtl.schedule.build import build, lanes_of
+from cnn2rtl.schedule.build import build, lanes_into, lanes_of
 from cnn2rtl.schedule.search import Target, search
 
 SETTLING = 100
@@ -22,13 +22,13 @@ SETTLING = 100
 
 @dataclass(frozen=True)
 class Traffic:
-    """A stream and the FIFO that it enters, ``depth`` beats deep.
+    """A stream and the FIFOs that it enters, one for each taker, so many beats deep.
 
     In cycles since the first beat of the network's input: when the ``first`` beat of all moves, and when the ``last``
     ones of the first few frames do; from then on, a frame ends every frame interval.
     """
 
-    depth: int
+    depths: Mapping[Port, int]
     first: int
     last: tuple[int, ...]
 
@@ -75,8 +75,8 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
     foldings = choice.foldings
     built = {}
     for node in graph.layers:
-        lanes = lanes_of(graph, graph[node.inputs[0]], foldings)
-        built[node.name] = _placed(build(graph, node, foldings[node.name], lanes), node.name, choice.places)
+        unit = build(graph, node, foldings[node.name], lanes_into(graph, node, foldings))
+        built[node.name] = _placed(unit, node.name, choice.places)
     interval = max(folding.cycles for folding in foldings.values())
     beats = {node.name: _frame_beats(graph, node, foldings) for node in graph.nodes}
     least = 3 + SETTLING // interval
@@ -88,9 +88,9 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
             break
     streams = {}
     for name, times in moved.items():
-        depth = fifo_depth(times, taken[name]) if name in taken else 2
+        depths = {port: fifo_depth(times, taken[port]) if port in taken else 2 for port in graph.ports(name)}
         ends = times[beats[name] - 1 :: beats[name]][: _settles(times, interval, frames)]
-        streams[name] = Traffic(depth, int(times[0]), tuple(ends.tolist()))
+        streams[name] = Traffic(depths, int(times[0]), tuple(ends.tolist()))
     latency = int(FIFO(Beats(moved[graph.output])).times[beats[graph.output] - 1]) + 1
     return Schedule(foldings, fitted, streams, interval, latency)
 
@@ -109,31 +109,92 @@ def even(beats: int, interval: int, frames: int) -> IntArray:
 
 def timeline(
     graph: QuantGraph, built: Mapping[str, Unit], foldings: Mapping[str, Folding], pixels: IntArray
-) -> tuple[dict[str, Unit], dict[str, IntArray], dict[str, IntArray]]:
+) -> tuple[dict[str, Unit], dict[str, IntArray], dict[Port, IntArray]]:
     """What happens when the beats of the input come in the cycles ``pixels``, and no FIFO is ever full.
 
-    The layers' units with as much memory as they need then; when the beats of every node's stream move; and when the
+    The layers' units with as much memory as they need then; when the beats of every node's stream move; and when each
     layer behind it takes them from their FIFO.
     """
     fitted, moved, taken = {}, {graph.input.name: pixels}, {}
     for node in graph.layers:
-        (source,) = node.inputs
         # No layer need be faster than the next one, which takes so many cycles over a pixel.
-        sinks = (foldings[other.name].cycles for other in graph.layers if node.name in other.inputs)
+        sinks = (foldings[port.layer].cycles for port in graph.ports(node.name) if port.layer)
         pace = max(sinks, default=0) // (node.shape[1] * node.shape[2])
-        chain: list[Instance] = []
-        ahead: Timing = FIFO
-        streams = [Beats(moved[source])]
-        for instance in built[node.name].chain:
-            streams.append(ahead(streams[-1]))
-            chain.append(instance.fitted(streams[-1], partial(ahead.held_up, streams[-2]), pace))
-            ahead = chain[-1].timing
-        fitted[node.name], moved[node.name] = replace(built[node.name], chain=tuple(chain)), ahead(streams[-1]).times
-        released = None
-        for instance, offered in zip(reversed(chain), reversed(streams), strict=False):
-            released = instance.timing.taken(offered, released)
-        taken[source] = streams[1].times if released is None else released
+        sources = [moved[name] for name in node.inputs]
+        fitted[node.name], moved[node.name], times = through(built[node.name], sources, pace)
+        taken.update({Port(node.name, number): when for number, when in enumerate(times)})
     return fitted, moved, taken
+
+
+def through(unit: Unit, sources: Sequence[IntArray], pace: int) -> tuple[Unit, IntArray, list[IntArray]]:
+    """A layer's unit, fitted; when its results move, and when it takes its inputs' beats, which move at ``sources``.
+
+    The next layer takes ``pace`` cycles over a pixel.
+    """
+    inputs = [_Input(Beats(times), _adapter(unit, number)) for number, times in enumerate(sources)]
+    join = unit.chain[0].join
+    chain: list[Instance] = []
+    streams: list[Beats] = []
+    ahead: Timing = FIFO
+    for instance in unit.chain:
+        if not streams:
+            streams.append(inputs[0]() if join is None else Beats(_met(join, inputs)))
+            held_up = inputs[0].held_up
+        else:
+            held_up = partial(ahead.held_up, streams[-1])
+            streams.append(ahead(streams[-1]))
+        chain.append(instance.fitted(streams[-1], held_up, pace))
+        ahead = chain[-1].timing
+    released = None
+    for instance, offered in zip(reversed(chain), reversed(streams), strict=True):
+        released = instance.timing.taken(offered, released)
+    moves = streams[0].times if released is None else released
+    parts = (moves,) if join is None else join.split(moves)
+    taken = [source.taken(part) for source, part in zip(inputs, parts, strict=True)]
+    return replace(unit, chain=tuple(chain)), ahead(streams[-1]).times, taken
+
+
+@dataclass(frozen=True, eq=False)
+class _Input:
+    """The way of a stream's beats, which move into their FIFO as ``pushed``, to a layer's first unit."""
+
+    pushed: Beats
+    adapter: Timing | None
+
+    def __call__(self) -> Beats:
+        """When they are offered to it."""
+        return FIFO(self.pushed) if self.adapter is None else self.adapter(FIFO(self.pushed))
+
+    def held_up(self, released: IntArray) -> Beats:
+        """The same if it takes none before it is ``released``, (beats,)."""
+        if self.adapter is None:
+            return FIFO.held_up(self.pushed, released)
+        return self.adapter.held_up(FIFO(self.pushed), released)
+
+    def taken(self, moves: IntArray) -> IntArray:
+        """When they are taken from the FIFO, given when the unit takes what it is offered."""
+        if self.adapter is None:
+            return moves
+        offered = FIFO(self.pushed)
+        taken = self.adapter.taken(offered, moves)
+        return offered.times if taken is None else taken
+
+
+def _adapter(unit: Unit, number: int) -> Timing | None:
+    adapters = unit.adapters[number] if unit.adapters else ()
+    return adapters[0].timing if adapters else None
+
+
+def _met(join: Join, inputs: Sequence[_Input]) -> IntArray:
+    """When the beats of several inputs are taken together."""
+    times = [source().times for source in inputs]
+    moves = join.merge(times)
+    # An adapter that waits for the other input falls behind; the least solution is reached from below.
+    while True:
+        held_up = [source.held_up(part).times for source, part in zip(inputs, join.split(moves), strict=True)]
+        before, moves = moves, join.merge(held_up)
+        if np.array_equal(moves, before):
+            return moves
 
 
 def _placed(unit: Unit, layer: str, places: Places) -> Unit:
