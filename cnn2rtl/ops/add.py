@@ -75,8 +75,9 @@ class Add(Op):
 
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
         c, height, width = shapes[0]
-        lanes, bits = folding.lanes_in, signed_bits(int(layer.acc_lo.min()), int(layer.acc_hi.max()))
-        formats = dict(zip("AB", (layer.source, *layer.others), strict=True))
+        lanes, formats = folding.lanes_in, dict(zip("AB", (layer.source, *layer.others), strict=True))
+        # The unit does not shorten values, even where a clamp leaves few of them.
+        bits = max(signed_bits(int(layer.acc_lo.min()), int(layer.acc_hi.max())), *(q.bits for q in formats.values()))
         parameters: dict[str, int] = {"LANES": lanes}
         for (name, q), factor in zip(formats.items(), layer.factors, strict=True):
             parameters |= {f"{name}_BITS": q.bits, f"{name}_SIGNED": int(q.signed), f"{name}_FACTOR": factor}

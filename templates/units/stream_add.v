@@ -10,14 +10,14 @@
 module stream_add #(
     // Values per beat, >= 1.
     parameter LANES = 1,
-    // Per stream: bits per value, two's complement (1) or unsigned (0), and the factor, not 0.
+    // Per stream: bits per value, two's complement (1) or unsigned (0), and the factor, of 32 bits with its sign.
     parameter A_BITS = 8,
     parameter A_SIGNED = 0,
     parameter signed [31:0] A_FACTOR = 1,
     parameter B_BITS = 8,
     parameter B_SIGNED = 0,
     parameter signed [31:0] B_FACTOR = 1,
-    // Bits per sum, two's complement, that no sum exceeds.
+    // Bits per sum, two's complement, that no sum exceeds; >= A_BITS, B_BITS.
     parameter OUT_W = 10
 ) (
     input  wire                             clk,
@@ -29,6 +29,12 @@ module stream_add #(
     input  wire                             m_ready,
     output wire [LANES*OUT_W-1:0]           m_data
 );
+    generate
+        if (OUT_W < A_BITS || OUT_W < B_BITS) begin : g_out_w
+            OUT_W_must_be_at_least_A_BITS_and_B_BITS u_error ();
+        end
+    endgenerate
+
     // The pipeline advances together, unless a finished sum waits for its taker.
     wire en   = !m_valid || m_ready;
     wire both = &s_valid;
@@ -45,8 +51,15 @@ module stream_add #(
         end
     end
 
-    wire signed [OUT_W-1:0] a_factor = A_FACTOR[OUT_W-1:0];
-    wire signed [OUT_W-1:0] b_factor = B_FACTOR[OUT_W-1:0];
+    // A factor without its sign, so that powers of two are shifts, whether a term is added or subtracted. In as many bits
+    // as the sum has: what lies above counts in no sum.
+    localparam WIDE_W = (OUT_W > 32) ? OUT_W : 32;
+    localparam [31:0] A_SIZE = (A_FACTOR < 0) ? -A_FACTOR : A_FACTOR;
+    localparam [31:0] B_SIZE = (B_FACTOR < 0) ? -B_FACTOR : B_FACTOR;
+    localparam [WIDE_W-1:0] A_WIDE = {{(WIDE_W-31){1'b0}}, A_SIZE[30:0]};
+    localparam [WIDE_W-1:0] B_WIDE = {{(WIDE_W-31){1'b0}}, B_SIZE[30:0]};
+    wire signed [OUT_W-1:0] a_size = A_WIDE[OUT_W-1:0];
+    wire signed [OUT_W-1:0] b_size = B_WIDE[OUT_W-1:0];
 
     genvar lane;
     generate
@@ -59,13 +72,13 @@ module stream_add #(
                 .in(s_data[LANES*A_BITS + lane*B_BITS +: B_BITS]), .out(b)
             );
 
-            // Stage 1: the factors. Stage 2: the sum.
+            // Stage 1: the products. Stage 2: the sum.
             reg signed [OUT_W-1:0] a_term, b_term, sum;
             always @(posedge clk) begin
                 if (en) begin
-                    a_term <= a * a_factor;
-                    b_term <= b * b_factor;
-                    sum    <= a_term + b_term;
+                    a_term <= a * a_size;
+                    b_term <= b * b_size;
+                    sum    <= ((A_FACTOR < 0) ? -a_term : a_term) + ((B_FACTOR < 0) ? -b_term : b_term);
                 end
             end
             assign m_data[lane*OUT_W +: OUT_W] = sum;
