@@ -223,9 +223,9 @@ class Bench:
     ) -> list[int]:
         """Stream ``sources`` through the unit and compare what comes out with ``expected``, beat by beat.
 
-        Gives the cycles in which the sink took them. The sources lie side by side, the first lowest. Inputs change after
-        the rising edge; everything is read at the falling one, where it has settled. A ``shy`` sink is never ready before
-        it has seen valid. ``stop_after`` that many cycles the stream is left as it is.
+        The cycles in which the sink takes them come back. Sources lie side by side, the first lowest. Inputs change
+        after the rising edge; everything is read at the falling one, where it has settled. A ``shy`` sink is never
+        ready before it has seen valid. ``stop_after`` that many cycles the stream is left as it is.
         """
         dut, clk = self.dut, self.dut.clk
         given: list[int] = []
