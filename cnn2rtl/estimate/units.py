@@ -109,6 +109,40 @@ def stream_fifo(p: Parameters) -> Parts:
     return Parts(features, (Memory(p["WIDTH"], depth, True, p.place),))
 
 
+@describes("stream_add")
+def stream_add(p: Parameters) -> Parts:
+    lanes, total = p["LANES"], p["OUT_W"]
+    features: dict[str, float] = {"one": 1, "terms": 0, "products": 0, "negative": 0}
+    products, zeros = [], []
+    for name in "AB":
+        bits, unsigned, factor = p[f"{name}_BITS"], not p[f"{name}_SIGNED"], p[f"{name}_FACTOR"]
+        if factor == 0:
+            continue
+        low = (factor & -factor).bit_length() - 1  # zeros below the term
+        scale = (abs(factor) >> low).bit_length()
+        zeros.append(low)
+        features["negative"] += lanes * (bits + scale) * (factor < 0)
+        if scale == 1:
+            features["terms"] += lanes * bits
+        else:
+            features["products"] += lanes * (bits + scale)
+            products.append(Product(bits + unsigned, scale + 1, lanes))
+    features |= {
+        "added": lanes * (total - max(zeros)) * (len(zeros) > 1),
+        "sums": lanes * (total - min(zeros)),
+    }  # fmt: skip
+    return Parts(features, products=tuple(products))
+
+
+@describes("stream_concat")
+def stream_concat(p: Parameters) -> Parts:
+    inputs, beats = p["INPUTS"], p["BEATS"]
+    most = max(beats >> 16 * number & 0xFFFF for number in range(inputs))
+    return Parts({
+        "one": 1, "inputs": inputs, "count": most.bit_length(), "choice": inputs * p["WIDTH"],
+    })  # fmt: skip
+
+
 @describes("frame_check")
 def frame_check(p: Parameters) -> Parts:
     return Parts({"one": 1, "count": clog2(p["BEATS"])})

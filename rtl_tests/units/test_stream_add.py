@@ -19,7 +19,7 @@ from cnn2rtl.ops.hardware import ParameterValue
 from cnn2rtl.ops.timing import Join, Pipeline, Together
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
 
-PIXELS = 12
+PIXELS = 8
 """Beats in a frame of the test."""
 
 

@@ -17,7 +17,7 @@ from unit_bench import Bench, always, current_case, rng_for, simulate
 from cnn2rtl.ops.hardware import Bits, ParameterValue, pack
 from cnn2rtl.ops.timing import InTurn, Join, Pipeline
 
-PIXELS = 4
+PIXELS = 3
 """Pixels in a frame of the test."""
 
 
