@@ -112,16 +112,16 @@ def stream_fifo(rng: random.Random) -> Sample:
 
 
 def stream_add(rng: random.Random) -> Sample:
-    lanes, signed = spread(rng, 1, 8), rng.randint(0, 1)
+    lanes = spread(rng, 1, 8)
     # Powers of two, whatever subtracts, and scales that are no power of two apart.
     low, high = rng.choice(((1, 1), (1, 1 << rng.randint(1, 6)), (1, -1), (rng.randrange(8193, 32768, 2), 1 << 15)))
     factors = rng.sample((low, high), 2)
-    formats = [QFormat.full(rng.choice((8, 8, rng.randint(2, 10))), bool(signed), 1.0) for _ in factors]
+    formats = [QFormat.full(rng.choice((8, 8, rng.randint(2, 10))), bool(rng.randint(0, 1)), 1.0) for _ in factors]
     ends = [sorted((q.lo * factor, q.hi * factor)) for q, factor in zip(formats, factors, strict=True)]
     total = max(signed_bits(*map(sum, zip(*ends, strict=True))), *(q.bits for q in formats))
     parameters = {"LANES": lanes, "OUT_W": total}
     for name, q, factor in zip("AB", formats, factors, strict=True):
-        parameters |= {f"{name}_BITS": q.bits, f"{name}_SIGNED": signed, f"{name}_FACTOR": factor}
+        parameters |= {f"{name}_BITS": q.bits, f"{name}_SIGNED": int(q.signed), f"{name}_FACTOR": factor}
     return stream("stream_add", parameters, lanes * sum(q.bits for q in formats), lanes * total, 2)
 
 
@@ -279,7 +279,7 @@ SAMPLES: dict[str, tuple[Callable[[random.Random], Sample], int]] = {
     "simple_ram": (simple_ram, 36),
     "frame_check": (frame_check, 6),
     "stream_fifo": (stream_fifo, 16),
-    "stream_add": (stream_add, 16),
+    "stream_add": (stream_add, 24),
     "stream_concat": (stream_concat, 12),
     "replay_buffer": (replay_buffer, 16),
     "gearbox": (gearbox, 40),

@@ -112,25 +112,25 @@ def stream_fifo(p: Parameters) -> Parts:
 @describes("stream_add")
 def stream_add(p: Parameters) -> Parts:
     lanes, total = p["LANES"], p["OUT_W"]
+    terms = {name: p[f"{name}_FACTOR"] for name in "AB" if p[f"{name}_FACTOR"]}
+    zeros = [(factor & -factor).bit_length() - 1 for factor in terms.values()]  # below the terms
     features: dict[str, float] = {"one": 1, "terms": 0, "products": 0, "negative": 0}
-    products, zeros = [], []
-    for name in "AB":
-        bits, unsigned, factor = p[f"{name}_BITS"], not p[f"{name}_SIGNED"], p[f"{name}_FACTOR"]
-        if factor == 0:
-            continue
-        low = (factor & -factor).bit_length() - 1  # zeros below the term
+    products, fits = [], True
+    for (name, factor), low in zip(terms.items(), zeros, strict=True):
         scale = (abs(factor) >> low).bit_length()
-        zeros.append(low)
-        features["negative"] += lanes * (bits + scale) * (factor < 0)
-        if scale == 1:
-            features["terms"] += lanes * bits
-        else:
-            features["products"] += lanes * (bits + scale)
-            products.append(Product(bits + unsigned, scale + 1, lanes))
+        bits = p[f"{name}_BITS"] + (scale if scale > 1 else 0)
+        features["products" if scale > 1 else "terms"] += lanes * bits
+        features["negative"] += lanes * bits * (factor < 0)
+        if scale > 1:
+            unsigned = not p[f"{name}_SIGNED"]
+            products.append(Product(p[f"{name}_BITS"] + unsigned, scale + 1, lanes))
+            fits = fits and not unsigned and factor > 0 and total - bits <= 1
+    # Some DSP blocks take the sum as well.
+    place = " in a block" if products and fits else ""
     features |= {
-        "added": lanes * (total - max(zeros)) * (len(zeros) > 1),
-        "sums": lanes * (total - min(zeros)),
-    }  # fmt: skip
+        f"added{place}": lanes * (total - max(zeros)) if len(zeros) > 1 else 0,
+        f"sums{place}": lanes * (total - min(zeros, default=total)),
+    }
     return Parts(features, products=tuple(products))
 
 
@@ -139,7 +139,12 @@ def stream_concat(p: Parameters) -> Parts:
     inputs, beats = p["INPUTS"], p["BEATS"]
     most = max(beats >> 16 * number & 0xFFFF for number in range(inputs))
     return Parts({
-        "one": 1, "inputs": inputs, "count": most.bit_length(), "choice": inputs * p["WIDTH"],
+        "one": 1,
+        "inputs": inputs,
+        "count": most.bit_length(),
+        # As many look-up tables as are needed for two or for three streams each.
+        "choices of two": (inputs - 1) * p["WIDTH"],
+        "choices of three": inputs // 2 * p["WIDTH"],
     })  # fmt: skip
 
 
