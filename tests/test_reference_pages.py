@@ -52,12 +52,17 @@ def header(unit: str) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
     found = re.search(rf"^module {unit} #\((.*?)^\) \((.*?)^\);", text, re.DOTALL | re.MULTILINE)
     assert found, f"{unit}: the module's head has another form than all others"
     parameter = r"^ +parameter (?:signed )?(?:\[[^\]]+\] )?(\w+) = (.+?),?$"
-    port = r"^ +(input|output) +(?:wire|reg) +(?:\[(.+)-1:0\] +)?(\w+),?$"
+    port = r"^ +(input|output) +(?:wire|reg) +(?:\[(.+):0\] +)?(\w+),?$"
     parameters: dict[str, str] = dict(re.findall(parameter, found[1], re.MULTILINE))
-    ports = {name: (way[:-3], bits or "1") for way, bits, name in re.findall(port, found[2], re.MULTILINE)}
+    ports = {name: (way[:-3], bits_below(top)) for way, top, name in re.findall(port, found[2], re.MULTILINE)}
     for part, names in ((found[1], parameters), (found[2], ports)):
         assert len(re.findall(r"^ +\S", part, re.MULTILINE)) == len(names), f"{unit}: a line that was not understood"
     return parameters, ports
+
+
+def bits_below(top: str) -> str:
+    """Bits of a port whose range begins with ``top``."""
+    return str(int(top) + 1) if top.isdigit() else top.removesuffix("-1") or "1"
 
 
 def section(text: str, title: str) -> str:

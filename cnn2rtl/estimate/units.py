@@ -115,7 +115,8 @@ def stream_add(p: Parameters) -> Parts:
     terms = {name: p[f"{name}_FACTOR"] for name in "AB" if p[f"{name}_FACTOR"]}
     zeros = [(factor & -factor).bit_length() - 1 for factor in terms.values()]  # below the terms
     features: dict[str, float] = {"one": 1, "terms": 0, "products": 0, "negative": 0}
-    products, fits = [], True
+    fits = True
+    products: list[Product] = []
     for (name, factor), low in zip(terms.items(), zeros, strict=True):
         scale = (abs(factor) >> low).bit_length()
         bits = p[f"{name}_BITS"] + (scale if scale > 1 else 0)
