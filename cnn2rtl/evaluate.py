@@ -65,7 +65,7 @@ class _Tally:
         self.noise += float(np.square(exact - q.reals(codes)).sum())
         self.values += exact.size
         # Half a step beyond the last code still rounds to it.
-        self.clipped += int(((exact > (q.hi + 0.5) * q.scales) | (exact < (q.lo - 0.5) * q.scales)).sum())
+        self.clipped += int(((exact > q.reals(q.hi + 0.5)) | (exact < q.reals(q.lo - 0.5))).sum())
         self.codes = _wider(self.codes, codes)
         if sums is not None:
             self.sums = _wider(self.sums or (0, 0), sums)

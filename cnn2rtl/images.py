@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import Shape
+from cnn2rtl.image_files import Fit, Pixels, Reading, Skip, read_files
 
-Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-Fit: TypeAlias = Literal["crop", "resize"]
+__all__ = ["SUFFIXES", "Fit", "ImageSet", "Pixels", "Skip", "from_array", "load_images"]
 
 SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 """The files of a folder that are images; others are passed over."""
-
-_MODES = {1: "L", 3: "RGB"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +39,11 @@ class ImageSet:
         labels = None if self.labels is None else self.labels[first::step]
         return ImageSet(self.images[first::step], labels, self.class_names, self.names[first::step])
 
+    def take(self, indices: Sequence[int]) -> ImageSet:
+        """The images with these numbers."""
+        labels = None if self.labels is None else tuple(self.labels[i] for i in indices)
+        return ImageSet(self.images[list(indices)], labels, self.class_names, tuple(self.names[i] for i in indices))
+
     def mismatch(self, classes: int) -> str:
         """Why the labels cannot be the numbers of a network's ``classes`` outputs; empty if they can."""
         if self.class_names and len(self.class_names) != classes:
@@ -54,7 +56,12 @@ class ImageSet:
 
 
 def load_images(
-    source: str | Path | Sequence[str | Path], shape: Shape, fit: Fit = "crop", limit: int | None = None
+    source: str | Path | Sequence[str | Path],
+    shape: Shape,
+    fit: Fit = "crop",
+    limit: int | None = None,
+    skip: Skip | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ImageSet:
     """Images for a network with an input of ``shape`` (c, h, w).
 
@@ -70,14 +77,16 @@ def load_images(
     spread evenly over the classes, the first ones of each.
 
     The order is that of the sorted file names, or of the array. Raises :class:`UserError`; one lists all
-    files that cannot be used.
+    files that cannot be used. With ``skip`` those are left out instead, and it hears of each; only if none can be
+    used, that is an error. ``progress`` hears how many files have been read, and of how many.
     """
     if limit is not None and limit < 1:
         raise UserError(f"a limit of {limit} images leaves none")
+    reading = Reading(shape, fit, skip, progress)
     if isinstance(source, (str, Path)):
         path = Path(source)
         if path.is_dir():
-            return _from_folder(path, shape, fit, limit)
+            return _from_folder(path, reading, limit)
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
         if path.suffix.lower() in _READERS:
@@ -86,7 +95,8 @@ def load_images(
     files = [Path(file) for file in source][:limit]
     if not files:
         raise UserError("no image files are given")
-    return ImageSet(_read_files(files, shape, fit), None, (), tuple(map(str, files)))
+    images, good = read_files(files, reading)
+    return ImageSet(images, None, (), tuple(str(files[i]) for i in good))
 
 
 def from_array(array: object, shape: Shape, name: str) -> Pixels:
@@ -101,7 +111,7 @@ def from_array(array: object, shape: Shape, name: str) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def _from_folder(folder: Path, shape: Shape, fit: Fit, limit: int | None) -> ImageSet:
+def _from_folder(folder: Path, reading: Reading, limit: int | None) -> ImageSet:
     files = sorted(
         file.relative_to(folder)
         for file in folder.rglob("*")
@@ -119,12 +129,13 @@ def _from_folder(folder: Path, shape: Shape, fit: Fit, limit: int | None) -> Ima
         number = {name: index for index, name in enumerate(classes)}
         labels = tuple(number[file.parts[0]] for file in files)
     kept = _spread(len(files), labels, limit)
-    files = [files[i] for i in kept]
+    images, good = read_files([folder / files[i] for i in kept], reading)
+    kept = [kept[i] for i in good]
     return ImageSet(
-        _read_files([folder / file for file in files], shape, fit),
+        images,
         None if labels is None else tuple(labels[i] for i in kept),
         classes,
-        tuple(file.as_posix() for file in files),
+        tuple(files[i].as_posix() for i in kept),
     )
 
 
@@ -144,46 +155,6 @@ def _spread(count: int, labels: tuple[int, ...] | None, limit: int | None) -> li
         seen[label] = seen.get(label, 0) + 1
         turns.append((seen[label], label, index))
     return sorted(index for _, _, index in sorted(turns)[:limit])
-
-
-def _read_files(files: Iterable[Path], shape: Shape, fit: Fit) -> Pixels:
-    if shape[0] not in _MODES:
-        raise UserError(
-            f"image files have 1 or 3 channels, but the network's input has {shape[0]}; "
-            "give the images as an array in an .npz file"
-        )
-    images: list[Pixels] = []
-    problems: list[str] = []
-    for file in files:
-        try:
-            images.append(_read_file(file, shape, fit))
-        except UserError as error:
-            problems += error.problems
-        except FileNotFoundError:
-            problems.append(f"{file}: no such file")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            problems.append(f"{file}: not a readable image ({error})")
-    if problems:
-        raise UserError(problems)
-    return np.stack(images)
-
-
-def _read_file(file: Path, shape: Shape, fit: Fit) -> Pixels:
-    channels, height, width = shape
-    with Image.open(file) as opened:
-        image = opened.convert(_MODES[channels])
-    if fit == "resize":
-        # As torchvision's Resize and CenterCrop do it, to the pixel, for a square input.
-        scale = max(height / image.height, width / image.width)
-        size = (max(width, int(image.width * scale)), max(height, int(image.height * scale)))
-        image = image.resize(size, Image.Resampling.BILINEAR)
-    elif image.height < height or image.width < width:
-        raise UserError(
-            f"{file}: {image.height}x{image.width} pixels are too few to crop {height}x{width} from; use --fit resize"
-        )
-    top, left = round((image.height - height) / 2), round((image.width - width) / 2)
-    image = image.crop((left, top, left + width, top + height))
-    return np.asarray(image, np.uint8).reshape(height, width, channels)
 
 
 def _from_arrays(path: Path, shape: Shape, limit: int | None) -> ImageSet:

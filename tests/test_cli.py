@@ -98,10 +98,10 @@ def test_a_file_name_of_any_bytes(tmp_path: Path) -> None:
 def test_inspect(tmp_path: Path) -> None:
     text = succeed("inspect", *DIGITS, "--bits", "4", cwd=tmp_path)
     rows = {line.split()[0]: line.split()[1:] for line in text.splitlines()}
-    assert rows["features.0"] == ["conv2d", "16x8x8", "160", "9,216", "576"]
+    assert rows["features.0"] == ["conv2d", "16x8x8", "160", "9,216", "18,432", "576"]
     assert rows["features.3"][0] == "depthwise_conv2d" and rows["features.17"][0] == "avgpool2d"
-    assert rows["total"] == ["3,946", "89,216", "15,104"]
-    assert "4,266 parameters in the model" in text and not contents(tmp_path)
+    assert rows["total"] == ["3,946", "89,216", "178,432", "15,104"]
+    assert "4,106 parameters in the model" in text and not contents(tmp_path)
 
 
 def test_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,3 +236,30 @@ def test_shared_food_images() -> None:
     assert images.labels == tuple(sorted(list(range(10)) * 2))
     assert (images.images.std((1, 2, 3)) > 5).all()
     assert len(load_images(need_data("food"), (3, 128, 128), limit=3)) == 3
+
+
+def test_skipped_files_are_named_and_the_others_kept(tmp_path: Path) -> None:
+    good = {name: write(tmp_path / name, 8, 8, i) for i, name in enumerate(("a/1.png", "a/3.png", "b/2.png"))}
+    (tmp_path / "a/2.png").write_bytes((tmp_path / "a/1.png").read_bytes()[:60])
+    (tmp_path / "b/1.png").write_bytes(b"")
+    bad: list[str] = []
+    done: list[tuple[int, int]] = []
+    images = load_images(tmp_path, RGB, skip=bad.append, progress=lambda *counts: done.append(counts))
+    assert images.names == tuple(good) and images.labels == (0, 0, 1) and images.class_names == ("a", "b")
+    for image, pixels in zip(images.images, good.values(), strict=True):
+        np.testing.assert_array_equal(image, pixels)
+    assert [line.split(": not a readable image (")[0] for line in bad] == [f"{tmp_path}/a/2.png", f"{tmp_path}/b/1.png"]
+    assert done == [(i, 5) for i in range(1, 6)]
+    # Where nothing is left, nothing can be skipped.
+    for name in good:
+        (tmp_path / name).write_bytes(b"x")
+    assert len(refusal(tmp_path, skip=bad.append).splitlines()) == 5 and len(bad) == 2
+
+
+def test_some_of_the_images(tmp_path: Path) -> None:
+    for name in ("a/1.png", "a/2.png", "b/1.png"):
+        write(tmp_path / name, 8, 8, len(name))
+    images = load_images(tmp_path, RGB)
+    some = images.take([2, 0])
+    assert some.names == ("b/1.png", "a/1.png") and some.labels == (1, 0) and some.class_names == ("a", "b")
+    np.testing.assert_array_equal(some.images, images.images[[2, 0]])

@@ -25,6 +25,7 @@ from cnn2rtl.pipeline import Options, compile_given
 from cnn2rtl.project import open_project
 from cnn2rtl.quant.layers import QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import IntArray
+from cnn2rtl.quant.weighted import zero_share
 
 Numbers = Sequence[float]
 PLAIN: tuple[Numbers, Numbers] = ((0.0,), (1.0,))
@@ -43,6 +44,10 @@ NETWORKS = {
     ),
     "means": ((3, 9, 9), PLAIN, [nn.Conv2d(3, 5, 1), nn.AvgPool2d(3), nn.AdaptiveAvgPool2d(1), nn.Flatten()]),
     "pads": ((2, 7, 7), PLAIN, [nn.Conv2d(2, 5, 3, 1, 1), nn.MaxPool2d(3, 2, 1), nn.AvgPool2d(3, 2, 1)]),
+    "borders": (
+        (2, 6, 5), PLAIN,
+        [nn.Conv2d(2, 5, 1), nn.Conv2d(5, 5, 3, 1, 1, groups=5), nn.Conv2d(5, 4, 3, 2, 1)],
+    ),
 }  # fmt: skip
 
 
@@ -67,11 +72,12 @@ def products(node: QuantNode, source: IntArray) -> np.ndarray:
     """What a layer rounds to its codes, exactly but for the last bits of a float64."""
     layer, sums = node.layer, node.op.sums([source], node.layer)  # type: ignore[arg-type]
     assert layer is not None and sums is not None
+    total = sums.astype(np.float64) + (0 if layer.bias is None else layer.bias)
     if isinstance(node.op, Weighted):
-        assert layer.bias is not None and layer.weight_scale is not None
-        return (sums.astype(np.float64) + layer.bias) * layer.weight_scale * layer.source.coarsest / layer.out.coarsest
+        assert layer.weight_scale is not None
+        return total * layer.weight_scale * layer.source.coarsest / layer.out.coarsest
     assert isinstance(node.op, AvgPool2d)
-    return sums.astype(np.float64) * layer.source.coarsest / node.op.window.taps / layer.out.coarsest
+    return total * layer.source.coarsest / node.op.window.taps / layer.out.coarsest
 
 
 def differing(graph: QuantGraph, pixels: np.ndarray, file: Path, norm: tuple[Numbers, Numbers]) -> dict[str, int]:
@@ -87,8 +93,9 @@ def differing(graph: QuantGraph, pixels: np.ndarray, file: Path, norm: tuple[Num
         source = codes[node.inputs[0]]
         ours = node.op.integer([source], node.layer)
         theirs = wanted[node.name].reshape(len(pixels), *node.shape).transpose(0, 2, 3, 1) / node.out.coarsest
-        codes[node.name] = np.rint(theirs).astype(np.int32)
-        np.testing.assert_allclose(theirs, codes[node.name], atol=1e-3)
+        steps = np.rint(theirs).astype(np.int32)
+        np.testing.assert_allclose(theirs, steps, atol=1e-3)
+        codes[node.name] = steps + node.out.zero
         off = ours != codes[node.name]
         found[node.name] = int(off.sum())
         if off.any():
@@ -112,6 +119,45 @@ def test_integers_are_those_of_onnxruntime(name: str, signed: bool, per_channel:
     assert sum(found[n] for n in weighted) <= 0.002 * sum(values[n] for n in weighted) + 1
 
 
+@pytest.mark.parametrize("signed", [False, True], ids=["uint8", "int8"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_asymmetric_activations_keep_their_width(name: str, signed: bool, tmp_path: Path) -> None:
+    graph, _ = quantised(name, tmp_path / "net.onnx", signed)
+    assert {node.out.bits for node in graph.nodes} == {8}
+    assert any(node.out.zero for node in graph.layers)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "zero", "name"),
+    [
+        ("uint8", 0, "u8.6"), ("uint8", 128, "s8.6"), ("uint8", 1, "s8.6@-127"), ("uint8", 127, "s8.6@-1"),
+        ("uint8", 255, "s8.6@127"), ("int8", -128, "u8.6"), ("int8", 0, "s8.6"), ("int8", 9, "s8.6@9"),
+        ("int8", 127, "s8.6@127"), ("uint16", 300, "s16.6@-32468"), ("int16", -7, "s16.6@-7"),
+    ],
+)  # fmt: skip
+def test_codes_are_the_files_but_for_an_offset(dtype: str, zero: int, name: str, tmp_path: Path) -> None:
+    """A network that quantises its input and nothing else, in onnxruntime and here, on all pixels there are."""
+    pair = [
+        numpy_helper.from_array(np.float32(2**-6), "scale"),
+        numpy_helper.from_array(np.dtype(dtype).type(zero), "z"),
+    ]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "z"], ["codes"], "quantise"),
+        helper.make_node("DequantizeLinear", ["codes", "scale", "z"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, ["n", 1, 16, 16]) for end in "xy"]
+    graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], pair)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    onnx.save(model, tmp_path / "net.onnx")
+    mean: tuple[Numbers, Numbers] = ((0.3,), (0.3,))
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    net = read_qdq(tmp_path / "net.onnx", "net", *mean).integers()
+    out, found = net[net.output].out, net.run(pixels.astype(np.int32))
+    assert str(out) == name
+    (wanted,) = run_qdq(tmp_path / "net.onnx", reals(pixels, *mean)).values()
+    np.testing.assert_array_equal(out.reals(found), wanted.transpose(0, 2, 3, 1))
+
+
 @pytest.mark.parametrize("name", ["depthwise", "groups", "head"])
 def test_numbers_are_kept(name: str, tmp_path: Path) -> None:
     graph, _ = quantised(name, tmp_path / "net.onnx")
@@ -121,7 +167,7 @@ def test_numbers_are_kept(name: str, tmp_path: Path) -> None:
     layers = [node.layer for node in graph.layers if isinstance(node.op, Weighted) and node.name != "normalise"]
     for layer in layers:
         assert layer is not None and layer.weight is not None and layer.bias is not None
-        for mine in (layer.weight, layer.bias):
+        for mine in (layer.weight, layer.bias + zero_share(layer.source, layer.weight)):
             assert any(a.size == mine.size and np.array_equal(a.ravel(), mine.ravel()) for a in integers)
         assert any(array.size == 1 and np.float64(array.item()) == layer.out.coarsest for array in arrays)
     assert len(layers) >= 2
@@ -174,10 +220,13 @@ def test_digits(digits: Path) -> None:
 
 def test_generate_simulate_evaluate(digits: Path, tmp_path: Path) -> None:
     text = succeed("generate", digits, "--class-index", "-o", "out", cwd=tmp_path)
-    assert "8-bit weights, 9-bit activations, calibrated on images of whoever quantised it" in text
+    assert "8-bit weights, 8-bit activations, calibrated on images of whoever quantised it" in text
     assert "PASS" in succeed("simulate", "out", cwd=tmp_path)
     assert "accuracy         100.0 % float" in succeed("evaluate", "out", "--data", EXAMPLE / "images", cwd=tmp_path)
     assert "3,946 parameters" in succeed("inspect", digits, cwd=tmp_path)
+    classifier = (tmp_path / "out" / "rtl" / "classifier.v").read_text()
+    assert "x s8*0.0416@-17 per beat" in classifier and "(@: the code that stands for 0)" in classifier
+    assert ".ZERO(-17)," in classifier
     graph, given = open_project(tmp_path / "out").graph, read_qdq(digits, "digits", *PLAIN).integers()
     for node in given.layers:
         layer = graph[node.name].layer

@@ -31,14 +31,14 @@ def integer_tensors(graph: QuantGraph, images: np.ndarray) -> dict[str, IntArray
 
 
 def requantised(total: torch.Tensor, requant: Requant) -> torch.Tensor:
-    """``total`` (n, c, h, w) times multiplier / 2**shift, rounded half up and clamped."""
+    """``total`` (n, c, h, w) times multiplier / 2**shift, rounded half up, with the zero point and clamped."""
     multiplier, shift = (
         np.broadcast_to(values, total.shape[1]).tolist() for values in (requant.multiplier, requant.shift)
     )
     result = torch.empty_like(total)
     for c, (m, s) in enumerate(zip(multiplier, shift, strict=True)):
         whole = [(2 * v * m + (1 << s)) // (2 << s) for v in total[:, c].flatten().tolist()]
-        clamped = [min(max(v, requant.lo), requant.hi) for v in whole]
+        clamped = [min(max(v + requant.zero, requant.lo), requant.hi) for v in whole]
         result[:, c] = torch.tensor(clamped, dtype=torch.int64).reshape(total[:, c].shape)
     return result
 
@@ -85,17 +85,19 @@ def _linear(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
 def _maxpool2d(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
     best = patches(x, node.op.window, -(1 << 40)).amax((4, 5))  # type: ignore[attr-defined]
     assert node.layer is not None
-    return best if node.layer.requant is None else requantised(best, node.layer.requant)
+    return best if node.layer.requant is None else _rescale(best, node)
 
 
 def _avgpool2d(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    # Its zero points need no bias here: what is added up is what the codes are above it.
+    window: Window = node.op.window  # type: ignore[attr-defined]
     assert node.layer is not None and node.layer.requant is not None
-    return requantised(patches(x, node.op.window, 0).sum((4, 5)), node.layer.requant)  # type: ignore[attr-defined]
+    return requantised(patches(x - node.layer.source.zero, window, 0).sum((4, 5)), node.layer.requant)
 
 
 def _rescale(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
     assert node.layer is not None and node.layer.requant is not None
-    return requantised(x, node.layer.requant)
+    return requantised(x - node.layer.source.zero, node.layer.requant)
 
 
 def _argmax(x: torch.Tensor, node: QuantNode) -> torch.Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import SegmentLines
 from rich.table import Table
 
 from cnn2rtl.errors import UserError
@@ -35,6 +36,12 @@ def table(*columns: str, left: int = 1) -> Table:
     for index, column in enumerate(columns):
         result.add_column(column, justify="left" if index < left else "right", overflow="fold")
     return result
+
+
+def show(rows: Table) -> None:
+    """Print a table as wide as it needs to be: half a number looks like one."""
+    wide = out.options.update(max_width=100_000)
+    out.print(SegmentLines(out.render_lines(rows, wide, pad=False), new_lines=True), crop=False)
 
 
 def parse_shape(text: str | None) -> Shape | None:

@@ -24,6 +24,7 @@ from cnn2rtl.cli.model import (
     open_trained,
     read_given,
     refuse,
+    stem_of,
 )
 from cnn2rtl.cli.numbers import (
     ActivationBits,
@@ -103,7 +104,7 @@ def generate(
 ) -> None:
     """Generate Verilog, ROM files, a testbench and build scripts for a trained network."""
     problems = Problems()
-    folder = out or Path(f"{model.name.split('.')[0]}_rtl")
+    folder = out or Path(f"{stem_of(model)}_rtl")
     with problems.gather():
         check_target(folder, force)
     chosen: Device | None = None

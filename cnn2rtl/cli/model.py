@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
-from cnn2rtl.cli.console import parse_shape, readable
+from cnn2rtl.cli.console import out, parse_shape, readable
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph, Shape
 from cnn2rtl.quant.given import GivenNetwork
 from cnn2rtl.trained import SUFFIX, Trained, load
 
+if TYPE_CHECKING:
+    from torch import nn
+
 ModelFile = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL",
-        help="torch.export archive, state_dict (with --arch), pickled nn.Module, quantised .onnx, or .npz of "
-        "`compress qat`.",
+        help="torch.export archive, state_dict (with --arch), pickled nn.Module, quantised .onnx, .npz of `compress "
+        "qat`; or, untrained, FILE.py:NAME or zoo:NAME.",
+    ),
+]
+NetworkFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="Pickled nn.Module, or state_dict (with --arch); or, untrained, FILE.py:NAME or zoo:NAME.",
     ),
 ]
 Arch = Annotated[
@@ -62,9 +74,15 @@ def read_given(file: Path, mean: Sequence[float], std: Sequence[float]) -> Given
     return read_qdq(file, name_of(file), mean, std)
 
 
+def stem_of(file: Path) -> str:
+    """What the names of files made from ``file`` begin with: its own without suffixes, or the zoo's network."""
+    name = file.name.removeprefix("zoo:")
+    return name.split("," if name != file.name else ".")[0]
+
+
 def name_of(file: Path) -> str:
     """What to call the network in ``file``."""
-    return readable(file.name.split(".")[0])
+    return readable(stem_of(file))
 
 
 def is_trained(file: Path) -> bool:
@@ -105,7 +123,37 @@ def capture_file(
     with problems.gather():
         model = load_model(file, arch, trust_pickle)
         if size is None and not isinstance(model, ExportedProgram):
-            raise UserError(f"{file}: does not tell its input's size; say it with --input, like --input 3x128x128")
+            raise _no_size(file)
         if len(problems.found) == wrong_before:
             return capture(model, shape, name_of(file))
     return None
+
+
+def _no_size(file: Path) -> UserError:
+    return UserError(f"{file}: does not tell its input's size; say it with --input, like --input 3x128x128")
+
+
+def read_trainable(
+    file: Path, arch: str | None, size: str | None, trust_pickle: bool, problems: Problems, seed: int = 0
+) -> tuple[nn.Module, Shape] | None:
+    """The network in ``file``, to be trained or changed, and its input's (c, h, w); wrong ones go to ``problems``."""
+    from cnn2rtl.compress.modules import read_module
+
+    shape: Shape | None = None
+    with problems.gather():
+        shape = parse_shape(size)
+    with problems.gather():
+        network = read_module(file, arch, trust_pickle, seed)
+        if size is None:
+            raise _no_size(file)
+        return None if shape is None else (network, shape)
+    return None
+
+
+def tell_written(file: Path, network: nn.Module, model: Path, arch: str | None, shape: Shape) -> None:
+    """Say that ``file`` holds ``network``, which was read from ``model``, and how ``generate`` reads it."""
+    from cnn2rtl.compress.modules import needs_arch
+
+    needed = ["--arch", arch or str(model)] if needs_arch(network) else []
+    command = shlex.join(["cnn2rtl", "generate", str(file), *needed, "--input", "x".join(map(str, shape))])
+    out.print(f"[bold]{escape(str(file))}[/]: next, {escape(command)}", soft_wrap=True)

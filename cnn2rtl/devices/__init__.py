@@ -47,15 +47,18 @@ def load() -> Mapping[str, Device]:
     return {name: _device(name, row) for name, row in tomllib.loads(text).items()}
 
 
-def find(name: str) -> Device:
-    """The device ``name``, in upper or lower case; raises :class:`UserError`, which lists those there are."""
+def find(name: str, option: str = "--device") -> Device:
+    """The device ``name``, in upper or lower case; raises :class:`UserError`, which lists those there are.
+
+    ``option`` is where the user named it.
+    """
     devices = {device.name.lower(): device for device in load().values()}
     if name.lower() in devices:
         return devices[name.lower()]
     close = [devices[match].name for match in difflib.get_close_matches(name.lower(), devices, n=3)]
     meant = f"did you mean {' or '.join(close)}? " if close else ""
     raise UserError(
-        f"--device {name}: no such device; {meant}there are {', '.join(load())}; "
+        f"{option} {name}: no such device; {meant}there are {', '.join(load())}; "
         "for another one, see what the design takes with --family"
     )
 

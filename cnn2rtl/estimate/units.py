@@ -277,7 +277,8 @@ def requantise(p: Parameters) -> Parts:
     big = total + (factor or p["PRE_SHIFT"])
     based = max(1, big - base)  # bits that are left when shifted
     fixed = folds == 1  # the parameters are constants
-    symmetric = p["LO"] == -(p["HI"] + 1) or (p["LO"] == 0 and p["HI"] + 1 == 1 << out)
+    least, most = p["LO"] - p["ZERO"], p["HI"] - p["ZERO"]  # what is compared, before the zero point is added
+    symmetric = least == -(most + 1) or (least == 0 and most + 1 == 1 << out)
     choices = shifts * (1 - 2.0 ** (1 - min(folds, 30)))  # a bit of a lane's shift is the same in all of few words
     clamps = based > out or not symmetric  # else the last registers are a shift register
     features: dict[str, float] = {
@@ -311,7 +312,8 @@ def requantise(p: Parameters) -> Parts:
             "unclamped": lanes * based * (not clamps),
         }
     products = (Product(total, factor + 1, lanes),) if factor else ()
-    return Parts(features, (Memory(lanes * (total + factor + shifts), folds, False, p.place),), products)
+    memory = Memory(lanes * (total + factor + shifts), folds, False, p.place)
+    return Parts(features, (memory,), products, luts=lanes * out * (p["ZERO"] != 0))
 
 
 @describes("tap_reduce")

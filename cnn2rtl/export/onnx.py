@@ -112,7 +112,7 @@ class OnnxWriter:
     def sums(self, codes: str, layer: QuantLayer, kernels: IntArray, window: Window, groups: int = 1) -> str:
         """Sums of products under the window, exactly; ``kernels`` are (c_out, c_in / groups, ky, kx)."""
         if layer.pad is not None:
-            # What surrounds the map is not zero: it is made zero, and what it was after the padding.
+            # What surrounds the map is not 0: it is made 0, and what it was after the padding.
             top, bottom, left, right = window.padding
             border, window = per_channel(layer.pad), Window(window.kernel, window.stride)
             padded = self.op("Pad", self.op("Sub", codes, border), np.array([0, 0, top, left, 0, 0, bottom, right]))
@@ -148,7 +148,8 @@ class OnnxWriter:
         scaled = self.op("Add", self.op("Mul", total, per_channel(requant.multiplier)), step // 2)
         # Div cuts off towards zero, Mod goes with floor: what is left divides without rest.
         whole = self.op("Div", self.op("Sub", scaled, self.op("Mod", scaled, step)), step)
-        return self.op("Clip", whole, requant.lo, requant.hi)
+        codes = self.op("Add", whole, requant.zero) if requant.zero else whole
+        return self.op("Clip", codes, requant.lo, requant.hi)
 
     def file(self, graph: QuantGraph, outputs: Sequence[QuantNode]) -> bytes:
         """The finished file."""

@@ -16,40 +16,43 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.quiet import first_line
 
 
-def instantiate(arch: str) -> nn.Module:
-    """Run FILE.py and call (or take) NAME; raises :class:`UserError` if that does not give an ``nn.Module``."""
+def instantiate(arch: str, option: str = "--arch") -> nn.Module:
+    """Run FILE.py and call (or take) NAME; raises :class:`UserError` if that does not give an ``nn.Module``.
+
+    ``option`` is where the user wrote it.
+    """
     file, colon, name = arch.rpartition(":")
     if not colon or not file or not name.isidentifier():
-        raise UserError(f"--arch {arch}: expected FILE.py:NAME, for instance student.py:StudentNet")
-    module = _run(Path(file))
+        raise UserError(f"{option} {arch}: expected FILE.py:NAME, for instance student.py:StudentNet")
+    module = _run(Path(file), option)
     if not hasattr(module, name):
         defined = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__]
         offer = f"; it defines {', '.join(defined)}" if defined else ""
-        raise UserError(f"--arch {arch}: {file} does not define `{name}`{offer}")
+        raise UserError(f"{option} {arch}: {file} does not define `{name}`{offer}")
     factory = getattr(module, name)
     if isinstance(factory, nn.Module):
         return factory
     if not callable(factory):
-        raise UserError(f"--arch {arch}: `{name}` is a {type(factory).__name__}, neither a class nor a factory")
+        raise UserError(f"{option} {arch}: `{name}` is a {type(factory).__name__}, neither a class nor a factory")
     try:
         model = factory()
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"--arch {arch}: calling {name}() failed: {_describe(error, file)}; "
+            f"{option} {arch}: calling {name}() failed: {_describe(error, file)}; "
             "if it takes arguments, write a factory without any that passes them"
         ) from None
     if not isinstance(model, nn.Module):
-        raise UserError(f"--arch {arch}: {name}() gives a {type(model).__name__}, not an nn.Module")
+        raise UserError(f"{option} {arch}: {name}() gives a {type(model).__name__}, not an nn.Module")
     return model
 
 
-def _run(file: Path) -> ModuleType:
+def _run(file: Path, option: str) -> ModuleType:
     if not file.is_file():
-        raise UserError(f"--arch: {file}: no such file")
+        raise UserError(f"{option}: {file}: no such file")
     name = f"cnn2rtl_arch_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise UserError(f"--arch: {file}: is not a Python file (.py)")
+        raise UserError(f"{option}: {file}: is not a Python file (.py)")
     module = importlib.util.module_from_spec(spec)
     # Registered, as dataclasses look their module up; its folder on the path, as a network may import its neighbours.
     sys.modules[name] = module
@@ -58,7 +61,7 @@ def _run(file: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise UserError(f"--arch: running {file} failed: {_describe(error, str(file))}") from None
+        raise UserError(f"{option}: running {file} failed: {_describe(error, str(file))}") from None
     finally:
         sys.path.remove(str(file.parent))
     return module
@@ -71,8 +74,8 @@ def _describe(error: BaseException, file: str) -> str:
     return f"{type(error).__name__}: {first_line(error)}{where}"
 
 
-def with_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path, arch: str) -> nn.Module:
-    """``model`` with the weights of ``state``; one :class:`UserError` lists every name and shape that differs."""
+def with_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path, arch: str) -> None:
+    """Give ``model`` the weights of ``state``; one :class:`UserError` lists every name and shape that differs."""
     own = model.state_dict()
     # Checkpoints from before torch 0.4.1 lack BatchNorm's batch counter, which nothing here needs.
     missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
@@ -88,7 +91,6 @@ def with_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path, 
     if problems:
         raise UserError(problems)
     model.load_state_dict(dict(state), strict=False)
-    return model
 
 
 def _shape(tensor: torch.Tensor) -> str:

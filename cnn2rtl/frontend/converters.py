@@ -34,6 +34,7 @@ def conv2d(call: Call) -> Op:
         bias=np.zeros(weight.shape[0]) if bias is None else bias,
         window=Window(kernel, call.pair("stride", (1, 1)), _conv_padding(call, kernel)),
         groups=int(call.args["groups"]),
+        biased=bias is not None,
     )
 
 
@@ -61,10 +62,11 @@ def batch_norm(call: Call) -> Op:
     if len(call.source.dims) not in (1, 3):
         raise Refused("BatchNorm over (n, c, l) is not supported; only over (n, c, h, w) and (n, c)")
     weight, bias = call.constant("weight"), call.constant("bias")
+    trained = sum(array.size for array in (weight, bias) if array is not None)
     weight = np.ones_like(mean) if weight is None else weight
     bias = np.zeros_like(mean) if bias is None else bias
     scale = weight / np.sqrt(var + float(call.args["eps"]))
-    return Affine(scale, bias - mean * scale, mean_out=bias, std_out=np.abs(weight))
+    return Affine(scale, bias - mean * scale, mean_out=bias, std_out=np.abs(weight), trained=trained)
 
 
 def relu(call: Call) -> Clamp:
@@ -154,8 +156,8 @@ def _linear(call: Call, weight: FloatArray, bias: FloatArray | None) -> Op:
             "flatten to (n, features) first, or use a 1x1 Conv2d"
         )
     outputs = weight.shape[0]
-    bias = np.zeros(outputs) if bias is None else np.broadcast_to(bias, (outputs,)).copy()
-    return Linear(np.ascontiguousarray(weight).reshape(*weight.shape, 1, 1), bias)
+    values = np.zeros(outputs) if bias is None else np.broadcast_to(bias, (outputs,)).copy()
+    return Linear(np.ascontiguousarray(weight).reshape(*weight.shape, 1, 1), values, biased=bias is not None)
 
 
 def arithmetic(call: Call) -> Op:

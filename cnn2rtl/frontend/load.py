@@ -20,8 +20,10 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.frontend import storage, structure
 from cnn2rtl.frontend.architecture import instantiate, with_state
 from cnn2rtl.frontend.archive import refusals
+from cnn2rtl.frontend.fresh import fresh, is_fresh
 from cnn2rtl.frontend.quiet import first_line, quiet
 
 Model: TypeAlias = nn.Module | ExportedProgram
@@ -41,22 +43,25 @@ LAYER_CLASSES: tuple[type[nn.Module], ...] = tuple(
 """The classes a pickled model may consist of: torch's own layers and containers."""
 
 
-def load_model(path: str | Path, arch: str | None = None, trust_pickle: bool = False) -> Model:
+def load_model(path: str | Path, arch: str | None = None, trust_pickle: bool = False, seed: int = 0) -> Model:
     """The model in ``path``: a ``torch.export`` archive, a pickled ``nn.Module``, or a state_dict.
 
     A state_dict (also inside a checkpoint, also one saved from ``DataParallel``) needs ``arch``,
     ``FILE.py:NAME``, with NAME a class or a factory that takes no arguments; that file is the
     user's own code and is run. ``trust_pickle`` lets ``path`` itself run code while it is read.
+    In place of a file, ``zoo:NAME`` and ``FILE.py:NAME`` are untrained networks, with the weights of ``seed``.
     Raises :class:`UserError` for whatever is wrong with the file, and for weights that are not finite.
     """
     path = Path(path)
+    if is_fresh(path):
+        return fresh(path, arch, seed)
     data = _read(path)
     content = _content(path, data)
     if content == "archive":
         _refuse_arch(path, arch, "a torch.export archive")
         model: Model = _load_archive(path, data, trust_pickle)
     else:
-        loaded = _unpickle(path, data, content, trust_pickle)
+        loaded = storage.restored(_unpickle(path, data, content, trust_pickle), path)
         if isinstance(loaded, nn.Module):
             _refuse_arch(path, arch, "a whole nn.Module")
             model = loaded
@@ -69,7 +74,10 @@ def load_model(path: str | Path, arch: str | None = None, trust_pickle: bool = F
                     f"{path}: holds weights without a network (a state_dict); "
                     "say which network with --arch FILE.py:NAME, a class or a factory without arguments"
                 )
-            model = with_state(instantiate(arch), state, path, arch)
+            model = instantiate(arch)
+            if isinstance(loaded, Mapping) and structure.EDITS in loaded:
+                structure.replay(model, loaded[structure.EDITS], state, path, arch)
+            with_state(model, state, path, arch)
     _require_finite(model, path)
     return model
 

@@ -1,9 +1,9 @@
 """A network that is quantised already: ONNX with QuantizeLinear and DequantizeLinear (QDQ).
 
-Its scales, weights and biases are taken as they are. A code of ours is a code of the file less its zero point, so that
-zero is zero, and padding too: a tensor of 8 bits that is asymmetric takes 9 here, any other 8. What a QuantizeLinear
-multiplies by, the product of two scales over a third, becomes a multiplier of 16 bits and a shift. The operators:
-https://onnx.ai/onnx/operators/
+Its scales, weights and biases are taken as they are, and codes have the file's width. Where its zero point allows
+that, a code of ours is a code of the file less the zero point, else it is one in two's complement with another zero
+point. What a QuantizeLinear multiplies by, the product of two scales over a third, becomes a multiplier of 16 bits and
+a shift. The operators: https://onnx.ai/onnx/operators/
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cnn2rtl.ops import DepthwiseConv2d, Input, Rescale, Window
 from cnn2rtl.passes import check_normalisation
 from cnn2rtl.quant.given import GivenNetwork
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
-from cnn2rtl.quant.qformat import PIXEL, QFormat, Requant, signed_bits
+from cnn2rtl.quant.qformat import PIXEL, QFormat, Requant
 
 EIGHT = QuantOptions(weight_bits=8, scheme="scale")
 NORMALISE, NORMALISE_BITS = "normalise", 16
@@ -114,7 +114,7 @@ class _Conversion:
         else:
             layer = op.quantise([codes.format], out, value.clamp, EIGHT)
         # The network in reals is limited as the codes are, for often they are a layer's only activation.
-        clamp = value.clamp.then(Clamp(out.lo * out.coarsest, out.hi * out.coarsest))
+        clamp = value.clamp.then(Clamp(*out.reals(np.array([out.lo, out.hi])).tolist()))
         name = self._unique(value.name or "rescale")
         shape = op.out_shape([codes.shape])
         self.nodes.append(Node(name, op, (codes.node,), shape, clamp))
@@ -125,9 +125,9 @@ class _Conversion:
         """The codes of the input, from raw pixels: the pixels themselves if they are the same, else from a layer."""
         pixels = np.arange(256)[:, None]
         reals = ((pixels / 255 - self.mean) / self.std).astype(np.float32)
-        wanted = np.clip(np.rint(reals / np.float32(out.coarsest)), out.lo, out.hi).astype(np.int64)
+        wanted = np.clip(np.rint(reals / np.float32(out.coarsest)) + out.zero, out.lo, out.hi).astype(np.int64)
         shape = self.network.shape
-        if np.all(wanted == pixels):
+        if out.zero == 0 and np.all(wanted == pixels):
             return Codes("input", PIXEL, out, shape)
         op = DepthwiseConv2d(1 / (255 * self.std).reshape(-1, 1, 1), -self.mean / self.std, Window((1, 1)))
         layer = op.quantise([PIXEL], out, Clamp(), QuantOptions(NORMALISE_BITS, "scale"))
@@ -167,15 +167,15 @@ def _scale(inputs: Sequence[Value | None]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _format(scale: np.ndarray, zero: np.ndarray) -> QFormat:
-    """The format of an activation's codes less their zero point."""
+    """The format of an activation: codes less their zero point where they keep their width, else with another one."""
     if scale.size != 1 or zero.size != 1:
         raise Refused("has a scale per channel, which only weights may have")
     limits = np.iinfo(zero.dtype)
-    lo, hi = int(limits.min) - int(zero.item()), int(limits.max) - int(zero.item())
-    bits = signed_bits(lo, hi) if lo < 0 else hi.bit_length()
-    if bits > 16:
-        raise Refused(f"has codes from {lo} to {hi} without the zero point, {bits} bits; 16 are supported")
-    return QFormat(bits, lo < 0, float(scale.item()), lo, hi)
+    if limits.bits > 16:
+        raise Refused(f"has codes of {limits.bits} bits; 16 are supported")
+    lowest = int(limits.min) - int(zero.item())
+    codes = QFormat.full(limits.bits, lowest < 0, float(scale.item()))
+    return replace(codes, zero=codes.lo - lowest)
 
 
 def _dequantised(inputs: Sequence[Value | None], axis: int) -> Value:

@@ -15,7 +15,7 @@ from cnn2rtl.ops import AvgPool2d, Conv2d, DepthwiseConv2d, Linear, MaxPool2d, O
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
-from cnn2rtl.quant.weighted import with_weights
+from cnn2rtl.quant.weighted import with_weights, zero_share
 
 ANY = Clamp()
 
@@ -107,9 +107,10 @@ def _weighted(
     scale = np.broadcast_to(weight.scale.reshape(-1) * value.codes.gain, integers.shape[:1])
     columns = scale.reshape(-1, *(1,) * (integers.ndim - 1))
     op = make(integers * columns, np.zeros(len(scale)))
+    source = value.codes.format
     layer = QuantLayer(
-        source=value.codes.format, out=value.codes.format, weight_bits=max(8, bits), weight_scale=scale,
-        bias=np.zeros(len(scale), np.int64),
+        source=source, out=source, weight_bits=max(8, bits), weight_scale=scale, bias=-zero_share(source, integers),
+        pad=op.pad_codes(source),
     )  # fmt: skip
     layer = with_weights(layer, integers.reshape(op.weight.shape))
     return _start(call, value, op, layer=layer, flat=isinstance(op, Linear))
@@ -120,9 +121,9 @@ def _biased(value: Pending, bias: Value | None) -> Pending:
     if bias is None:
         return value
     layer, op = value.layer, value.op
-    if not isinstance(bias, Constant) or not isinstance(op, Weighted) or layer is None or np.any(layer.bias):
+    if not isinstance(bias, Constant) or not isinstance(op, Weighted) or layer is None or np.any(op.bias):
         raise Refused("adds something that is no constant, or not to a fresh sum of products")
-    assert layer.weight_scale is not None
+    assert layer.weight_scale is not None and layer.bias is not None
     steps = layer.weight_scale * layer.source.coarsest
     if bias.reals.size not in (1, len(steps)):
         raise Refused(f"has {bias.reals.size} biases for {len(steps)} outputs")
@@ -131,7 +132,7 @@ def _biased(value: Pending, bias: Value | None) -> Pending:
         raise Refused("has a bias of more than 32 bits")
     # The nearest integer is the file's own: its scale is the product of the two scales but for its last bit.
     integers: IntArray = np.floor(reals / steps + 0.5).astype(np.int64)
-    return replace(value, op=replace(op, bias=reals), layer=replace(layer, bias=integers))
+    return replace(value, op=replace(op, bias=reals), layer=replace(layer, bias=layer.bias + integers))
 
 
 def _conv(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:

@@ -15,7 +15,7 @@ from cnn2rtl.ops.hardware import Folding, Instance, Unit, ceil_div, pareto, usef
 from cnn2rtl.ops.timing import Pipeline, Together
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat, Requant, signed_bits
-from cnn2rtl.quant.rescaling import aligning
+from cnn2rtl.quant.rescaling import aligning, rescaled
 
 if TYPE_CHECKING:
     from cnn2rtl.export.onnx import OnnxWriter
@@ -43,19 +43,20 @@ class Add(Op):
         out = out.clamped(clamp.lo, clamp.hi)
         scale, factors = aligning([q.coarsest * sign for q, sign in zip(inputs, self.signs, strict=True)])
         ends = [sorted((min(q.lo, 0) * f, max(q.hi, 0) * f)) for q, f in zip(inputs, factors, strict=True)]
+        offset = sum(q.zero * factor for q, factor in zip(inputs, factors, strict=True))
         return QuantLayer(
             source=inputs[0],
             others=tuple(inputs[1:]),
             factors=factors,
             out=out,
+            bias=np.array([-offset]) if offset else None,
             requant=Requant.between(np.array([scale]), out, options.scheme),
             acc_lo=np.array([sum(low for low, _ in ends)]),
             acc_hi=np.array([sum(high for _, high in ends)]),
         )
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
-        assert layer.requant is not None
-        return layer.requant(self.sums(inputs, layer), layer.reach)
+        return rescaled(self.sums(inputs, layer), layer)
 
     def sums(self, inputs: Sequence[IntArray], layer: QuantLayer) -> np.ndarray:
         a, b = (x.astype(layer.exact_float) * f for x, f in zip(inputs, layer.factors, strict=True))

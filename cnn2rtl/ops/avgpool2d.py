@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from cnn2rtl.ops.hardware import Folding, Unit
 from cnn2rtl.ops.window import Array, Window
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
-from cnn2rtl.quant.rescaling import quantise_rescaling
+from cnn2rtl.quant.rescaling import quantise_rescaling, rescaled
 
 if TYPE_CHECKING:
     from cnn2rtl.export.onnx import OnnxWriter
@@ -33,10 +34,13 @@ class AvgPool2d(Op):
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
         return self.window.out_shape(shapes[0])
 
+    def like_study(self, shapes: Sequence[Shape]) -> int:
+        return (self.window.taps + 1) * prod(self.out_shape(shapes))
+
     def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
         return self.total(inputs[0]) / self.window.taps
 
-    def total(self, x: Array) -> Array:
+    def total(self, x: Array, pad_value: float = 0) -> Array:
         """Sum of the pixels under each window, (n, h_out, w_out, c)."""
         if self.window.tiles:
             # Large tiles have many taps: add up whole axes instead.
@@ -44,7 +48,7 @@ class AvgPool2d(Op):
             tiles = x[:, : h * ky, : w * kx].reshape(x.shape[0], h, ky, w, kx, x.shape[3])
             summed: Array = tiles.sum((2, 4))
             return summed
-        views = self.window.shifted(x)
+        views = self.window.shifted(x, pad_value)
         _, _, first = next(views)
         acc = first.copy()
         for _, _, pixels in views:
@@ -52,14 +56,15 @@ class AvgPool2d(Op):
         return acc
 
     def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
-        return quantise_rescaling(inputs[0], out, clamp, options, terms=self.window.taps)
+        (source,) = inputs
+        pad = np.array([source.zero]) if self.window.padded and source.zero else None
+        return quantise_rescaling(source, out, clamp, options, self.window.taps, pad)
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
-        assert layer.requant is not None
-        return layer.requant(self.sums(inputs, layer), layer.reach)
+        return rescaled(self.sums(inputs, layer), layer)
 
     def sums(self, inputs: Sequence[IntArray], layer: QuantLayer) -> np.ndarray:
-        return self.total(inputs[0].astype(layer.exact_float))
+        return self.total(inputs[0].astype(layer.exact_float), layer.source.zero)
 
     def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
         channels = shapes[0][0]
@@ -74,7 +79,9 @@ class AvgPool2d(Op):
         source = layer.source
         # An unsigned sum needs no sign bit.
         acc_bits = layer.acc_bits - (not source.signed)
-        chain = units.pool_chain(self.window, shapes[0], source, folding, maximum=False, out_bits=acc_bits, pad=0)
+        chain = units.pool_chain(
+            self.window, shapes[0], source, folding, maximum=False, out_bits=acc_bits, pad=source.zero
+        )
         scale, rom = units.requantise(
             layer, channels=c, lanes=folding.lanes_in, acc_bits=acc_bits, acc_signed=source.signed
         )

@@ -65,6 +65,10 @@ class Op(ABC):
         """Of these, the numbers that multiply activations and are stored at the weights' width."""
         return 0
 
+    def like_study(self, shapes: Sequence[Shape]) -> int:
+        """Operations for one frame as the reference study counted them (see :mod:`cnn2rtl.counting`)."""
+        return 0
+
     def class_count(self, shapes: Sequence[Shape]) -> int:
         """How many classes outputs of this layer tell apart."""
         return self.out_shape(shapes)[0]

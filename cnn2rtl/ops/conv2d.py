@@ -144,7 +144,9 @@ class Conv2d(Weighted):
 
 
 def pad_codes(window: Window, pad_value: FloatArray, channels: int, source: QFormat) -> IntArray | None:
-    """The codes around the map, (channels,), or ``None`` where there is nothing but zeros."""
-    if not window.padded or not np.any(pad_value):
+    """The codes around the map, (channels,), or ``None`` where they are all 0."""
+    if not window.padded or not (np.any(pad_value) or source.zero):
         return None
-    return np.broadcast_to(source.codes(pad_value), (channels,))
+    # The zero point need not be among the codes that occur.
+    codes = np.where(pad_value == 0, source.zero, source.codes(pad_value))
+    return np.broadcast_to(codes, (channels,))

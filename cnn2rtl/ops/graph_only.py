@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from cnn2rtl.graph import FloatArray, Shape
 from cnn2rtl.ops.base import Op
@@ -57,6 +58,7 @@ class Affine(Op):
 
     ``mean_out`` and ``std_out``, (c,), are the output's statistics over the training data where a
     BatchNorm knows them (its bias and |weight|); calibration uses them when there are no images.
+    ``trained`` is how many parameters the model has for it.
     """
 
     kind = "affine"
@@ -64,10 +66,14 @@ class Affine(Op):
     shift: FloatArray
     mean_out: FloatArray | None = None
     std_out: FloatArray | None = None
+    trained: int = 0
 
     @property
     def parameters(self) -> int:
-        return 0 if self.mean_out is None else 2 * self.scale.size
+        return self.trained
+
+    def like_study(self, shapes: Sequence[Shape]) -> int:
+        return 0 if self.mean_out is None else 2 * prod(shapes[0])
 
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
         if shapes[0][0] != self.scale.size:

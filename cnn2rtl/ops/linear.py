@@ -28,6 +28,9 @@ class Linear(Weighted):
     def macs(self, shapes: Sequence[Shape]) -> int:
         return self.weight.size
 
+    def like_study(self, shapes: Sequence[Shape]) -> int:
+        return self.macs(shapes)
+
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
         if self.weight.shape[1:] != shapes[0]:
             raise ValueError(f"weights for {self.weight.shape[1:]} inputs, but the map is {shapes[0]}")

@@ -15,7 +15,7 @@ from cnn2rtl.ops.hardware import Folding, Unit
 from cnn2rtl.ops.window import Array, Window
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
-from cnn2rtl.quant.rescaling import quantise_rescaling
+from cnn2rtl.quant.rescaling import quantise_rescaling, rescaled
 
 if TYPE_CHECKING:
     from cnn2rtl.export.onnx import OnnxWriter
@@ -55,7 +55,7 @@ class MaxPool2d(Op):
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         best = self._maximum(inputs[0], layer.source.lo)
-        return best if layer.requant is None else layer.requant(best, layer.reach)
+        return best if layer.requant is None else rescaled(best, layer)
 
     def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
         best = writer.maximum(inputs[0], self.window)

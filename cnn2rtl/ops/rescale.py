@@ -12,7 +12,7 @@ from cnn2rtl.ops.base import Op, register
 from cnn2rtl.ops.hardware import Folding, Unit, ceil_div, pareto, useful
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
-from cnn2rtl.quant.rescaling import quantise_rescaling
+from cnn2rtl.quant.rescaling import quantise_rescaling, rescaled
 
 if TYPE_CHECKING:
     from cnn2rtl.export.onnx import OnnxWriter
@@ -36,8 +36,7 @@ class Rescale(Op):
         return quantise_rescaling(inputs[0], out, clamp, options)
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
-        assert layer.requant is not None
-        return layer.requant(inputs[0], layer.reach)
+        return rescaled(inputs[0], layer)
 
     def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
         return writer.requantised(inputs[0], layer)

@@ -188,7 +188,7 @@ def requantise(
     """
     requant = layer.requant
     assert requant is not None
-    bias = np.zeros(channels, np.int64) if layer.bias is None else layer.bias
+    bias = np.broadcast_to(0 if layer.bias is None else layer.bias, channels)
     shift, multiplier = np.broadcast_to(requant.shift, channels), np.broadcast_to(requant.multiplier, channels)
     # Where a shift leaves nothing of any sum, a longer one, whose half might not fit, leaves no less.
     reach = np.concatenate([bias, bias + layer.acc_lo, bias + layer.acc_hi])
@@ -226,6 +226,7 @@ def requantise(
             "Q_BITS": layer.out.bits,
             "LO": requant.lo,
             "HI": requant.hi,
+            "ZERO": requant.zero,
             "PLACE": int(rom_place(word_bits, folds)),
             "PARAM_FILE": RomFile("requant"),
         },

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from math import prod
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp, FloatArray
+from cnn2rtl.graph import Clamp, FloatArray, Shape
 from cnn2rtl.ops.base import Op
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
@@ -17,18 +18,25 @@ from cnn2rtl.quant.weighted import integer_sums, quantise_weighted, weighted_sum
 
 @dataclass(frozen=True, eq=False)
 class Weighted(Op):
-    """A layer ``sum(weight * x) + bias``; the first axis of ``weight`` is the output channel, ``bias`` is (c_out,)."""
+    """A layer ``sum(weight * x) + bias``; the first axis of ``weight`` is the output channel, ``bias`` is (c_out,).
+
+    Where the model has no bias, its zeros count for nothing: ``biased`` is false.
+    """
 
     weight: FloatArray
     bias: FloatArray
+    biased: bool = field(default=True, kw_only=True)
 
     @property
     def parameters(self) -> int:
-        return self.weight.size + self.bias.size
+        return self.weight.size + self.biased * self.bias.size
 
     @property
     def weights(self) -> int:
         return self.weight.size
+
+    def like_study(self, shapes: Sequence[Shape]) -> int:
+        return self.macs(shapes) + self.biased * prod(self.out_shape(shapes))
 
     @property
     def groups(self) -> int:
@@ -61,7 +69,7 @@ class Weighted(Op):
         """
 
     def pad_codes(self, source: QFormat) -> IntArray | None:
-        """The codes around the map, (c_in,), or ``None`` where there is nothing but zeros."""
+        """The codes around the map, (c_in,), or ``None`` where they are all 0."""
         return None
 
     def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:

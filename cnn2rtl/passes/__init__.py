@@ -10,16 +10,24 @@ from cnn2rtl.passes.absorb_flatten import absorb_flatten
 from cnn2rtl.passes.absorb_input import absorb_input, check_normalisation
 from cnn2rtl.passes.drop_identities import drop_identities
 from cnn2rtl.passes.fold_batchnorm import fold_batchnorm
+from cnn2rtl.passes.lone_batchnorm import lone_batchnorm
 from cnn2rtl.passes.merge_activations import merge_activations
 from cnn2rtl.passes.to_depthwise import to_depthwise
 
-__all__ = ["absorb_input", "check_normalisation", "simplify"]
+__all__ = ["absorb_input", "as_trained", "check_normalisation", "simplify"]
 
-PASSES = (drop_identities, merge_activations, fold_batchnorm, to_depthwise, absorb_flatten)
+PASSES = (drop_identities, merge_activations, fold_batchnorm, to_depthwise, lone_batchnorm, absorb_flatten)
 
 
 def simplify(graph: FloatGraph) -> FloatGraph:
     """The same network in layers that hardware has; raises :class:`UserError` where a Flatten has no place."""
     for rewrite in PASSES:
+        graph = rewrite(graph)
+    return graph
+
+
+def as_trained(graph: FloatGraph) -> FloatGraph:
+    """The same network in the layers that were trained, BatchNorms among them; activations are part of a layer."""
+    for rewrite in (drop_identities, merge_activations, to_depthwise):
         graph = rewrite(graph)
     return graph

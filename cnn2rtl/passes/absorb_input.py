@@ -78,17 +78,17 @@ def _(op: Conv2d, zero: FloatArray, unit: FloatArray) -> Op:
     channel = group[:, None] * c_group + np.arange(c_group)
     weight = op.weight / unit[channel][:, :, None, None]
     bias = op.bias - (weight * zero[channel][:, :, None, None]).sum(axis=(1, 2, 3))
-    return replace(op, weight=weight, bias=bias, pad_value=op.pad_value * unit + zero)
+    return replace(op, weight=weight, bias=bias, biased=True, pad_value=op.pad_value * unit + zero)
 
 
 @raw.register
 def _(op: DepthwiseConv2d, zero: FloatArray, unit: FloatArray) -> Op:
     weight = op.weight / unit[:, None, None]
     bias = op.bias - weight.sum(axis=(1, 2)) * zero
-    return replace(op, weight=weight, bias=bias, pad_value=op.pad_value * unit + zero)
+    return replace(op, weight=weight, bias=bias, biased=True, pad_value=op.pad_value * unit + zero)
 
 
 @raw.register
 def _(op: Linear, zero: FloatArray, unit: FloatArray) -> Op:
     weight = op.weight / unit[:, None, None]
-    return replace(op, weight=weight, bias=op.bias - (weight.sum(axis=(2, 3)) @ zero))
+    return replace(op, weight=weight, bias=op.bias - (weight.sum(axis=(2, 3)) @ zero), biased=True)

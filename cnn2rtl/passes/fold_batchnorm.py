@@ -53,17 +53,17 @@ def scaled(op: Op, affine: Affine) -> Op:
 
 @scaled.register
 def _(op: Conv2d, affine: Affine) -> Op:
-    return replace(op, weight=_rows(op.weight, affine), bias=op.bias * affine.scale + affine.shift)
+    return replace(op, weight=_rows(op.weight, affine), bias=op.bias * affine.scale + affine.shift, biased=True)
 
 
 @scaled.register
 def _(op: DepthwiseConv2d, affine: Affine) -> Op:
-    return replace(op, weight=_rows(op.weight, affine), bias=op.bias * affine.scale + affine.shift)
+    return replace(op, weight=_rows(op.weight, affine), bias=op.bias * affine.scale + affine.shift, biased=True)
 
 
 @scaled.register
 def _(op: Linear, affine: Affine) -> Op:
-    return replace(op, weight=_rows(op.weight, affine), bias=op.bias * affine.scale + affine.shift)
+    return replace(op, weight=_rows(op.weight, affine), bias=op.bias * affine.scale + affine.shift, biased=True)
 
 
 @scaled.register
@@ -71,7 +71,9 @@ def _(op: Affine, affine: Affine) -> Op:
     mean, std = (affine.mean_out, affine.std_out)
     if mean is None and op.mean_out is not None and op.std_out is not None:
         mean, std = op.mean_out * affine.scale + affine.shift, op.std_out * np.abs(affine.scale)
-    return Affine(op.scale * affine.scale, op.shift * affine.scale + affine.shift, mean, std)
+    return Affine(
+        op.scale * affine.scale, op.shift * affine.scale + affine.shift, mean, std, op.trained + affine.trained
+    )
 
 
 def _rows(weight: FloatArray, affine: Affine) -> FloatArray:

@@ -33,7 +33,8 @@ class QuantLayer:
     """Integer parameters of one layer.
 
     ``weight`` has the shape of the op's float weight and two's complement ``weight_bits``; ``bias``
-    is (channels,) in accumulator units; ``pad`` (channels in,) are the codes around the map.
+    is (channels,) in accumulator units, and takes off what the zero point of ``source`` adds to the sums;
+    ``pad`` (channels in,) are the codes around the map, ``None`` where these are 0.
     ``weight_scale``, (channels,), is what a step of a weight is worth on inputs in steps of the coarsest scale
     of ``source``. ``acc_lo`` and ``acc_hi``, (channels,), bound every partial sum before the bias over all inputs of
     format ``source``: proven from these very weights. A layer that only passes codes on has no

@@ -24,10 +24,11 @@ SHIFT_LIMIT = 24
 
 @dataclass(frozen=True)
 class QFormat:
-    """Codes of ``bits`` bits, two's complement if ``signed``; a code ``q`` means ``q * scale``.
+    """Codes of ``bits`` bits, two's complement if ``signed``; a code ``q`` means ``(q - zero) * scale``.
 
     ``scale`` is one number, or one per channel. ``lo`` and ``hi`` are the smallest and largest code
     that occur, in any channel: a clamp may leave some unused, and accumulators are sized by what is left.
+    ``zero``, the zero point, is the code that means 0, whether it occurs or not.
     """
 
     bits: int
@@ -35,6 +36,7 @@ class QFormat:
     scale: float | tuple[float, ...]
     lo: int
     hi: int
+    zero: int = 0
 
     @classmethod
     def full(cls, bits: int, signed: bool, scale: float | tuple[float, ...]) -> QFormat:
@@ -68,7 +70,7 @@ class QFormat:
         6 of a ReLU6, must keep the scale that makes it a bound: ``scales`` may be no finer than cover them.
         Where zero is no code, no bound could move, and the format stays as it is.
         """
-        if self.lo > 0 or self.hi < 0:
+        if not self.lo <= self.zero <= self.hi:
             return self
         finer = np.clip(scales, 2.0**-SHIFT_LIMIT, self.coarsest)
         if scheme == "pow2":
@@ -99,17 +101,20 @@ class QFormat:
 
     def codes(self, reals: np.ndarray) -> IntArray:
         """Nearest codes, half up, saturated at ``lo`` and ``hi``; the last axis is the channels, if it matters."""
-        return np.clip(np.floor(np.asarray(reals) / self.scales + 0.5), self.lo, self.hi).astype(np.int64)
+        steps = np.floor(np.asarray(reals) / self.scales + 0.5)
+        codes: IntArray = np.clip(steps + self.zero, self.lo, self.hi).astype(np.int64)
+        return codes
 
-    def reals(self, codes: np.ndarray) -> np.ndarray:
-        return np.asarray(codes) * self.scales
+    def reals(self, codes: np.ndarray | float) -> np.ndarray:
+        return (np.asarray(codes) - self.zero) * self.scales
 
     def __str__(self) -> str:
         sign = "s" if self.signed else "u"
         ends = [replace(self, scale=scale) for scale in (self.coarsest, float(self.scales.min()))]
+        zero = f"@{self.zero}" if self.zero else ""
         if all(end.frac is not None for end in ends):
-            return f"{sign}{self.bits}." + "..".join(dict.fromkeys(str(end.frac) for end in ends))
-        return f"{sign}{self.bits}*" + "..".join(dict.fromkeys(f"{end.coarsest:.3g}" for end in ends))
+            return f"{sign}{self.bits}." + "..".join(dict.fromkeys(str(end.frac) for end in ends)) + zero
+        return f"{sign}{self.bits}*" + "..".join(dict.fromkeys(f"{end.coarsest:.3g}" for end in ends)) + zero
 
 
 PIXEL = QFormat.full(8, False, 1.0)
@@ -124,10 +129,11 @@ def power_of_two_at_least(x: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Requant:
-    """``q = clamp((acc * multiplier + half) >> shift, lo, hi)``, ``half = 1 << (shift - 1)`` (0 if shift is 0).
+    """``q = clamp(((acc * multiplier + half) >> shift) + zero, lo, hi)``; ``half = 1 << (shift - 1)``, 0 if shift is 0.
 
     ``multiplier`` and ``shift`` are (channels,). In the ``pow2`` scheme the multiplier is one power of
-    two for all channels, a left shift by ``pre_shift``; ``multiplier_bits`` is 0 then.
+    two for all channels, a left shift by ``pre_shift``; ``multiplier_bits`` is 0 then. ``zero`` is
+    the output's zero point.
     """
 
     multiplier: IntArray
@@ -135,6 +141,7 @@ class Requant:
     lo: int
     hi: int
     multiplier_bits: int
+    zero: int = 0
 
     @property
     def pre_shift(self) -> int:
@@ -154,14 +161,14 @@ class Requant:
         if scheme == "pow2" and np.all(mantissa == 0.5):
             shift = 1 - exponent.astype(np.int64)
             left = max(0, -int(shift.min()))
-            return cls(np.full(shift.shape, 1 << left, np.int64), shift + left, out.lo, out.hi, 0)
+            return cls(np.full(shift.shape, 1 << left, np.int64), shift + left, out.lo, out.hi, 0, out.zero)
         multiplier = np.floor(mantissa * (1 << MULTIPLIER_BITS) + 0.5).astype(np.int64)
         shift = MULTIPLIER_BITS - exponent.astype(np.int64)
         overflow = multiplier >> MULTIPLIER_BITS  # a mantissa that rounded up to 1
         multiplier, shift = multiplier >> overflow, shift - overflow
         steep = shift < 1
         multiplier, shift = np.where(steep, (1 << MULTIPLIER_BITS) - 1, multiplier), np.where(steep, 1, shift)
-        return cls(multiplier, shift, out.lo, out.hi, MULTIPLIER_BITS)
+        return cls(multiplier, shift, out.lo, out.hi, MULTIPLIER_BITS, out.zero)
 
     def __call__(self, total: np.ndarray, reach: int | None = None) -> IntArray:
         """Requantise integers, perhaps held by floats, whose last axis is the channels. Exact for any width.
@@ -175,11 +182,13 @@ class Requant:
         if exact is None:  # Python's own integers
             multiplier, shift = self.multiplier.astype(object), self.shift.astype(object)
             scaled = (total.astype(np.int64).astype(object) * multiplier + ((1 << shift) >> 1)) >> shift
-            return np.asarray(np.clip(scaled, self.lo, self.hi), np.int32)
+            return np.asarray(np.clip(scaled + self.zero, self.lo, self.hi), np.int32)
         # The product is an integer that the float holds, the division by a power of two and the half are exact.
         scaled = total * np.ldexp(self.multiplier.astype(exact), -self.shift.astype(np.int32))
         scaled += exact(0.5)
         np.floor(scaled, out=scaled)
+        if self.zero:
+            scaled += exact(self.zero)
         return np.asarray(np.clip(scaled, self.lo, self.hi, out=scaled), np.int32)
 
 

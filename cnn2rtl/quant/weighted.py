@@ -44,7 +44,7 @@ def quantise_weighted(
     """Quantise a layer ``clamp(sum(weight * x) + bias)``; the first axis of ``weight`` is the output channel.
 
     Where the channels of ``source`` have scales of their own, ``weight`` is for inputs in units of the coarsest one.
-    ``pad`` are the codes around the map, one per input channel, where they are not zero.
+    ``pad`` are the codes around the map, one per input channel, where they are not 0.
     """
     scale = weight_scales(weight, bias, source, out, options)
     lowest, highest = -(1 << (options.weight_bits - 1)), (1 << (options.weight_bits - 1)) - 1
@@ -56,11 +56,20 @@ def quantise_weighted(
         out=out.clamped(clamp.lo, clamp.hi),
         weight_bits=options.weight_bits,
         weight_scale=scale,
-        bias=np.floor(bias / acc_scale + 0.5).astype(np.int64),
+        bias=np.floor(bias / acc_scale + 0.5).astype(np.int64) - zero_share(source, codes),
         pad=pad,
         requant=Requant.between(acc_scale, out.clamped(clamp.lo, clamp.hi), options.scheme),
     )
     return with_weights(layer, codes)
+
+
+def zero_share(source: QFormat, codes: IntArray) -> IntArray:
+    """What the zero point of ``source`` adds to each sum of products with the weights ``codes``, (channels,).
+
+    It is the same for all inputs, so the bias takes it off again: sum(w * (q - zero)) = sum(w * q) - zero * sum(w).
+    """
+    shares: IntArray = source.zero * codes.reshape(codes.shape[0], -1).sum(1)
+    return shares
 
 
 def with_weights(layer: QuantLayer, codes: IntArray) -> QuantLayer:
@@ -74,7 +83,7 @@ def with_weights(layer: QuantLayer, codes: IntArray) -> QuantLayer:
 
 
 def reach(source: QFormat, pad: IntArray | None) -> tuple[int, int]:
-    """The lowest and the highest code that a weight can meet: zero, the input's, those around the map."""
+    """The lowest and the highest code that a weight can meet: 0, the input's, those around the map."""
     codes = [0, source.lo, source.hi, *([] if pad is None else pad.tolist())]
     return min(codes), max(codes)
 

@@ -231,7 +231,8 @@ def literal(value: ParameterValue, module: str) -> str:
 
 
 def describe_format(q: QFormat) -> dict[str, object]:
-    return {"name": str(q), "bits": q.bits, "signed": q.signed, "scale": q.scales.tolist(), "lo": q.lo, "hi": q.hi}
+    facts = {"bits": q.bits, "signed": q.signed, "lo": q.lo, "hi": q.hi, "zero": q.zero}
+    return {"name": str(q), "scale": q.scales.tolist(), **facts}
 
 
 def description(design: Design, facts: Mapping[str, object], family: str) -> dict[str, object]:

@@ -37,6 +37,7 @@ class Requantise(StreamCase):
     pre_shift: int = 0
     scale: bool = False
     bias: int = 20  # largest magnitude
+    zero: int = 0
 
     @cached_property
     def layer(self) -> QuantLayer:
@@ -54,7 +55,7 @@ class Requantise(StreamCase):
             source=acc,
             out=out,
             bias=rng.integers(-self.bias, self.bias + 1, self.channels),
-            requant=Requant(multiplier, shift, lo, hi, MULTIPLIER_BITS if self.scale else 0),
+            requant=Requant(multiplier, shift, lo, hi, MULTIPLIER_BITS if self.scale else 0, self.zero),
             acc_lo=np.full(self.channels, acc.lo),
             acc_hi=np.full(self.channels, acc.hi),
         )
@@ -80,8 +81,8 @@ class Requantise(StreamCase):
         codes = in_lanes(requant(acc + bias), self.lanes)
         spare = codes.shape[-1] * codes.shape[-2] - self.channels
         if spare:
-            # Spare lanes hold no channel: bias, multiplier and shift are 0 there, and 0 is clamped.
-            codes[:, -1, self.lanes - spare :] = min(max(0, requant.lo), requant.hi)
+            # Spare lanes hold no channel: bias, multiplier and shift are 0 there, and the zero point is clamped.
+            codes[:, -1, self.lanes - spare :] = min(max(requant.zero, requant.lo), requant.hi)
         return beats_of(in_lanes(acc, self.lanes), self.acc_bits), beats_of(codes, self.q_bits)
 
     @property
@@ -122,6 +123,10 @@ CASES = (
     Requantise(7, 4, 40, (20, 31), q_bits=16, q_signed=True, bias=1 << 33),
     Requantise(9, 2, 24, (0, 12), q_bits=8, clamp=(3, 200), bias=1 << 12),
     Requantise(3, 1, 8, (30, 45), scale=True),
+    Requantise(5, 3, 9, (13, 17), scale=True, q_signed=True, zero=-37),
+    Requantise(3, 3, 8, (0, 3), q_signed=True, pre_shift=3, clamp=(-100, 90), zero=101),
+    Requantise(2, 1, 10, (1, 5), q_bits=4, zero=15),
+    Requantise(4, 2, 7, (2, 4), q_bits=16, q_signed=True, zero=-32768, acc_signed=False),
 )
 
 

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: cnn2rtl contributors
 // SPDX-License-Identifier: Apache-2.0
 
-// Back from accumulator to activation: q = clamp(((acc + bias) * multiplier + half) >> shift, LO, HI), rounding
-// half up, with bias, multiplier and shift per channel. ReLU, ReLU6 and saturation are all the one clamp.
+// Back from accumulator to activation: q = clamp((((acc + bias) * multiplier + half) >> shift) + ZERO, LO, HI),
+// rounding half up, with bias, multiplier and shift per channel. ReLU, ReLU6 and saturation are all the one clamp.
 //
 // MULT_BITS = 0 makes the multiplier the constant 1 << PRE_SHIFT and expects the half already in the bias;
 // SHIFT_BITS = 0 makes the shift the constant SHIFT_BASE.
@@ -31,6 +31,8 @@ module requantise #(
     parameter Q_BITS = 8,
     parameter signed [31:0] LO = 0,
     parameter signed [31:0] HI = 255,
+    // Zero point: the result, of Q_BITS bits, that stands for 0.
+    parameter signed [31:0] ZERO = 0,
     // Where these lie. 0: where the tool sees fit, 1: block RAM, 2: look-up tables.
     parameter PLACE = 0,
     // Hex file, FOLDS words of LANES entries: {shift, multiplier, bias}, lane 0 lowest.
@@ -54,7 +56,9 @@ module requantise #(
     localparam ENTRY_W = SUM_W + MULT_BITS + SHIFT_BITS;
     // Bits of the scaled sum, with room for the half.
     localparam BIG_W = SUM_W + ((MULT_BITS > 0) ? MULT_BITS : PRE_SHIFT) + 2;
-    // The comparison with LO and HI needs their bits too.
+    // What LO and HI are before the zero point is added; the comparison with them needs their bits too.
+    localparam signed [31:0] LEAST = LO - ZERO;
+    localparam signed [31:0] MOST = HI - ZERO;
     localparam CMP_W = (BIG_W > 32) ? BIG_W : 32;
     localparam S_W = (SHIFT_BITS > 0) ? SHIFT_BITS : 1;
     localparam STAGES = (MULT_BITS > 0) ? 4 : 3;
@@ -139,13 +143,16 @@ module requantise #(
             reg signed [BIG_W-1:0] shifted;
             always @(posedge clk) if (en) shifted <= based >>> shift;
 
-            // Stage 5: clamp.
+            // Stage 5: zero point and clamp, side by side.
             wire signed [CMP_W-1:0] value = {{(CMP_W-BIG_W+1){shifted[BIG_W-1]}}, shifted[BIG_W-2:0]};
-            wire signed [CMP_W-1:0] lo = {{(CMP_W-31){LO[31]}}, LO[30:0]};
-            wire signed [CMP_W-1:0] hi = {{(CMP_W-31){HI[31]}}, HI[30:0]};
+            wire signed [CMP_W-1:0] lo = {{(CMP_W-31){LEAST[31]}}, LEAST[30:0]};
+            wire signed [CMP_W-1:0] hi = {{(CMP_W-31){MOST[31]}}, MOST[30:0]};
             reg [Q_BITS-1:0] q;
             always @(posedge clk) begin
-                if (en) q <= (value < lo) ? LO[Q_BITS-1:0] : (value > hi) ? HI[Q_BITS-1:0] : value[Q_BITS-1:0];
+                if (en) begin
+                    q <= (value < lo) ? LO[Q_BITS-1:0] : (value > hi) ? HI[Q_BITS-1:0]
+                                      : value[Q_BITS-1:0] + ZERO[Q_BITS-1:0];
+                end
             end
             assign m_data[lane*Q_BITS +: Q_BITS] = q;
         end

@@ -1,4 +1,4 @@
-"""``cnn2rtl compress``: make a network smaller by training it."""
+"""``cnn2rtl compress qat``: train the integers of a network."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.command import Command
-from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, capture_file, is_trained, open_trained
+from cnn2rtl.cli.model import (
+    Arch,
+    InputSize,
+    ModelFile,
+    TrustPickle,
+    capture_file,
+    is_trained,
+    open_trained,
+    stem_of,
+)
 from cnn2rtl.cli.numbers import (
     ActivationBits,
     Bits,
@@ -37,10 +45,7 @@ from cnn2rtl.quant.calibrate import Progress
 from cnn2rtl.schedule import Target
 from cnn2rtl.trained import SUFFIX, Trained
 
-compress = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Make a network smaller by training it.")
 
-
-@compress.command(cls=Command, no_args_is_help=True)
 def qat(
     context: typer.Context,
     model: ModelFile,
@@ -84,7 +89,7 @@ def qat(
     What comes out is a file for `generate`. It is written after every epoch; given as MODEL, it is trained further.
     """
     problems = Problems()
-    file = out or Path(f"{model.name.split('.')[0]}_qat{SUFFIX}")
+    file = out or Path(f"{stem_of(model)}_qat{SUFFIX}")
     if file.suffix != SUFFIX:
         problems.found.append(f"-o {file}: a name that ends with {SUFFIX} is expected")
     with problems.gather():

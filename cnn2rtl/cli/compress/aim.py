@@ -1,0 +1,96 @@
+"""How much `compress prune` is to remove: options, and what they mean for a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cnn2rtl.cli import console
+from cnn2rtl.devices import Device, find
+from cnn2rtl.errors import Problems
+from cnn2rtl.graph import Shape
+from cnn2rtl.pipeline import Options
+from cnn2rtl.schedule import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from cnn2rtl.compress.prune import Channels, Scores, Widths
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Either a share or a device; ``round_to`` goes with both, and alone."""
+
+    share: Annotated[
+        float | None, typer.Option("--keep", metavar="X", help="The share of channels that stays, 0 to 1.")
+    ] = None
+    fpga: Annotated[
+        str | None,
+        typer.Option("--fit", metavar="DEVICE", help="Keep as many as fit this FPGA, by estimate, such as xc7a35t."),
+    ] = None
+    fps: Annotated[
+        float | None, typer.Option(metavar="X", help="With --fit: frames per second to reach at --clock.")
+    ] = None
+    clock: Annotated[float, typer.Option(metavar="MHZ", help="With --fit: the clock for --fps.")] = 100.0
+    bits: Annotated[int, typer.Option(metavar="N", help="With --fit: width of weights and activations.")] = 8
+    round_to: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Keep multiples of this many channels in every layer.")
+    ] = None
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Remove channels of this layer; * and ? stand for any characters. Repeatable."
+        ),
+    ] = None
+    scope: Annotated[
+        Literal["layer", "global"], typer.Option(help="Every layer keeps the same share, or all compete.")
+    ] = "layer"
+
+    def check(self, problems: Problems) -> None:
+        """Tell ``problems`` of what is wrong whatever the network."""
+        if self.share is not None and not 0 < self.share <= 1:
+            problems.found.append(f"--keep {self.share:g}: a number above 0, up to 1, is expected")
+        if self.share is not None and self.fpga is not None:
+            problems.found.append(f"--keep {self.share:g} and --fit {self.fpga}: either is enough; leave one out")
+        if self.share is None and self.fpga is None and self.round_to is None:
+            problems.found.append("how many channels are to stay? Say it with --keep, --fit or --round-to")
+        if self.fps is not None and self.fpga is None:
+            problems.found.append(f"--fps {self.fps:g}: is for a device; say which with --fit, or leave it out")
+        with problems.gather():
+            self._device()
+        with problems.gather():
+            self._options(None).check()
+
+    def _device(self) -> Device | None:
+        return None if self.fpga is None else find(self.fpga, "--fit")
+
+    def _options(self, device: Device | None) -> Options:
+        return Options(self.bits, self.bits, target=Target(self.fps, self.clock, device=device))
+
+    def widths(self, module: nn.Module, shape: Shape, channels: Sequence[Channels], scores: Scores) -> Widths | None:
+        """The widths to aim for; ``None`` where the network has them, or fits as it is."""
+        from cnn2rtl.compress.prune import keep_share, widths_that_fit
+
+        step = self.round_to or 1
+        if self.fpga is None:
+            widths = keep_share(channels, scores, 1.0 if self.share is None else self.share, self.scope, step)
+            return widths if any(widths.get(c.name, c.width) < c.width for c in channels) else None
+        with console.progress() as bar:
+            task = bar.add_task(f"fitting {self.fpga}", total=None)
+            return widths_that_fit(
+                module, shape, channels, scores, self._options(self._device()), self.scope, step,
+                lambda done, of: bar.update(task, completed=done, total=of),
+            )  # fmt: skip
+
+    @property
+    def reached(self) -> str:
+        """What to say where nothing has to go."""
+        if self.fpga is None:
+            return "no layer has more channels than were asked for"
+        pace = "" if self.fps is None else f" at {self._options(None).target.wanted}"
+        return f"it fits {self.fpga}{pace} with {self.bits} bits as it is"

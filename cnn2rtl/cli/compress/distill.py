@@ -1,0 +1,92 @@
+"""``cnn2rtl compress distill``: a small network learns from a large one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cnn2rtl.cli.compress.data import DataOptions, read_normalisation
+from cnn2rtl.cli.compress.training import RECIPE, RunOptions, Session, begin, train_session
+from cnn2rtl.cli.model import Arch, ModelFile, TrustPickle
+from cnn2rtl.cli.spread import spread
+from cnn2rtl.compress.training.recipe import Recipe
+from cnn2rtl.errors import Problems, UserError
+from cnn2rtl.quant.calibrate import Progress
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cnn2rtl.compress.training.objective import Objective
+
+
+@spread(recipe=RECIPE)
+def distill(
+    model: ModelFile,
+    teacher: Annotated[Path, typer.Option(metavar="FILE", help="The network to learn from, like MODEL.")],
+    data: DataOptions,
+    recipe: Recipe,
+    run: RunOptions,
+    arch: Arch = None,
+    teacher_arch: Annotated[
+        str | None, typer.Option(metavar="FILE.py:NAME", help="Class or factory of the teacher, like --arch.")
+    ] = None,
+    teacher_mean: Annotated[
+        str | None, typer.Option(metavar="X[,Y,...]", help="The --mean that the teacher was trained with, if another.")
+    ] = None,
+    teacher_std: Annotated[str | None, typer.Option(metavar="X[,Y,...]", help="Likewise, its --std.")] = None,
+    teacher_sees: Annotated[
+        Literal["augmented", "original"],
+        typer.Option(help="What the teacher answers for: the images that the student sees, or those of --data, once."),
+    ] = "augmented",
+    alpha: Annotated[float, typer.Option(metavar="X", help="Weight of the teacher; the labels have the rest.")] = 0.7,
+    temperature: Annotated[
+        float, typer.Option(metavar="X", help="The higher, the more the teacher's second choices count.")
+    ] = 4.0,
+    trust_pickle: TrustPickle = False,
+) -> None:
+    """Train MODEL, the student, on what a teacher answers, and on the labels (Hinton et al., 2015).
+
+    As `compress train`, with the loss alpha T^2 KL(teacher/T, student/T) + (1 - alpha) cross entropy.
+    """
+    from cnn2rtl.compress.distillation import check_numbers, distillation, renormalised
+
+    problems = Problems()
+    session = begin(model, arch, trust_pickle, data, recipe, run, "distilled", problems)
+    with problems.gather():
+        check_numbers(alpha, temperature)
+    taught = _teacher(teacher, teacher_arch, trust_pickle, session, problems)
+    if teacher_mean or teacher_std:
+        channels = None if session is None else session.data.train.shape[0]
+        own = read_normalisation(teacher_mean or data.mean, teacher_std or data.std, channels, problems, "teacher-")
+        taught = None if taught is None or session is None else renormalised(taught, session.data.train, own)
+    problems.check()
+    assert session is not None and taught is not None
+
+    def objective(progress: Progress) -> Objective:
+        return distillation(
+            taught, session.data.train, recipe, session.folder, alpha, temperature, teacher_sees, progress
+        )
+
+    train_session(session, objective)
+
+
+def _teacher(
+    file: Path, arch: str | None, trust_pickle: bool, session: Session | None, problems: Problems
+) -> nn.Module | None:
+    """The network to learn from; with its classes held against those of the student, where that is known."""
+    from cnn2rtl.compress.modules import read_module
+    from cnn2rtl.compress.training.score import classes_of
+
+    with problems.gather():
+        module = read_module(file, arch, trust_pickle)
+        if session is None:
+            return None
+        classes = classes_of(module, session.data.train.shape, f"--teacher {file}")
+        if classes != session.classes:
+            raise UserError(
+                f"--teacher {file}: has {classes} outputs, but MODEL has {session.classes}; the same are expected"
+            )
+        return module
+    return None

@@ -1,0 +1,72 @@
+"""A run of several trainings, one after the other: each has a folder of its own within that of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnn2rtl.cli.compress.training import Session, introduce, say, train_epochs
+from cnn2rtl.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cnn2rtl.compress.training.objective import Objective
+    from cnn2rtl.compress.training.recipe import Recipe
+
+
+def check_stages(stages: Sequence[str], folder: Path, restart: bool, force: bool) -> int:
+    """As ``check_folder``, for all trainings of the run in ``folder``; where they are is seen when they go on."""
+    from cnn2rtl.compress.training.checkpoint import check_folder
+
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise UserError(f"{folder}: exists and is no folder; choose another one with --run")
+    others = sorted(f.name for f in folder.glob("*") if f.name not in stages and not f.name.startswith("."))
+    if others:
+        raise UserError(
+            f"{folder}: exists and holds {others[0]}, which is no part of this run; choose another folder with --run"
+        )
+    for stage in stages:
+        check_folder(folder / stage, restart, force)
+    return 0
+
+
+def discard_stages(stages: Sequence[str], folder: Path) -> None:
+    """Remove all trainings of the run in ``folder``, and nothing else."""
+    from cnn2rtl.compress.training.checkpoint import discard
+
+    for stage in stages:
+        discard(folder / stage)
+
+
+class Stages:
+    """The trainings of a ``session``; what all begins with is told once the first of them is sure to begin."""
+
+    def __init__(self, session: Session) -> None:
+        from cnn2rtl.compress.training.device import choose
+        from cnn2rtl.compress.training.score import measure
+
+        device = choose(session.recipe.device)
+        self._session, self._introduced = session, False
+        self._before = measure(session.module.to(device), session.data.val, device, session.recipe.batch)
+        session.module.cpu()
+
+    def train(self, stage: str, title: str, module: nn.Module, recipe: Recipe, objective: Objective) -> nn.Module:
+        """Train ``module`` in the folder of the ``stage``, or take from there what has been done already."""
+        from cnn2rtl.compress.training.checkpoint import check_folder
+
+        folder = self._session.folder / stage
+        done = check_folder(folder)
+
+        def begins(part: Session) -> None:
+            if not self._introduced:
+                introduce(self._session)
+                say(f"before: validation: loss {self._before[0]:.4f}, {self._before[1]:.1%} right")
+            self._introduced = True
+            say(f"{title}{f', goes on after epoch {done} of {recipe.epochs}' if done else ''}")
+
+        part = replace(self._session, module=module, recipe=recipe, folder=folder, done=done)
+        train_epochs(part, lambda progress: objective, begins)
+        return module

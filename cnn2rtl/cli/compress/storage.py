@@ -1,0 +1,49 @@
+"""``cnn2rtl compress storage``: a network in a smaller file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.markup import escape
+
+from cnn2rtl.cli import console
+from cnn2rtl.cli.model import Arch, NetworkFile, TrustPickle, stem_of
+from cnn2rtl.errors import Problems
+
+
+def storage(
+    model: NetworkFile,
+    numbers: Annotated[
+        Literal["float16", "int8"], typer.Option("--format", help="16-bit floats, or 8 bits from least to greatest.")
+    ] = "int8",
+    arch: Arch = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE.pt", help="MODEL_FORMAT.pt if not given.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE.pt if it exists.")] = False,
+    trust_pickle: TrustPickle = False,
+) -> None:
+    """Store a float network in fewer bits. It computes in float as before: only the file is smaller, no hardware is.
+
+    What makes hardware smaller is `generate --bits`, which computes in integers.
+    """
+    from cnn2rtl.compress.modules import check_module_file, module_bytes, needs_arch, read_module
+    from cnn2rtl.output import write_file
+
+    problems = Problems()
+    file = out or Path(f"{stem_of(model)}_{numbers}.pt")
+    before, after = b"", b""
+    with problems.gather():
+        check_module_file(file, force)
+    with problems.gather():
+        module = read_module(model, arch, trust_pickle)
+        before, after = module_bytes(module), module_bytes(module, numbers)
+    problems.check()
+    write_file(file, after, force)
+    console.out.print(
+        f"[bold]{escape(str(file))}[/]: {len(after):,} bytes, {len(after) / len(before):.0%} of the {len(before):,} in "
+        f"float32; it is read{' with --arch' if needs_arch(module) else ''} like any network, and computes in float",
+        soft_wrap=True,
+    )

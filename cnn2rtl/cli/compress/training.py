@@ -1,0 +1,239 @@
+"""What the commands that train have in common: the recipe as options, the run, and what is said about it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from typer.models import OptionInfo
+
+from cnn2rtl.cli import console
+from cnn2rtl.cli.compress.data import DataOptions, read_data
+from cnn2rtl.cli.model import stem_of
+from cnn2rtl.compress.training.recipe import Recipe
+from cnn2rtl.errors import Problems
+from cnn2rtl.graph import Shape
+from cnn2rtl.quant.calibrate import Progress
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cnn2rtl.compress.training.feed import Data
+    from cnn2rtl.compress.training.objective import Objective
+    from cnn2rtl.compress.training.score import EpochScore
+
+RECIPE: dict[str, OptionInfo] = {
+    "epochs": typer.Option(metavar="N", help="Train so many times on all images."),
+    "batch": typer.Option(metavar="N", help="Images per step."),
+    "rate": typer.Option(metavar="X", help="Largest step size."),
+    "optimiser": typer.Option(help="AdamW, or stochastic gradient descent."),
+    "momentum": typer.Option(metavar="X", help="Momentum of sgd, first beta of adamw."),
+    "weight_decay": typer.Option(metavar="X", help="Of all weights but biases and BatchNorm."),
+    "schedule": typer.Option(help="How the step size falls: to 0, to a tenth twice, or never."),
+    "warm_up": typer.Option(metavar="N", help="Epochs in which the step size rises at first."),
+    "smoothing": typer.Option(metavar="X", help="Label smoothing: the share of a label that all classes have."),
+    "flip": typer.Option("--flip", help="Mirror images at random, left to right."),
+    "shift": typer.Option(metavar="N", help="Move images at random, by so many pixels at most."),
+    "zoom": typer.Option(metavar="X", help="Enlarge parts of images at random, so many times at most."),
+    "jitter": typer.Option(metavar="X", help="Change brightness, contrast, colour at random, by this share at most."),
+    "seed": typer.Option(metavar="N", help="Decides all that is random."),
+    "keep": typer.Option(help="The epoch that FILE.pt is from: the most accurate one on validation, or the last."),
+    "device": typer.Option(help="Where to train; auto: on a GPU if there is one."),
+    "deterministic": typer.Option(help="The same result in every run, to the bit; always so on a CPU, if not said."),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where the result goes, and what it takes to make it."""
+
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE.pt", help="The result; named after MODEL if not given.")
+    ] = None
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Checkpoint and log of the run; FILE.run if not given. A run goes on there."
+        ),
+    ] = None
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, though FOLDER has epochs already.")] = False
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace FILE.pt if it exists; with --restart, lose the epochs.")
+    ] = False
+
+    def places(self, model: Path, suffix: str) -> tuple[Path, Path]:
+        """FILE.pt, by default the model's name with ``suffix``, and FOLDER."""
+        file = self.out or Path(f"{stem_of(model)}_{suffix}.pt")
+        return file, self.run or file.with_suffix(".run")
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run that is ready to begin, or to go on after ``done`` epochs."""
+
+    module: nn.Module
+    data: Data
+    classes: int
+    recipe: Recipe
+    folder: Path
+    file: Path
+    options: RunOptions
+    done: int
+    generate: str
+    """The command for its result."""
+    skipped: Sequence[str]
+    """What was wrong with the images that are not among the data."""
+
+
+def begin(
+    model: Path,
+    arch: str | None,
+    trust_pickle: bool,
+    options: DataOptions,
+    recipe: Recipe,
+    run: RunOptions,
+    suffix: str,
+    problems: Problems,
+    check: Callable[[Path, bool, bool], int] | None = None,
+) -> Session | None:
+    """Read all that training needs; what is wrong goes to ``problems``. Writes nothing.
+
+    ``check`` stands in for :func:`check_folder` where the run's folder is another kind of folder.
+    """
+    from cnn2rtl.compress.modules import check_module_file, read_module
+    from cnn2rtl.compress.training.checkpoint import check_folder
+    from cnn2rtl.compress.training.device import choose
+    from cnn2rtl.compress.training.score import classes_of
+
+    file, folder = run.places(model, suffix)
+    module: nn.Module | None = None
+    shape: Shape | None = None
+    classes: int | None = None
+    done = 0
+    with problems.gather():
+        recipe.check()
+    with problems.gather():
+        choose(recipe.device)
+    with problems.gather():
+        check_module_file(file, run.force)
+    with problems.gather():
+        done = (check or check_folder)(folder, run.restart, run.force)
+    with problems.gather():
+        shape = console.parse_shape(options.size)
+    with problems.gather():
+        module = read_module(model, arch, trust_pickle, recipe.seed)
+    if module is not None and shape is not None:
+        with problems.gather():
+            classes = classes_of(module, shape, str(model))
+    data, skipped = read_data(options, shape, classes, recipe.seed, problems)
+    if problems.found or module is None or data is None or classes is None:
+        return None
+    generate = generate_command(file, module, model, arch, options)
+    return Session(module, data, classes, recipe, folder, file, run, done, generate, skipped)
+
+
+def train_session(session: Session, objective: Callable[[Progress], Objective]) -> None:
+    """Train, say how it goes, and write the result; Ctrl-C ends it with what there is."""
+    from cnn2rtl.compress.modules import write_module
+    from cnn2rtl.compress.training.checkpoint import discard
+
+    if session.options.restart:
+        discard(session.folder)
+    train_epochs(session, objective, introduce)
+    write_module(session.module, session.file, session.options.force)
+    if session.skipped:
+        say(f"[yellow]note[/] {len(session.skipped)} images could not be read and were skipped")
+    result = result_of(session.folder, session.recipe)
+    say(f"[bold]{escape(str(session.file))}[/]: {result}; next, {escape(session.generate)}")
+
+
+def train_epochs(
+    session: Session, objective: Callable[[Progress], Objective], begins: Callable[[Session], None]
+) -> None:
+    """Train the session's module and say how it goes; ``begins`` has the first word, once it is sure that it will."""
+    from cnn2rtl.compress.training.checkpoint import NETWORK
+    from cnn2rtl.compress.training.loop import train
+
+    recipe, folder, done = session.recipe, session.folder, session.done
+    try:
+        with console.progress() as bar:
+            task = bar.add_task("training", total=None)
+
+            def show(stage: str, completed: int, total: int) -> None:
+                bar.update(task, description=stage, completed=completed, total=total)
+
+            epochs = train(session.module, session.data, recipe, objective(show), folder, show)
+            begins(session)
+            for score in epochs:
+                say(_line(score, recipe.epochs))
+                done = score.epoch
+    except KeyboardInterrupt:
+        left = (
+            f"{folder / NETWORK} holds the {recipe.keep} of {done} epochs; the same command goes on after them"
+            if done
+            else "no epoch was whole, the same command begins anew"
+        )
+        console.err.print(f"interrupted: {escape(left)}", soft_wrap=True)
+        raise typer.Exit(130) from None
+
+
+def introduce(session: Session) -> None:
+    """Say what a run is about to do."""
+    from cnn2rtl.compress.training.device import choose
+    from cnn2rtl.compress.training.record import CAN_DRAW
+
+    recipe, data = session.recipe, session.data
+    say(
+        f"{len(data.train)} images to train on, {len(data.val)} to validate on, on {choose(recipe.device).type}, "
+        f"seed {recipe.seed}"
+    )
+    for line in session.skipped:
+        say(f"[yellow]skipped[/] {escape(line)}")
+    if session.done:
+        say(f"{escape(str(session.folder))}: goes on after epoch {session.done} of {recipe.epochs}")
+    if not CAN_DRAW:
+        say("[yellow]note[/] matplotlib is not installed, so no curve is drawn")
+
+
+def say(text: str) -> None:
+    """Print a line, however long."""
+    console.out.print(text, soft_wrap=True)
+
+
+def _line(score: EpochScore, epochs: int) -> str:
+    return (
+        f"epoch {score.epoch} of {epochs}: loss {score.loss:.4f}, {score.accuracy:.1%} right; validation: loss "
+        f"{score.val_loss:.4f}, {score.val_accuracy:.1%} right{', the best' if score.best else ''}"
+    )
+
+
+def result_of(folder: Path, recipe: Recipe) -> str:
+    """Which epoch the network is of, and how good."""
+    from cnn2rtl.compress.training.checkpoint import load
+
+    run = load(folder)
+    assert run is not None
+    kept = run.scores[-1] if recipe.keep == "last" else [score for score in run.scores if score.best][-1]
+    return f"epoch {kept.epoch}, the {recipe.keep}, {kept.val_accuracy:.1%} right in validation"
+
+
+def generate_command(file: Path, module: nn.Module, model: Path, arch: str | None, options: DataOptions) -> str:
+    """The command that makes hardware of the network in ``file``, which came from ``model``."""
+    from cnn2rtl.compress.modules import needs_arch
+    from cnn2rtl.frontend.fresh import is_fresh
+
+    words = ["cnn2rtl", "generate", str(file), "--input", options.size]
+    if needs_arch(module):
+        words += ["--arch", arch or (str(model) if is_fresh(model) else "FILE.py:NAME")]
+    for option, value, default in (
+        ("--mean", options.mean, "0"),
+        ("--std", options.std, "1"),
+        ("--fit", options.fit, "crop"),
+    ):
+        words += [] if value == default else [option, value]
+    return shlex.join([*words, "--calib", str(options.data)])

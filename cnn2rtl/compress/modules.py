@@ -1,0 +1,82 @@
+"""Networks that can be trained, in files: what every step of compression reads, and leaves for the next one."""
+
+from __future__ import annotations
+
+import copy
+import io
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import nn
+
+from cnn2rtl.errors import UserError
+from cnn2rtl.frontend import load_model, structure
+from cnn2rtl.frontend.load import LAYER_CLASSES
+from cnn2rtl.frontend.storage import STATE, packed
+from cnn2rtl.output import check_file, write_file
+
+SUFFIX = ".pt"
+
+Storage: TypeAlias = Literal["float32", "float16", "int8"]
+"""Numbers in a file; int8 is that of :mod:`cnn2rtl.frontend.storage`."""
+
+
+def read_module(file: Path, arch: str | None = None, trust_pickle: bool = False, seed: int = 0) -> nn.Module:
+    """The float network in ``file``, as :func:`load_model` finds it; ``seed`` is for the weights of one that has none.
+
+    Raises :class:`UserError` also for files of networks that cannot be trained any more.
+    """
+    kinds = {".onnx": "ONNX", ".npz": "a network that has its integers already"}
+    kind = kinds.get(file.suffix.lower())
+    model = None if kind else load_model(file, arch, trust_pickle, seed)
+    if isinstance(model, nn.Module):
+        return model.float()
+    raise UserError(
+        f"{file}: holds {kind or 'a torch.export archive'}, which cannot be trained; give the network that it was made "
+        "from: what torch.save wrote of the module, or its state_dict with --arch FILE.py:NAME"
+    )
+
+
+def needs_arch(module: nn.Module) -> bool:
+    """Whether a file of ``module`` is read with ``--arch`` only, as it has classes that are not torch's own."""
+    return any(type(layer) not in LAYER_CLASSES for layer in module.modules())
+
+
+def check_module_file(file: Path, force: bool = False) -> None:
+    """Raise :class:`UserError` where :func:`write_module` could not write ``file``, or would lose something."""
+    if file.suffix.lower() != SUFFIX:
+        raise UserError(f"-o {file}: a name that ends with {SUFFIX} is expected")
+    check_file(file, force)
+
+
+def write_module(module: nn.Module, file: Path, force: bool = False) -> None:
+    """Write ``module`` into ``file`` in one step, so that :func:`load_model` reads it.
+
+    A module of torch's own layers is written whole. Of any other, its weights are, and how its structure differs from
+    what its class makes (see :mod:`cnn2rtl.frontend.structure`).
+    """
+    check_module_file(file, force)
+    write_file(file, module_bytes(module), force)
+
+
+def module_bytes(module: nn.Module, storage: Storage = "float32") -> bytes:
+    """The contents of a file of ``module``, with numbers as ``storage`` says.
+
+    Raises :class:`UserError` where a number is too large for it.
+    """
+    if storage == "float16":
+        module = copy.deepcopy(module).half()
+        problems = [
+            f"`{name}`: has values beyond 65504, the largest of float16; int8 takes any"
+            for name, tensor in module.state_dict().items()
+            if tensor.is_floating_point() and not tensor.isfinite().all()
+        ]
+        if problems:
+            raise UserError(problems)
+    content: Any = module
+    if needs_arch(module):
+        content = {STATE: module.state_dict(), structure.EDITS: structure.edits_of(module)}
+    buffer = io.BytesIO()
+    torch.save(packed(content) if storage == "int8" else content, buffer)
+    return buffer.getvalue()

@@ -1,0 +1,110 @@
+"""Labelled images on their way into training: split, checked, and normalised as the hardware will do it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cnn2rtl.errors import UserError
+from cnn2rtl.graph import Shape
+from cnn2rtl.images import ImageSet
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """``inputs`` (n, c, h, w), as the network sees them, ``labels`` (n,), and ``indices`` (n,) in the feed."""
+
+    inputs: Tensor
+    labels: Tensor
+    indices: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """Images for a network that is trained on ``(pixel / 255 - mean) / std``, one number or one per channel."""
+
+    images: ImageSet
+    mean: Sequence[float] = (0.0,)
+    std: Sequence[float] = (1.0,)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> Shape:
+        """Of an image: (c, h, w)."""
+        _, height, width, channels = self.images.images.shape
+        return channels, height, width
+
+    def pixels(self, indices: Tensor, device: torch.device) -> Tensor:
+        """Raw pixels, (n, c, h, w), of 8 bits."""
+        chosen = torch.from_numpy(self.images.images[indices.numpy()])
+        return chosen.to(device).permute(0, 3, 1, 2).contiguous()
+
+    def batch(self, pixels: Tensor, indices: Tensor) -> Batch:
+        """The images with these numbers, of which ``pixels`` are the perhaps augmented ones."""
+        mean, std = (torch.tensor(v, device=pixels.device).reshape(-1, 1, 1) for v in (self.mean, self.std))
+        assert self.images.labels is not None
+        labels = torch.tensor([self.images.labels[i] for i in indices.tolist()], device=pixels.device)
+        return Batch((pixels.to(torch.float32) / 255 - mean) / std, labels, indices)
+
+    def digest(self) -> str:
+        """Tells whether two feeds give the same."""
+        found = hashlib.sha256(np.ascontiguousarray(self.images.images).data)
+        found.update(repr((self.images.labels, tuple(self.mean), tuple(self.std))).encode())
+        return found.hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What is trained on, and what the result is measured on."""
+
+    train: Feed
+    val: Feed
+
+
+def split(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """``images`` to train and to validate on: of every class, ``share`` at random, but no class is left without images
+    to train on. Raises :class:`UserError` where nothing would be left to validate on."""
+    if not 0 < share < 1:
+        raise UserError(f"--val-share {share}: a number between 0 and 1 is expected")
+    labels = np.array(images.labels)
+    random = np.random.default_rng(seed)
+    chosen = np.zeros(len(images), bool)
+    for label in np.unique(labels):
+        members = random.permutation(np.flatnonzero(labels == label))
+        chosen[members[: min(max(1, round(share * len(members))), len(members) - 1)]] = True
+    if not chosen.any():
+        raise UserError(f"--val-share {share}: no class has 2 images; give images to validate on with --val")
+    train, val = (np.flatnonzero(part).tolist() for part in (~chosen, chosen))
+    return images.take(train), images.take(val)
+
+
+def check_labels(images: ImageSet, classes: int, source: str) -> None:
+    """Raise :class:`UserError` unless the labels are the numbers of a network's ``classes`` outputs."""
+    if images.labels is None:
+        raise UserError(
+            f"{source}: the images have no labels; a subfolder for each class is expected, or labels in the file"
+        )
+    mismatch = images.mismatch(classes)
+    if mismatch:
+        raise UserError(f"{source}: {mismatch}")
+
+
+def check_pair(train: ImageSet, val: ImageSet, source: str) -> None:
+    """Raise :class:`UserError` where labels of the one do not mean the same in the other, or are too few."""
+    if len(train) < 2:
+        raise UserError(f"{source}: at least 2 images to train on are expected")
+    if train.class_names and val.class_names and train.class_names != val.class_names:
+        lists = (set(train.class_names) - set(val.class_names), set(val.class_names) - set(train.class_names))
+        found = " and ".join(
+            f"{'lacks' if lacks else 'has also'} {', '.join(sorted(names))}"
+            for lacks, names in zip((True, False), lists, strict=True)
+            if names
+        )
+        raise UserError(f"{source}: class folders must be those of --data, but it {found}")

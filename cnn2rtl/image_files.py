@@ -1,0 +1,97 @@
+"""Image files as raw 8-bit pixels: read side by side, and told of where they cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from cnn2rtl.errors import UserError
+from cnn2rtl.graph import Shape
+
+Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+Fit: TypeAlias = Literal["crop", "resize"]
+
+_MODES = {1: "L", 3: "RGB"}
+
+Skip: TypeAlias = Callable[[str], None]
+"""Hears of an image file that cannot be used, and is left out."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How image files become images of ``shape`` (c, h, w); the others are as in :func:`cnn2rtl.images.load_images`."""
+
+    shape: Shape
+    fit: Fit
+    skip: Skip | None
+    progress: Callable[[int, int], None] | None
+
+
+def read_files(files: Sequence[Path], reading: Reading) -> tuple[Pixels, list[int]]:
+    """The images in ``files``, and which of them these are: all, but for those that were skipped."""
+    channels, height, width = reading.shape
+    if channels not in _MODES:
+        raise UserError(
+            f"image files have 1 or 3 channels, but the network's input has {channels}; "
+            "give the images as an array in an .npz file"
+        )
+    # Filled in place: thousands of photographs fit into memory once, but perhaps not twice.
+    images = np.empty((len(files), height, width, channels), np.uint8)
+    problems: list[str] = []
+    good: list[int] = []
+    for index, found in enumerate(_in_parallel(files, reading)):
+        if isinstance(found, str):
+            problems.append(found)
+        else:
+            images[len(good)] = found
+            good.append(index)
+        if reading.progress is not None:
+            reading.progress(index + 1, len(files))
+    if problems and (reading.skip is None or not good):
+        raise UserError(problems)
+    for problem in problems:
+        assert reading.skip is not None
+        reading.skip(problem)
+    return images[: len(good)], good
+
+
+def _in_parallel(files: Sequence[Path], reading: Reading) -> Iterator[Pixels | str]:
+    """Of each file in turn, the image, or what is wrong with it."""
+
+    def read(file: Path) -> Pixels | str:
+        try:
+            return _read_file(file, reading.shape, reading.fit)
+        except UserError as error:
+            return "; ".join(error.problems)
+        except FileNotFoundError:
+            return f"{file}: no such file"
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            return f"{file}: not a readable image ({error})"
+
+    # Decoding lets other threads run meanwhile.
+    with ThreadPoolExecutor() as pool:
+        yield from pool.map(read, files)
+
+
+def _read_file(file: Path, shape: Shape, fit: Fit) -> Pixels:
+    channels, height, width = shape
+    with Image.open(file) as opened:
+        image = opened.convert(_MODES[channels])
+    if fit == "resize":
+        # As torchvision's Resize and CenterCrop do it, to the pixel, for a square input.
+        scale = max(height / image.height, width / image.width)
+        size = (max(width, int(image.width * scale)), max(height, int(image.height * scale)))
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    elif image.height < height or image.width < width:
+        raise UserError(
+            f"{file}: {image.height}x{image.width} pixels are too few to crop {height}x{width} from; use --fit resize"
+        )
+    top, left = round((image.height - height) / 2), round((image.width - width) / 2)
+    image = image.crop((left, top, left + width, top + height))
+    return np.asarray(image, np.uint8).reshape(height, width, channels)
