@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from cnn2rtl.ops.hardware import Bits, Folding, Instance, ParameterValue, Unit, 
 from cnn2rtl.ops.timing import InTurn, Pipeline
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
-from cnn2rtl.quant.rescaling import quantise_rescaling
+from cnn2rtl.quant.rescaling import quantise_rescaling, rescaled
 
 if TYPE_CHECKING:
     from cnn2rtl.export.onnx import OnnxWriter
@@ -48,15 +48,15 @@ class Concat(Op):
 
     def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
         source, *others = inputs
-        assert all((q.bits, q.signed, q.scale) == (source.bits, source.signed, source.scale) for q in others)
-        source = QFormat(source.bits, source.signed, source.scale, min(q.lo for q in inputs), max(q.hi for q in inputs))
+        source = replace(source, lo=min(q.lo for q in inputs), hi=max(q.hi for q in inputs))
+        assert all(replace(q, lo=source.lo, hi=source.hi) == source for q in others)
         if self.keeps_format(clamp):
             return QuantLayer(source=source, out=source)
         return quantise_rescaling(source, out, clamp, options)
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         joined = np.concatenate(list(inputs), -1)
-        return joined if layer.requant is None else layer.requant(joined, layer.reach)
+        return joined if layer.requant is None else rescaled(joined, layer)
 
     def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
         joined = writer.op("Concat", *inputs, axis=1)

@@ -34,7 +34,7 @@ def readers_of(graph: FloatGraph, name: str) -> tuple[Node, ...]:
 
 
 def tied(graph: FloatGraph) -> Mapping[str, tuple[Node, ...]]:
-    """For each layer whose tensor must have the format of others, since some layer takes their codes side by side, all."""
+    """Layers whose tensors must have one format, as some layer takes their codes side by side, by the name of each."""
     groups: dict[str, tuple[Node, ...]] = {}
     for node in graph.nodes:
         if node.op.ties_inputs:

@@ -184,9 +184,9 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
         files[f"sim/{path}"] = templates.fill(f"sim/{path}.j2", design=design)
     for path in ("stream_check.v", "stream_meter.v"):
         files[f"sim/{path}"] = templates.read(f"sim/{path}")
-    sources, roms = ([path for path in files if path.startswith(folder)] for folder in ("rtl/", "rom/"))
+    verilog, words = ([path for path in files if path.startswith(folder)] for folder in ("rtl/", "rom/"))
     for path in ("vivado/build.tcl", "quartus/build.tcl", "yosys/synth.ys"):
-        files[f"syn/{path}"] = templates.fill(f"scripts/{path}.j2", design=design, sources=sources, roms=roms)
+        files[f"syn/{path}"] = templates.fill(f"scripts/{path}.j2", design=design, sources=verilog, roms=words)
     about = description(design, facts, family)
     files["design.json"] = json.dumps(about, indent=2) + "\n"
     files["README.md"] = templates.fill("design/README.md.j2", design=design, about=about)
