@@ -93,9 +93,14 @@ class Layer:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """Its units in the order of the data."""
-        adapters = [next(iter(row), None) for row in self.unit.adapters or ((),) * len(self.sources)]
-        found = [Stage(it, (port,), it.role) for it, port in zip(adapters, self.ports, strict=True) if it]
-        takes = tuple(it.role if it else port for it, port in zip(adapters, self.ports, strict=True))
+        found, ends = [], []
+        for port, adapters in zip(self.ports, self.unit.adapters or ((),) * len(self.ports), strict=True):
+            end = port
+            for it in adapters:
+                found.append(Stage(it, (end,), it.role))
+                end = it.role
+            ends.append(end)
+        takes = tuple(ends)
         for it in self.unit.chain:
             found.append(Stage(it, takes, "m" if it is self.unit.chain[-1] else it.role))
             takes = (it.role,)

@@ -23,14 +23,20 @@ def lanes_into(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Foldin
 
 
 def build(graph: QuantGraph, node: QuantNode, folding: Folding, lanes: Sequence[int]) -> Unit:
-    """The layer's units, with an adapter from ``lanes``, one per input, to its own where it needs one."""
+    """The layer's units, with an adapter from ``lanes``, one per input, to its own where it needs one.
+
+    Where inputs meet, beats wait for each other in a FIFO behind the adapter: an adapter that waits takes none, and falls
+    behind.
+    """
     assert node.layer is not None
     unit = node.op.unit(node.layer, graph.shapes(node), folding)
     several = len(node.inputs) > 1
     adapters = []
     for number, (name, before) in enumerate(zip(node.inputs, lanes, strict=True)):
         source, role = graph[name], f"adapt{number}" if several else "adapt"
-        adapters.append(units.gearbox(role, source.out.bits, source.shape[0], before, folding.lanes_in))
+        gearbox = units.gearbox(role, source.out.bits, source.shape[0], before, folding.lanes_in)
+        waiting = (units.fifo(f"wait{number}", gearbox[0].out_bits),) if several and gearbox else ()
+        adapters.append((*gearbox, *waiting))
     if several:
         return replace(unit, adapters=tuple(adapters))
     return replace(unit, chain=(*adapters[0], *unit.chain))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from cnn2rtl.ops.hardware import Folding, Instance, Unit, ceil_div
-from cnn2rtl.ops.timing import FIFO, Beats, Join, Timing, fifo_depth
+from cnn2rtl.ops.timing import FIFO, Beats, fifo_depth
+from cnn2rtl.ops.units import with_depth
 from cnn2rtl.quant.layers import Port, QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import IntArray
 from cnn2rtl.schedule.budget import Places
@@ -131,70 +132,40 @@ def through(unit: Unit, sources: Sequence[IntArray], pace: int) -> tuple[Unit, I
 
     The next layer takes ``pace`` cycles over a pixel.
     """
-    inputs = [_Input(Beats(times), _adapter(unit, number)) for number, times in enumerate(sources)]
+    ways = [_way(times, chain) for times, chain in zip(sources, unit.adapters or ((),) * len(sources), strict=True)]
     join = unit.chain[0].join
+    streams = [ways[0][-1] if join is None else Beats(join.merge([way[-1].times for way in ways]))]
+    held_up: Callable[[IntArray], Beats] = partial(FIFO.held_up, Beats(sources[0]))
     chain: list[Instance] = []
-    streams: list[Beats] = []
-    ahead: Timing = FIFO
     for instance in unit.chain:
-        if not streams:
-            streams.append(inputs[0]() if join is None else Beats(_met(join, inputs)))
-            held_up = inputs[0].held_up
-        else:
-            held_up = partial(ahead.held_up, streams[-1])
-            streams.append(ahead(streams[-1]))
         chain.append(instance.fitted(streams[-1], held_up, pace))
-        ahead = chain[-1].timing
+        held_up = partial(chain[-1].timing.held_up, streams[-1])
+        streams.append(chain[-1].timing(streams[-1]))
     released = None
-    for instance, offered in zip(reversed(chain), reversed(streams), strict=True):
+    for instance, offered in zip(reversed(chain), reversed(streams[:-1]), strict=True):
         released = instance.timing.taken(offered, released)
     moves = streams[0].times if released is None else released
-    parts = (moves,) if join is None else join.split(moves)
-    taken = [source.taken(part) for source, part in zip(inputs, parts, strict=True)]
-    return replace(unit, chain=tuple(chain)), ahead(streams[-1]).times, taken
+    if join is None:
+        return replace(unit, chain=tuple(chain)), streams[-1].times, [moves]
+    adapters, taken = [], []
+    for instances, way, part in zip(unit.adapters, ways, join.split(moves), strict=True):
+        if not instances:
+            adapters.append(instances)
+            taken.append(part)
+            continue
+        gearbox, fifo = instances
+        before = gearbox.timing.taken(way[0], None)
+        taken.append(way[0].times if before is None else before)
+        adapters.append((gearbox, with_depth(fifo, fifo_depth(way[1].times, part))))
+    return replace(unit, chain=tuple(chain), adapters=tuple(adapters)), streams[-1].times, taken
 
 
-@dataclass(frozen=True, eq=False)
-class _Input:
-    """The way of a stream's beats, which move into their FIFO as ``pushed``, to a layer's first unit."""
-
-    pushed: Beats
-    adapter: Timing | None
-
-    def __call__(self) -> Beats:
-        """When they are offered to it."""
-        return FIFO(self.pushed) if self.adapter is None else self.adapter(FIFO(self.pushed))
-
-    def held_up(self, released: IntArray) -> Beats:
-        """The same if it takes none before it is ``released``, (beats,)."""
-        if self.adapter is None:
-            return FIFO.held_up(self.pushed, released)
-        return self.adapter.held_up(FIFO(self.pushed), released)
-
-    def taken(self, moves: IntArray) -> IntArray:
-        """When they are taken from the FIFO, given when the unit takes what it is offered."""
-        if self.adapter is None:
-            return moves
-        offered = FIFO(self.pushed)
-        taken = self.adapter.taken(offered, moves)
-        return offered.times if taken is None else taken
-
-
-def _adapter(unit: Unit, number: int) -> Timing | None:
-    adapters = unit.adapters[number] if unit.adapters else ()
-    return adapters[0].timing if adapters else None
-
-
-def _met(join: Join, inputs: Sequence[_Input]) -> IntArray:
-    """When the beats of several inputs are taken together."""
-    times = [source().times for source in inputs]
-    moves = join.merge(times)
-    # An adapter that waits for the other input falls behind; the least solution is reached from below.
-    while True:
-        held_up = [source.held_up(part).times for source, part in zip(inputs, join.split(moves), strict=True)]
-        before, moves = moves, join.merge(held_up)
-        if np.array_equal(moves, before):
-            return moves
+def _way(times: IntArray, adapters: Iterable[Instance]) -> list[Beats]:
+    """When beats that enter their FIFO at ``times`` are offered to each of ``adapters``, and behind them all."""
+    streams = [FIFO(Beats(times))]
+    for instance in adapters:
+        streams.append(instance.timing(streams[-1]))
+    return streams
 
 
 def _placed(unit: Unit, layer: str, places: Places) -> Unit:
