@@ -25,8 +25,8 @@ def lanes_into(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Foldin
 def build(graph: QuantGraph, node: QuantNode, folding: Folding, lanes: Sequence[int]) -> Unit:
     """The layer's units, with an adapter from ``lanes``, one per input, to its own where it needs one.
 
-    Where inputs meet, beats wait for each other in a FIFO behind the adapter: an adapter that waits takes none, and falls
-    behind.
+    Where inputs meet, beats wait for each other in a FIFO behind the adapter: an adapter that waits takes none, and
+    falls behind.
     """
     assert node.layer is not None
     unit = node.op.unit(node.layer, graph.shapes(node), folding)
