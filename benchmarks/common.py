@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -56,6 +57,16 @@ def photographs(shape: Shape) -> tuple[Pixels, Pixels]:
     labels = np.array(found.labels)
     turn = np.array([int((labels[:i] == label).sum()) for i, label in enumerate(labels)])
     return found.images[turn < PER_CLASS], found.images[turn >= PER_CLASS]
+
+
+def test_digits() -> tuple[Pixels, np.ndarray]:
+    """The 10,000 test digits of MNIST from the shared test data, (n, 28, 28, 1), and their labels, (n,)."""
+    folder = shared("mnist")
+    with gzip.open(folder / "t10k-images-idx3-ubyte.gz") as file:
+        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28, 1)
+    with gzip.open(folder / "t10k-labels-idx1-ubyte.gz") as file:
+        labels = np.frombuffer(file.read(), np.uint8, offset=8).astype(np.int64)
+    return images, labels
 
 
 def shared(path: str) -> Path:

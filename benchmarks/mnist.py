@@ -9,12 +9,11 @@ python benchmarks/mnist.py --prove     # and each of its networks in Icarus, aga
 from __future__ import annotations
 
 import argparse
-import gzip
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from common import ROOT, head, row, shared, simulated
+from common import ROOT, head, row, simulated, test_digits
 from model import DigitNet
 from torch import nn
 
@@ -85,11 +84,7 @@ def fitted(model: nn.Module, images: Pixels, labels: np.ndarray) -> nn.Module:
 
 def mnist(holdout: bool) -> Task:
     """The first 8,000 of the shared digits and the last 2,000; with ``holdout``, none of the latter."""
-    folder = shared("mnist")
-    with gzip.open(folder / "t10k-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28, 1)
-    with gzip.open(folder / "t10k-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read(), np.uint8, offset=8).astype(np.int64)
+    images, labels = test_digits()
     first, last = (7000, 8000) if holdout else (8000, 10000)
     torch.manual_seed(0)
     model = fitted(network(), images[:first], labels[:first])
