@@ -82,11 +82,13 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
     beats = {node.name: _frame_beats(graph, node, foldings) for node in graph.nodes}
     least = 3 + SETTLING // interval
     # Where several layers are busy all the time, each may take a frame to find its pace.
-    for frames in range(least, least + len(built) + 1):
+    for frames in range(least, least + 2 * len(built) + 2):
         pixels = even(beats[graph.input.name], interval, frames)
         fitted, moved, taken = timeline(graph, built, foldings, pixels)
         if all(_settles(times, interval, frames) < frames for times in (*moved.values(), *taken.values())):
             break
+    else:
+        raise AssertionError(f"no frame interval of {interval} cycles: a layer is slower than its foldings say")
     streams = {}
     for name, times in moved.items():
         depths = {port: fifo_depth(times, taken[port]) if port in taken else 2 for port in graph.ports(name)}
@@ -145,19 +147,21 @@ def through(unit: Unit, sources: Sequence[IntArray], pace: int) -> tuple[Unit, I
     for instance, offered in zip(reversed(chain), reversed(streams[:-1]), strict=True):
         released = instance.timing.taken(offered, released)
     moves = streams[0].times if released is None else released
+    fitted = replace(unit, chain=tuple(chain))
     if join is None:
-        return replace(unit, chain=tuple(chain)), streams[-1].times, [moves]
-    adapters, taken = [], []
+        return fitted, streams[-1].times, [moves]
+    adapters: list[tuple[Instance, ...]] = []
+    taken = []
     for instances, way, part in zip(unit.adapters, ways, join.split(moves), strict=True):
-        if not instances:
-            adapters.append(instances)
+        if instances:
+            gearbox, fifo = instances
+            before = gearbox.timing.taken(way[0], None)
+            adapters.append((gearbox, with_depth(fifo, fifo_depth(way[1].times, part))))
+            taken.append(way[0].times if before is None else before)
+        else:
+            adapters.append(())
             taken.append(part)
-            continue
-        gearbox, fifo = instances
-        before = gearbox.timing.taken(way[0], None)
-        taken.append(way[0].times if before is None else before)
-        adapters.append((gearbox, with_depth(fifo, fifo_depth(way[1].times, part))))
-    return replace(unit, chain=tuple(chain), adapters=tuple(adapters)), streams[-1].times, taken
+    return replace(fitted, adapters=tuple(adapters)), streams[-1].times, taken
 
 
 def _way(times: IntArray, adapters: Iterable[Instance]) -> list[Beats]:
