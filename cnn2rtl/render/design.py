@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -142,7 +142,7 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
 
     ``family`` is that of the FPGAs for which it says what the design takes.
     """
-    taken = (*templates.unit_names(), "stream_check", "stream_meter", "testbench", "s_axis", "m_axis")
+    taken = (*templates.unit_names(), "stream_check", "stream_meter", "testbench", "s_axis", "m_axis", "pixels")
     top = identifier(graph.name)
     made = {
         (node.name, instance.role): f"{node.name} {instance.module}"
@@ -152,10 +152,9 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
     }
     names = unique_identifiers([graph.name, *(node.name for node in graph.layers), *made.values()], taken)
     top = names.pop(graph.name, top)
-    streams = {
-        node.name: _stream(graph, node, schedule, names, "pixels" if node is graph.input else names[node.name])
-        for node in graph.nodes
-    }
+    called = {node.name: "pixels" if node is graph.input else names[node.name] for node in graph.nodes}
+    forks = _fork_names(graph, called, taken)
+    streams = {node.name: _stream(graph, node, schedule, called[node.name], forks) for node in graph.nodes}
     takes = {fifo.port: fifo for stream in streams.values() for fifo in stream.fifos}
     layers = []
     for node in graph.layers:
@@ -199,17 +198,25 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
     return design
 
 
-def _stream(graph: QuantGraph, node: QuantNode, schedule: Schedule, modules: Mapping[str, str], name: str) -> Stream:
-    """The stream of a node. Its FIFOs are called after it and, where there are several, after the layers they feed."""
+def _stream(graph: QuantGraph, node: QuantNode, schedule: Schedule, name: str, fifos: Mapping[Port, str]) -> Stream:
+    """The stream of a node, and its FIFOs, which have its name or, where there are several, that in ``fifos``."""
     traffic = schedule.streams[node.name]
-    ports = graph.ports(node.name)
-    fifos = []
-    for port, depth in traffic.depths.items():
-        twice = sum(other.layer == port.layer for other in ports) > 1
-        to = f"{modules[port.layer]}{port.number if twice else ''}" if port.layer else "output"
-        fifos.append(Fifo(name if len(ports) == 1 else f"{name}_to_{to}", port, depth))
+    ends = tuple(Fifo(fifos.get(port, name), port, depth) for port, depth in traffic.depths.items())
     lanes = lanes_of(graph, node, schedule.foldings)
-    return Stream(name, node.name, node.shape, node.out, lanes, traffic, tuple(fifos))
+    return Stream(name, node.name, node.shape, node.out, lanes, traffic, ends)
+
+
+def _fork_names(graph: QuantGraph, streams: Mapping[str, str], taken: Iterable[str]) -> dict[Port, str]:
+    """What the FIFOs of streams with several takers are called: after the stream, and the layer behind them."""
+    wanted = {}
+    for name, stream in streams.items():
+        ports = graph.ports(name)
+        for port in ports if len(ports) > 1 else ():
+            twice = sum(other.layer == port.layer for other in ports) > 1
+            to = f"{streams[port.layer]}{f'_{port.number}' if twice else ''}" if port.layer else "output"
+            wanted[port] = f"{stream}_to_{to}"
+    found = unique_identifiers(wanted.values(), [*taken, *streams.values()])
+    return {port: found[name] for port, name in wanted.items()}
 
 
 def used_units(layers: list[Layer]) -> tuple[str, ...]:
