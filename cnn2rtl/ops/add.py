@@ -11,7 +11,7 @@ import numpy as np
 from cnn2rtl.graph import Clamp, FloatArray, Shape
 from cnn2rtl.ops import units
 from cnn2rtl.ops.base import Op, register
-from cnn2rtl.ops.hardware import Folding, Instance, Unit, ceil_div, pareto, useful
+from cnn2rtl.ops.hardware import Folding, Instance, Unit
 from cnn2rtl.ops.timing import Pipeline, Together
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat, Requant, signed_bits
@@ -68,11 +68,7 @@ class Add(Op):
         return writer.requantised(writer.op("Add", a, b), layer)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
-        c, height, width = shapes[0]
-        return pareto(
-            Folding(lanes, 1, lanes, lanes, height * width * ceil_div(c, lanes), multiplies=False)
-            for lanes in useful(c)
-        )
+        return units.lane_foldings(shapes[0])
 
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
         c, height, width = shapes[0]

@@ -276,6 +276,15 @@ def tap_choices(window: Window) -> tuple[tuple[int, int], ...]:
     return tuple(dict.fromkeys(((1, 1), (ky, 1), (ky, kx))))
 
 
+def lane_foldings(shape: Shape) -> tuple[Folding, ...]:
+    """Foldings of what takes every value of a map once, whatever the lanes."""
+    channels, height, width = shape
+    return pareto(
+        Folding(lanes, 1, lanes, lanes, height * width * ceil_div(channels, lanes), multiplies=False)
+        for lanes in useful(channels)
+    )
+
+
 def pool_foldings(window: Window, shape: Shape) -> tuple[Folding, ...]:
     """Foldings of a pool: tiles need no line buffer and one pass over the map, other windows a beat per tap block."""
     channels, height, width = shape
