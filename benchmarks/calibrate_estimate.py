@@ -51,9 +51,11 @@ class Sample:
     text: str = field(default="", repr=False)
 
 
-def stream(module: str, parameters: Mapping[str, ParameterValue], bits_in: int, bits_out: int, **rom: object) -> Sample:
+def stream(
+    module: str, parameters: Mapping[str, ParameterValue], bits_in: int, bits_out: int, streams: int = 1, **rom: object
+) -> Sample:
     ports = (
-        ("input", "s_valid", 1), ("output", "s_ready", 1), ("input", "s_data", bits_in),
+        ("input", "s_valid", streams), ("output", "s_ready", streams), ("input", "s_data", bits_in),
         ("output", "m_valid", 1), ("input", "m_ready", 1), ("output", "m_data", bits_out),
     )  # fmt: skip
     return Sample(module, parameters, ports, **rom)  # type: ignore[arg-type]
@@ -107,6 +109,27 @@ def frame_check(rng: random.Random) -> Sample:
 def stream_fifo(rng: random.Random) -> Sample:
     width, depth = spread(rng, 2, 80), rng.choice((2, 2, 3, spread(rng, 2, 64), spread(rng, 2, 2000)))
     return stream("stream_fifo", {"WIDTH": width, "DEPTH": depth}, width, width)
+
+
+def stream_add(rng: random.Random) -> Sample:
+    lanes = spread(rng, 1, 8)
+    # Powers of two, whatever subtracts, and scales that are no power of two apart.
+    low, high = rng.choice(((1, 1), (1, 1 << rng.randint(1, 6)), (1, -1), (rng.randrange(8193, 32768, 2), 1 << 15)))
+    factors = rng.sample((low, high), 2)
+    formats = [QFormat.full(rng.choice((8, 8, rng.randint(2, 10))), bool(rng.randint(0, 1)), 1.0) for _ in factors]
+    ends = [sorted((q.lo * factor, q.hi * factor)) for q, factor in zip(formats, factors, strict=True)]
+    total = max(signed_bits(*map(sum, zip(*ends, strict=True))), *(q.bits for q in formats))
+    parameters = {"LANES": lanes, "OUT_W": total}
+    for name, q, factor in zip("AB", formats, factors, strict=True):
+        parameters |= {f"{name}_BITS": q.bits, f"{name}_SIGNED": int(q.signed), f"{name}_FACTOR": factor}
+    return stream("stream_add", parameters, lanes * sum(q.bits for q in formats), lanes * total, 2)
+
+
+def stream_concat(rng: random.Random) -> Sample:
+    inputs, width = rng.choice((2, 2, 3, 4)), 8 * spread(rng, 1, 16)
+    beats = np.array([[spread(rng, 1, 200) for _ in range(inputs)]])
+    parameters = {"INPUTS": inputs, "WIDTH": width, "BEATS": Bits(16 * inputs, pack(beats, 16)[0])}
+    return stream("stream_concat", parameters, inputs * width, width, inputs)
 
 
 def replay_buffer(rng: random.Random) -> Sample:
@@ -256,6 +279,8 @@ SAMPLES: dict[str, tuple[Callable[[random.Random], Sample], int]] = {
     "simple_ram": (simple_ram, 36),
     "frame_check": (frame_check, 6),
     "stream_fifo": (stream_fifo, 16),
+    "stream_add": (stream_add, 24),
+    "stream_concat": (stream_concat, 12),
     "replay_buffer": (replay_buffer, 16),
     "gearbox": (gearbox, 40),
     "mac_array": (mac_array, 60),

@@ -12,8 +12,8 @@ from cnn2rtl import store
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.output import replace_file, unchanged
-from cnn2rtl.quant.layers import QuantGraph
-from cnn2rtl.render import Stream
+from cnn2rtl.quant.layers import Port, QuantGraph
+from cnn2rtl.render import Fifo, Stream
 from cnn2rtl.render.report import report
 from cnn2rtl.schedule import Traffic
 
@@ -66,9 +66,11 @@ def open_project(folder: Path) -> Project:
                 graph[s["node"]].shape,
                 graph[s["node"]].out,
                 s["lanes"],
-                Traffic(s["fifo"], s["first"], tuple(s["last"])),
+                Traffic({fifo.port: fifo.depth for fifo in fifos}, s["first"], tuple(s["last"])),
+                fifos,
             )
             for s in (about["input"], *about["layers"])
+            for fifos in [tuple(Fifo(f["name"], Port(f["layer"], f["input"]), f["depth"]) for f in s["fifos"])]
         }
     except FileNotFoundError as error:
         raise UserError(

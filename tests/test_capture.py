@@ -63,6 +63,22 @@ class Twice(nn.Module):
         return out
 
 
+class Branches(nn.Module):
+    """Sums and differences of maps, with and without a factor; the input skips a layer; one map has three readers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 1)
+        self.bn, self.last = nn.BatchNorm2d(9), nn.Conv2d(9, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        left = F.relu(self.left(x) + x)
+        right = torch.sub(self.right(left), left, alpha=0.5)
+        joined = torch.cat([left, right, left + left], dim=-3)
+        out: Tensor = self.last(F.relu(self.bn(joined)))
+        return out
+
+
 class Pruned(nn.Module):
     mask: Tensor
 
@@ -118,6 +134,11 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], Shape]] = {
     "MLP": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(48, 7), nn.ReLU(), nn.Linear(7, 3, bias=False)), (3, 4, 4)),
     "functional": (Functional, (3, 8, 8)),
     "called twice": (Twice, (4, 6, 6)),
+    "branches": (Branches, (3, 6, 5)),
+    "branches of scores": (
+        lambda: Lambda(lambda x: torch.cat([x, x * 2], 1), nn.Flatten(), nn.Linear(9, 2)),
+        (1, 3, 3),
+    ),
     "weights from weights": (Pruned, (3, 6, 6)),
     "identity": (lambda: nn.Sequential(nn.Identity(), nn.Conv2d(3, 4, 1), nn.Identity()), (3, 4, 4)),
 }
@@ -210,17 +231,13 @@ def test_all_unsupported_operations_at_once() -> None:
     assert list(caught.value.problems) == expected
 
 
-class Residual(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 3, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.conv(x) + x, x.permute(0, 1, 3, 2)], 1)
-
-
 REFUSED: dict[str, tuple[nn.Module, str]] = {
-    "residual": (Residual(), r"(?s)`add` \(add\): add of two feature maps.*`permute`.*keep the order.*`cat`"),
+    "product of maps": (Lambda(lambda x: x * F.relu(x)), "mul of two feature maps is not supported; only their sum"),
+    "broadcast": (Lambda(lambda x: x + x.mean((2, 3), keepdim=True)), "both must have one shape"),
+    "no sum": (Lambda(lambda x: torch.add(x, F.relu(x), alpha=0)), "alpha is 0"),
+    "joined rows": (Lambda(lambda x: torch.cat([x, x], 2)), "only along the channels"),
+    "joined with a constant": (Lambda(lambda x: torch.cat([x, torch.ones(x.shape)], 1)), "with constants"),
+    "permuted": (Lambda(lambda x: x.permute(0, 1, 3, 2)), "keep the order"),
     "linear on 4-D": (nn.Linear(6, 2), r"`linear` \(linear\): Linear over the last dimension of a tensor of 4"),
     "dilated pool": (nn.MaxPool2d(2, dilation=2), "dilation is not supported in pooling"),
     "transposed": (nn.ConvTranspose2d(3, 3, 2), "conv_transpose2d"),

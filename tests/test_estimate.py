@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from models import StudentNet, randomised
@@ -16,7 +17,7 @@ from torch import nn
 from cnn2rtl.estimate import FAMILIES, Memory, Parts, Product, Resources, chain, describes, estimate, fifo, unit
 from cnn2rtl.estimate.units import DESCRIPTIONS
 from cnn2rtl.frontend import capture
-from cnn2rtl.ops.hardware import Place
+from cnn2rtl.ops.hardware import Bits, Place, pack
 from cnn2rtl.pipeline import Compiled, Options, compile_graph
 from cnn2rtl.project import open_project
 from cnn2rtl.render import templates
@@ -174,6 +175,30 @@ def test_what_multiplies() -> None:
     found = {style: unit("mac_array", {**shape, "STYLE": style}, "xc7") for style in range(3)}
     assert [found[style].dsps for style in range(3)] == [18, 9, 0]  # type: ignore[union-attr]
     assert found[0].luts < found[1].luts < found[2].luts  # type: ignore[union-attr]
+
+
+def test_what_adds() -> None:
+    def sum_of(bits: int, factor: int, family: str) -> Resources:
+        shape = {"LANES": 6, "A_BITS": bits, "A_FACTOR": 1 << 15, "B_BITS": bits, "B_FACTOR": factor, "OUT_W": 26}
+        found = unit("stream_add", shape, family)
+        assert found is not None
+        return found
+
+    # A power of two is wires, whatever its sign; any other factor multiplies, in logic where a block has a lower limit.
+    for family, blocks in (("xc7", 0), ("ecp5", 6)):
+        assert [sum_of(8, factor, family).dsps for factor in (0, 1, 64, -64, 20011)] == [0, 0, 0, 0, 6]
+        assert sum_of(4, 3, family).dsps == blocks
+        assert sum_of(8, 0, family).luts < sum_of(8, 1, family).luts < sum_of(8, -1, family).luts
+
+
+def test_what_concatenates() -> None:
+    def luts(width: int, *beats: int) -> float:
+        shape = {"INPUTS": len(beats), "WIDTH": width, "BEATS": Bits(16 * len(beats), pack(np.array([beats]), 16)[0])}
+        found = unit("stream_concat", shape, "ecp5")
+        assert found is not None and found.flip_flops == pytest.approx(len(beats) + max(beats).bit_length())
+        return found.luts
+
+    assert luts(8, 1, 1) < luts(8, 1, 100) < luts(64, 1, 100) < luts(64, 1, 100, 7)
 
 
 def test_units_from_outside() -> None:

@@ -18,8 +18,10 @@ from cnn2rtl.frontend.converters import CONVERTERS
 from cnn2rtl.graph import Clamp, Shape
 from cnn2rtl.ops import (
     REGISTRY,
+    Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     DepthwiseConv2d,
     Linear,
@@ -52,12 +54,17 @@ def header(unit: str) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
     found = re.search(rf"^module {unit} #\((.*?)^\) \((.*?)^\);", text, re.DOTALL | re.MULTILINE)
     assert found, f"{unit}: the module's head has another form than all others"
     parameter = r"^ +parameter (?:signed )?(?:\[[^\]]+\] )?(\w+) = (.+?),?$"
-    port = r"^ +(input|output) +(?:wire|reg) +(?:\[(.+)-1:0\] +)?(\w+),?$"
+    port = r"^ +(input|output) +(?:wire|reg) +(?:\[(.+):0\] +)?(\w+),?$"
     parameters: dict[str, str] = dict(re.findall(parameter, found[1], re.MULTILINE))
-    ports = {name: (way[:-3], bits or "1") for way, bits, name in re.findall(port, found[2], re.MULTILINE)}
+    ports = {name: (way[:-3], bits_below(top)) for way, top, name in re.findall(port, found[2], re.MULTILINE)}
     for part, names in ((found[1], parameters), (found[2], ports)):
         assert len(re.findall(r"^ +\S", part, re.MULTILINE)) == len(names), f"{unit}: a line that was not understood"
     return parameters, ports
+
+
+def bits_below(top: str) -> str:
+    """Bits of a port whose range begins with ``top``."""
+    return str(int(top) + 1) if top.isdigit() else top.removesuffix("-1") or "1"
 
 
 def section(text: str, title: str) -> str:
@@ -155,12 +162,20 @@ FREE, RELU = Clamp(), Clamp(0.0, inf)
 
 @dataclass(frozen=True)
 class Example:
-    """A layer of a shape; ``form`` is the label of its formula, where a kind has several."""
+    """A layer of a shape; ``form`` is the label of its formula, where a kind has several.
+
+    More inputs have as many pixels, and so many channels ``beside``.
+    """
 
     op: Op
     shape: Shape
     form: str = ""
     clamp: Clamp = FREE
+    beside: tuple[int, ...] = ()
+
+    @property
+    def shapes(self) -> list[Shape]:
+        return [self.shape, *((channels, *self.shape[1:]) for channels in self.beside)]
 
 
 def weights(*shape: int) -> np.ndarray:
@@ -196,6 +211,12 @@ EXAMPLES: dict[str, Sequence[Example]] = {
         Example(MaxPool2d(window), (5, 6, 9), form, clamp) for window, form in POOLS for clamp in (FREE, RELU)
     ),
     "avgpool2d": tuple(Example(AvgPool2d(window), (5, 6, 9), form) for window, form in POOLS),
+    "add": tuple(Example(Add(), (c, 3, 4), beside=(c,)) for c in (7, 4)),
+    "concat": tuple(
+        Example(Concat(), (c, 3, 4), clamp=clamp, beside=beside)
+        for c, beside in ((4, (6,)), (3, (9, 6)))
+        for clamp in (FREE, RELU)
+    ),
     "rescale": (Example(Rescale(), (7, 3, 4), clamp=RELU),),
     "argmax": (Example(ArgMax(), (12, 2, 3)),),
 }
@@ -211,7 +232,7 @@ def formulas(kind: str) -> dict[str, str]:
 def names(example: Example, folding: Folding) -> Mapping[str, object]:
     """What the letters in a formula stand for."""
     op = example.op
-    (c, h, w), (c_out, h_out, w_out) = example.shape, op.out_shape([example.shape])
+    (c, h, w), (c_out, h_out, w_out) = example.shape, op.out_shape(example.shapes)
     numbers = {
         "C": c, "H": h, "W": w, "C_out": c_out, "H_out": h_out, "W_out": w_out,
         "PE": folding.pe, "SIMD": folding.simd, "LANES": folding.lanes_in, "T": prod(folding.taps),
@@ -235,9 +256,12 @@ def test_cycles_follow_the_formula(kind: str) -> None:
 def parts(example: Example) -> Iterator[tuple[Folding, list[str]]]:
     """Every folding of a layer, with the units of its chain."""
     wish = QFormat.full(8, True, 1.0)
-    layer = example.op.quantise([PIXEL], wish, example.clamp, QuantOptions(weight_bits=8, scheme="pow2"))
-    for folding in example.op.foldings(layer, [example.shape]):
-        yield folding, [instance.module for instance in example.op.unit(layer, [example.shape], folding).chain]
+    shapes, options = example.shapes, QuantOptions(weight_bits=8, scheme="pow2")
+    layer = example.op.quantise([PIXEL] * len(shapes), wish, example.clamp, options)
+    for folding in example.op.foldings(layer, shapes):
+        # Where inputs meet, an adapter before them is the layer's own affair.
+        adapters = ["gearbox", "stream_fifo"] if len(shapes) > 1 else []
+        yield folding, [*adapters, *(instance.module for instance in example.op.unit(layer, shapes, folding).chain)]
 
 
 @every_kind

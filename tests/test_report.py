@@ -243,18 +243,29 @@ def test_resources_of_layers_against_a_device(small: Contents) -> None:
 
 
 def test_fifo_peaks_and_accuracy_of_layers(small: Contents) -> None:
-    small["layers"][0]["fifo"] = 4321
-    streams = {small["layers"][0]["stream"]: {"peak": 1234}}
+    (fifo,) = small["layers"][0]["fifos"]
+    fifo["depth"] = 4321
+    fifos = {fifo["name"]: 1234}
     figures = {
         layer["node"]: {
             "sqnr": None if index else 31.25, "clipped": 0.125, "used": 0.875, "needed_bits": 7, "acc_bits": 20,
         }
         for index, layer in enumerate(small["layers"])
     }  # fmt: skip
-    about = with_results(small, simulation={**SIMULATION, "streams": streams}, accuracy={**ACCURACY, "layers": figures})
+    about = with_results(small, simulation={**SIMULATION, "fifos": fifos}, accuracy={**ACCURACY, "layers": figures})
     reader = Reader(report(about))
     assert {"4,321", "1,234", "31.25", "exact", "12.5\u00a0%", "87.5\u00a0%"} <= set(reader.texts)
     assert f"7 of {small['layers'][0]['accumulator_bits']}" in reader.texts
+
+
+def test_all_fifos_of_a_fork(small: Contents) -> None:
+    layer, (fifo,) = small["layers"][0], small["layers"][0]["fifos"]
+    layer["fifos"] = [{**fifo, "name": "short", "depth": 3}, {**fifo, "name": "long", "layer": "", "depth": 500}]
+    about = with_results(small, simulation={**SIMULATION, "fifos": {"short": 2, "long": 499}})
+    reader = Reader(report(about))
+    assert {"503", "501"} <= set(reader.texts)
+    title = "FIFO of 3 beats (2 used at most in simulation) to "
+    assert title in report(about) and "of 500 beats (499 used at most in simulation) to the output" in report(about)
 
 
 def test_a_design_without_cycles_of_streams_has_no_time_chart(small: Contents) -> None:
@@ -297,7 +308,7 @@ def test_commands_tell_the_report(tmp_path: Path) -> None:
     succeed("simulate", out, "--images", images, "--frames", "2", "--stall", "20", cwd=tmp_path)
     succeed("evaluate", out, "--data", images, "--limit", "20", cwd=tmp_path)
     results = json.loads((out / "design.json").read_text(encoding="utf-8"))["results"]
-    assert results["simulation"]["passed"] and results["simulation"]["streams"]["pixels"]["peak"] >= 1
+    assert results["simulation"]["passed"] and results["simulation"]["fifos"]["pixels"] >= 1
     assert results["accuracy"]["images"] == 20 and "classifier" in results["accuracy"]["layers"]
     page = (out / "report.html").read_text(encoding="utf-8")
     for part in ("Yes, to the bit", "2 frames of images", "20 % stalls, seed 1, in icarus", "20 images of images"):

@@ -25,7 +25,7 @@ def integer_tensors(graph: QuantGraph, images: np.ndarray) -> dict[str, IntArray
         if node.layer is None:
             value = torch.from_numpy(images.astype(np.int64)).permute(0, 3, 1, 2)
         else:
-            value = REFERENCE[node.op.kind](values[node.inputs[0]], node)
+            value = REFERENCE[node.op.kind](*(values[name] for name in node.inputs), node)
         values[node.name] = value
     return {name: value.permute(0, 2, 3, 1).numpy() for name, value in values.items()}
 
@@ -100,15 +100,30 @@ def _rescale(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
     return requantised(x - node.layer.source.zero, node.layer.requant)
 
 
+def _add(a: torch.Tensor, b: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    assert node.layer is not None and node.layer.requant is not None
+    formats = (node.layer.source, *node.layer.others)
+    parts = ((x - q.zero) * f for x, q, f in zip((a, b), formats, node.layer.factors, strict=True))
+    return requantised(sum(parts, torch.zeros_like(a)), node.layer.requant)
+
+
+def _concat(*given: Any) -> torch.Tensor:
+    *maps, node = given
+    joined = torch.cat(maps, 1)
+    return joined if node.layer.requant is None else _rescale(joined, node)
+
+
 def _argmax(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
     channels = torch.arange(x.shape[1]).reshape(1, -1, 1, 1)
     largest = x == x.amax(1, keepdim=True)
     return torch.where(largest, channels, x.shape[1]).amin(1, keepdim=True)
 
 
-REFERENCE: Mapping[str, Callable[[torch.Tensor, QuantNode], torch.Tensor]] = {
+REFERENCE: Mapping[str, Callable[..., torch.Tensor]] = {
+    "add": _add,
     "argmax": _argmax,
     "avgpool2d": _avgpool2d,
+    "concat": _concat,
     "conv2d": _conv2d,
     "depthwise_conv2d": _depthwise,
     "linear": _linear,

@@ -117,6 +117,7 @@ def _found(verdict: Verdict, wrong: tuple[str, ...]) -> dict[str, object]:
         "latency": verdict.latency,
         "interval": verdict.interval,
         "streams": {name: asdict(seen) for name, seen in verdict.streams.items()},
+        "fifos": dict(verdict.peaks),
     }
 
 
@@ -127,7 +128,7 @@ def _timetable(streams: Sequence[Stream], verdict: Verdict) -> Table:
         seen = verdict.streams[stream.name]
         rows.add_row(
             escape(stream.node), f"{stream.frame_beats:,}", f"{seen.first:,}", f"{seen.last:,}", f"{seen.interval:,}",
-            f"{seen.waits:,}", f"{seen.peak:,} of {stream.traffic.depth:,}",
+            f"{seen.waits:,}", ", ".join(f"{verdict.peaks[fifo.name]:,} of {fifo.depth:,}" for fifo in stream.fifos),
         )  # fmt: skip
     return rows
 

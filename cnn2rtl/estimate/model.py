@@ -83,7 +83,7 @@ def unit(module: str, parameters: Mapping[str, ParameterValue], family: str) -> 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Resources of a design. ``layers`` and ``streams`` (the FIFO at each one's end) go by their names in it.
+    """Resources of a design. ``layers`` and ``streams`` (the FIFOs at each one's end) go by their names in it.
 
     ``unknown`` are the units that nobody has described, which count nothing.
     """
@@ -115,11 +115,14 @@ def fifo(bits: int, depth: int, family: str, place: int = 0) -> Resources:
 def estimate(design: Design, family: str) -> Estimate:
     """What a whole design takes."""
     ends = (unit("frame_check", {"BEATS": stream.frame_beats}, family) for stream in (design.input, design.output))
-    modules = {instance.module for layer in design.layers for instance in layer.unit.chain}
+    modules = {instance.module for layer in design.layers for instance in layer.unit.instances}
     return Estimate(
         family,
-        {layer.module: chain(layer.unit.chain, family) for layer in design.layers},
-        {stream.name: fifo(stream.bits, stream.traffic.depth, family) for stream in design.streams},
+        {layer.module: chain(layer.unit.instances, family) for layer in design.layers},
+        {
+            stream.name: sum((fifo(stream.bits, end.depth, family) for end in stream.fifos), Resources())
+            for stream in design.streams
+        },
         sum((resources for resources in ends if resources is not None), Resources()),
         tuple(sorted(modules - DESCRIPTIONS.keys())),
     )

@@ -109,6 +109,46 @@ def stream_fifo(p: Parameters) -> Parts:
     return Parts(features, (Memory(p["WIDTH"], depth, True, p.place),))
 
 
+@describes("stream_add")
+def stream_add(p: Parameters) -> Parts:
+    lanes, total = p["LANES"], p["OUT_W"]
+    terms = {name: p[f"{name}_FACTOR"] for name in "AB" if p[f"{name}_FACTOR"]}
+    zeros = [(factor & -factor).bit_length() - 1 for factor in terms.values()]  # below the terms
+    features: dict[str, float] = {"one": 1, "terms": 0, "products": 0, "negative": 0}
+    fits = True
+    products: list[Product] = []
+    for (name, factor), low in zip(terms.items(), zeros, strict=True):
+        scale = (abs(factor) >> low).bit_length()
+        bits = p[f"{name}_BITS"] + (scale if scale > 1 else 0)
+        features["products" if scale > 1 else "terms"] += lanes * bits
+        features["negative"] += lanes * bits * (factor < 0)
+        if scale > 1:
+            unsigned = not p[f"{name}_SIGNED"]
+            products.append(Product(p[f"{name}_BITS"] + unsigned, scale + 1, lanes))
+            fits = fits and not unsigned and factor > 0 and total - bits <= 1
+    # Some DSP blocks take the sum as well.
+    place = " in a block" if products and fits else ""
+    features |= {
+        f"added{place}": lanes * (total - max(zeros)) if len(zeros) > 1 else 0,
+        f"sums{place}": lanes * (total - min(zeros, default=total)),
+    }
+    return Parts(features, products=tuple(products))
+
+
+@describes("stream_concat")
+def stream_concat(p: Parameters) -> Parts:
+    inputs, beats = p["INPUTS"], p["BEATS"]
+    most = max(beats >> 16 * number & 0xFFFF for number in range(inputs))
+    return Parts({
+        "one": 1,
+        "inputs": inputs,
+        "count": most.bit_length(),
+        # As many look-up tables as are needed for two or for three streams each.
+        "choices of two": (inputs - 1) * p["WIDTH"],
+        "choices of three": inputs // 2 * p["WIDTH"],
+    })  # fmt: skip
+
+
 @describes("frame_check")
 def frame_check(p: Parameters) -> Parts:
     return Parts({"one": 1, "count": clog2(p["BEATS"])})

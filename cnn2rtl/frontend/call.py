@@ -45,12 +45,17 @@ class Call:
     out: tuple[int, ...]
 
     @property
+    def sources(self) -> tuple[Map, ...]:
+        """The feature maps that this call works on, in the order of its arguments."""
+        leaves = (leaf for value in self.args.values() for leaf in (value if isinstance(value, list) else [value]))
+        return tuple(leaf for leaf in leaves if isinstance(leaf, Map))
+
+    @property
     def source(self) -> Map:
         """The one feature map that this call works on."""
-        maps = [value for value in self.args.values() if isinstance(value, Map)]
-        if len(maps) != 1:
-            raise Refused("combines several feature maps; only layers with one input are supported")
-        return maps[0]
+        if len(self.sources) != 1:
+            raise Refused("combines several feature maps; only additions, differences and concatenations can")
+        return self.sources[0]
 
     @property
     def image(self) -> Map:

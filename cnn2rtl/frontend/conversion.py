@@ -99,13 +99,13 @@ class Conversion:
         call = Call(overload, args, _dims(node))
         layer = CONVERTERS[overload](call)
         op, clamp = (Identity(), layer) if isinstance(layer, Clamp) else (layer, Clamp())
-        source, result = call.source, Map(self._unique(_layer_name(node)), call.out)
+        sources, result = call.sources, Map(self._unique(_layer_name(node)), call.out)
         try:
-            shape = op.out_shape((source.shape,))
+            shape = op.out_shape([source.shape for source in sources])
         except ValueError as error:
             raise Refused(str(error)) from None
         assert shape == result.shape, f"{overload}: shape {shape}, torch says {result.shape}"
-        self.nodes.append(Node(result.node, op, (source.node,), shape, clamp))
+        self.nodes.append(Node(result.node, op, tuple(source.node for source in sources), shape, clamp))
         return result
 
     def _arguments(self, node: fx.Node, schema: torch.FunctionSchema) -> dict[str, Any]:

@@ -7,13 +7,13 @@ an activation) that raises :class:`Refused` for what it cannot do, and give it a
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, prod
+from math import inf, isfinite, prod
 
 import numpy as np
 
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.graph import Clamp, FloatArray
-from cnn2rtl.ops import Affine, AvgPool2d, Conv2d, Flatten, Identity, Linear, MaxPool2d, Op, Window
+from cnn2rtl.ops import Add, Affine, AvgPool2d, Concat, Conv2d, Flatten, Identity, Linear, MaxPool2d, Op, Window
 
 Converter = Callable[[Call], Op | Clamp]
 
@@ -165,7 +165,7 @@ def arithmetic(call: Call) -> Op:
     name = call.operator.split(".")[1]
     left, right = call.args["self"], call.args["other"]
     if isinstance(left, Map) and isinstance(right, Map):
-        raise Refused(f"{name} of two feature maps (as in a residual network) is not supported yet")
+        return _of_two(call, name, left, right)
     if call.args.get("rounding_mode") is not None or call.args.get("alpha", 1) != 1:
         raise Refused("rounding_mode and alpha are not supported")
     swapped = isinstance(right, Map)
@@ -182,6 +182,29 @@ def arithmetic(call: Call) -> Op:
     if swapped:
         raise Refused("division by a feature map is not supported")
     return Affine(1.0 / factor, zero)
+
+
+def _of_two(call: Call, name: str, left: Map, right: Map) -> Op:
+    """A sum or a difference of two feature maps."""
+    if name not in ("add", "sub"):
+        raise Refused(f"{name} of two feature maps is not supported; only their sum and their difference are")
+    if left.dims != right.dims:
+        raise Refused(f"{name} of maps {left.dims} and {right.dims}: both must have one shape")
+    factor = float(call.args.get("alpha", 1))
+    if factor == 0 or not isfinite(factor):
+        raise Refused(f"alpha is {factor:g}; a number that is not 0 is expected")
+    return Add((1.0, -factor if name == "sub" else factor))
+
+
+def concat(call: Call) -> Op:
+    maps = call.args["tensors"]
+    if not all(isinstance(value, Map) for value in maps):
+        raise Refused("joins feature maps with constants, which is not supported")
+    dim = call.args["dim"]
+    rank = 1 + len(call.out)
+    if dim not in (1, 1 - rank):
+        raise Refused(f"joins along dimension {dim}; only along the channels (dim=1) is supported")
+    return Concat() if len(maps) > 1 else Identity()
 
 
 def _per_channel(call: Call, name: str) -> FloatArray:
@@ -244,6 +267,7 @@ CONVERTERS: dict[str, Converter] = {
     "aten.sub.Tensor": arithmetic,
     "aten.sub.Scalar": arithmetic,
     "aten.rsub.Scalar": arithmetic,
+    "aten.cat.default": concat,
     "aten.mul.Tensor": arithmetic,
     "aten.mul.Scalar": arithmetic,
     "aten.div.Tensor": arithmetic,
@@ -282,7 +306,6 @@ HINTS: dict[str, str] = {
     **dict.fromkeys(("conv_transpose2d", "upsample_nearest2d", "upsample_bilinear2d"), "only downscaling is supported"),
     **dict.fromkeys(("conv1d", "conv3d", "max_pool1d", "avg_pool1d", "max_pool3d"), "use the 2d layer"),
     **dict.fromkeys(("pad", "constant_pad_nd", "zero_pad2d"), "give the padding to the convolution"),
-    **dict.fromkeys(("cat", "concat"), "joining feature maps is not supported yet"),
     **dict.fromkeys(("permute", "transpose"), "keep the order (n, c, h, w)"),
     "argmax": "leave it out; --class-index adds a layer that delivers the index",
     "adaptive_max_pool2d": "use MaxPool2d with the window's size",
@@ -291,5 +314,5 @@ HINTS: dict[str, str] = {
 
 SUPPORTED = (
     "supported are Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh/clamp, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, Linear, "
-    "Flatten, Dropout, and adding or multiplying by a constant"
+    "Flatten, Dropout, adding or multiplying by a constant, and adding or concatenating feature maps"
 )

@@ -1,8 +1,10 @@
 """Layer kinds, one file each. Importing the package registers them all."""
 
+from cnn2rtl.ops.add import Add
 from cnn2rtl.ops.argmax import ArgMax
 from cnn2rtl.ops.avgpool2d import AvgPool2d
 from cnn2rtl.ops.base import REGISTRY, Op
+from cnn2rtl.ops.concat import Concat
 from cnn2rtl.ops.conv2d import Conv2d
 from cnn2rtl.ops.depthwise_conv2d import DepthwiseConv2d
 from cnn2rtl.ops.graph_only import Affine, Flatten, Identity, Input
@@ -13,9 +15,11 @@ from cnn2rtl.ops.window import Window
 
 __all__ = [
     "REGISTRY",
+    "Add",
     "Affine",
     "ArgMax",
     "AvgPool2d",
+    "Concat",
     "Conv2d",
     "DepthwiseConv2d",
     "Flatten",

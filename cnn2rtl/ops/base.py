@@ -40,6 +40,9 @@ class Op(ABC):
     channelwise: ClassVar[bool] = False
     """Whether each output channel depends on the input channel of its number alone, and takes any scale of it."""
 
+    ties_inputs: ClassVar[bool] = False
+    """Whether all inputs must come in one format."""
+
     @abstractmethod
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
         """Output (c, h, w) from the inputs' shapes; raises ``ValueError`` with the rule if impossible."""

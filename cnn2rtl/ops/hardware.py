@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
+from itertools import chain
 from typing import ClassVar, overload
 
 import numpy as np
 
-from cnn2rtl.ops.timing import Beats, Timing
+from cnn2rtl.ops.timing import Beats, Join, Timing
 from cnn2rtl.quant.qformat import IntArray
 
 
@@ -57,7 +58,7 @@ class Folding:
     """One way to fold a layer in time.
 
     ``pe`` outputs are computed side by side from ``simd`` products each; the layer takes ``lanes_in``
-    channels per input beat, reads ``taps`` (rows, columns) of the window at once, and emits
+    channels per input beat (of each of its inputs), reads ``taps`` (rows, columns) of the window at once, and emits
     ``lanes_out`` channels per beat. ``cycles`` is the layer's own frame interval, in clock cycles.
     The PEs may have ``shared`` activations; ``style`` is what multiplies.
     """
@@ -149,7 +150,8 @@ class Instance:
     """One unit of a chain: ``module`` with its parameters, ``in_bits`` and ``out_bits`` per beat, and its ``timing``.
 
     ``memory_bits`` counts its line buffers and the like; ROMs are counted by themselves. A module that is made for this
-    layer alone has no parameters, but a ``template``, and is called after the layer and ``module``.
+    layer alone has no parameters, but a ``template``, and is called after the layer and ``module``. A unit that takes
+    several streams has a ``join``, and their beats side by side in ``in_bits``, the first lowest.
     """
 
     template: ClassVar[str] = ""
@@ -161,6 +163,7 @@ class Instance:
     out_bits: int
     timing: Timing
     memory_bits: int = 0
+    join: Join | None = None
 
     @property
     def facts(self) -> Mapping[str, ParameterValue]:
@@ -183,12 +186,21 @@ class Instance:
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """A layer's hardware: units in a row, each fed by the one before it, and their ROM files."""
+    """A layer's hardware: units in a row, each fed by the one before it, and their ROM files.
+
+    ``adapters`` stand before the ``chain``, for each input of a layer with several.
+    """
 
     chain: tuple[Instance, ...]
     summary: str
     """One line for the head of the emitted file: what is computed, and how it is folded."""
     roms: Mapping[str, Rom] = field(default_factory=dict)
+    adapters: tuple[tuple[Instance, ...], ...] = ()
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """All of its units."""
+        return tuple(chain.from_iterable((*self.adapters, self.chain)))
 
 
 def pack(fields: IntArray, widths: int | IntArray) -> tuple[int, ...]:

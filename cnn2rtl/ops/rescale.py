@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cnn2rtl.graph import Clamp, FloatArray, Shape
 from cnn2rtl.ops import units
 from cnn2rtl.ops.base import Op, register
-from cnn2rtl.ops.hardware import Folding, Unit, ceil_div, pareto, useful
+from cnn2rtl.ops.hardware import Folding, Unit
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
 from cnn2rtl.quant.rescaling import quantise_rescaling, rescaled
@@ -42,11 +42,7 @@ class Rescale(Op):
         return writer.requantised(inputs[0], layer)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
-        c, height, width = shapes[0]
-        return pareto(
-            Folding(lanes, 1, lanes, lanes, height * width * ceil_div(c, lanes), multiplies=False)
-            for lanes in useful(c)
-        )
+        return units.lane_foldings(shapes[0])
 
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
         c, height, width = shapes[0]

@@ -11,7 +11,7 @@ All cycles count from the first beat of the network's input, which moves in cycl
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -89,6 +89,46 @@ class Timing(ABC):
             return None
         share = -(-offered.count // released.size)
         return one_by_one(np.maximum(offered.times, np.repeat(released, share)[: offered.count]))
+
+
+class Join(ABC):
+    """How a unit takes the beats of several streams, as if they were one."""
+
+    @abstractmethod
+    def merge(self, offered: Sequence[IntArray]) -> IntArray:
+        """When the merged beats move at the earliest, given when those of each stream are offered, (beats,) each."""
+
+    @abstractmethod
+    def split(self, moved: IntArray) -> tuple[IntArray, ...]:
+        """When the beats of each stream are taken if the merged ones are in the cycles ``moved``."""
+
+
+@dataclass(frozen=True)
+class Together(Join):
+    """A beat of each of so many ``streams`` at once."""
+
+    streams: int
+
+    def merge(self, offered: Sequence[IntArray]) -> IntArray:
+        return one_by_one(np.maximum.reduce(list(offered)))
+
+    def split(self, moved: IntArray) -> tuple[IntArray, ...]:
+        return (moved,) * self.streams
+
+
+@dataclass(frozen=True)
+class InTurn(Join):
+    """Of every pixel the ``beats`` of one stream after those of the other."""
+
+    beats: tuple[int, ...]
+
+    def merge(self, offered: Sequence[IntArray]) -> IntArray:
+        pixels = [times.reshape(-1, beats) for times, beats in zip(offered, self.beats, strict=True)]
+        return one_by_one(np.concatenate(pixels, 1).ravel())
+
+    def split(self, moved: IntArray) -> tuple[IntArray, ...]:
+        pixels = moved.reshape(-1, sum(self.beats))
+        return tuple(part.ravel() for part in np.split(pixels, np.cumsum(self.beats)[:-1], 1))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from cnn2rtl.ops.hardware import (
     rom_place,
     useful,
 )
-from cnn2rtl.ops.timing import Beats, Gearbox, Pipeline, Replay, Tiles, Windows, reduction
+from cnn2rtl.ops.timing import FIFO, Beats, Gearbox, Pipeline, Replay, Tiles, Windows, reduction
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
@@ -111,6 +111,17 @@ def gearbox(role: str, element_bits: int, count: int, lanes_in: int, lanes_out: 
     parameters = {"ELEMENT_W": element_bits, "COUNT": count, "IN_LANES": lanes_in, "OUT_LANES": lanes_out}
     timing = Gearbox(count, lanes_in, lanes_out)
     return (Instance(role, "gearbox", parameters, lanes_in * element_bits, lanes_out * element_bits, timing),)
+
+
+def fifo(role: str, bits: int, depth: int = 2) -> Instance:
+    """A FIFO between two units of a layer."""
+    parameters = {"WIDTH": bits, "DEPTH": depth}
+    return Instance(role, "stream_fifo", parameters, bits, bits, FIFO, depth * bits)
+
+
+def with_depth(fifo: Instance, depth: int) -> Instance:
+    """The same FIFO with room for ``depth`` beats."""
+    return replace(fifo, parameters={**fifo.parameters, "DEPTH": depth}, memory_bits=depth * fifo.in_bits)
 
 
 def replay_buffer(bits: int, words: int, repeat: int) -> tuple[Instance, ...]:
@@ -263,6 +274,15 @@ def tap_choices(window: Window) -> tuple[tuple[int, int], ...]:
     """How many tap rows and columns a beat of the window may hold."""
     ky, kx = window.kernel
     return tuple(dict.fromkeys(((1, 1), (ky, 1), (ky, kx))))
+
+
+def lane_foldings(shape: Shape) -> tuple[Folding, ...]:
+    """Foldings of what takes every value of a map once, whatever the lanes."""
+    channels, height, width = shape
+    return pareto(
+        Folding(lanes, 1, lanes, lanes, height * width * ceil_div(channels, lanes), multiplies=False)
+        for lanes in useful(channels)
+    )
 
 
 def pool_foldings(window: Window, shape: Shape) -> tuple[Folding, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -36,6 +36,21 @@ class Seen:
     high: FloatArray
     power: FloatArray
     histogram: FloatArray | None = None
+
+    @classmethod
+    def together(cls, tensors: Sequence[Seen]) -> Seen:
+        """Several tensors as if they were one, of which nothing is known by channel."""
+        low, high = min(float(t.low.min()) for t in tensors), max(float(t.high.max()) for t in tensors)
+        power = np.concatenate([t.power for t in tensors])
+        histogram = None
+        if all(t.histogram is not None for t in tensors):
+            histogram = np.zeros((1, BINS))
+            for tensor in tensors:
+                assert tensor.histogram is not None
+                width = (tensor.high - tensor.low) / BINS
+                values = tensor.low[:, None] + (np.arange(BINS) + 0.5) * width[:, None]
+                histogram += np.histogram(values, BINS, (low, high), weights=tensor.histogram)[0]
+        return cls(np.array([low]), np.array([high]), np.array([float(power.mean())]), histogram)
 
     @classmethod
     def between(cls, low: float, high: float) -> Seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -32,8 +33,32 @@ def readers_of(graph: FloatGraph, name: str) -> tuple[Node, ...]:
     return () if name == graph.output else tuple(found)
 
 
-def choose(node: Node, seen: Seen, bits: int, scheme: Scheme, ranges: Ranges, readers: tuple[Node, ...]) -> QFormat:
-    """The format of the tensor that ``node`` makes for ``readers`` (none: the network's output).
+def tied(graph: FloatGraph) -> Mapping[str, tuple[Node, ...]]:
+    """Layers whose tensors must have one format, as some layer takes their codes side by side, by the name of each."""
+    groups: dict[str, tuple[Node, ...]] = {}
+    for node in graph.nodes:
+        if node.op.ties_inputs:
+            makers = {maker.name: maker for name in node.inputs for maker in makers_of(graph, name)}
+            for maker in tuple(makers):
+                makers |= {other.name: other for other in groups.get(maker, ())}
+            groups |= dict.fromkeys(makers, tuple(makers.values()))
+    return groups
+
+
+def makers_of(graph: FloatGraph, name: str) -> tuple[Node, ...]:
+    """The layers that make the codes of tensor ``name``, before those that pass codes on."""
+    node = graph[name]
+    if not node.op.keeps_format(node.clamp):
+        return (node,)
+    return tuple(maker for source in node.inputs for maker in makers_of(graph, source))
+
+
+def choose(
+    nodes: Sequence[Node], seen: Seen, bits: int, scheme: Scheme, ranges: Ranges, readers: tuple[Node, ...]
+) -> QFormat:
+    """The format of the tensor that ``nodes[0]`` makes for ``readers`` (none: the network's output).
+
+    The tensors of all ``nodes`` get the same one but for their clamps; ``seen`` and ``readers`` are those of all.
 
     Where all readers keep the channels apart (depthwise, pooling), each channel gets the finest scale that
     its values need. That costs nothing: the requantisation has a shift and a multiplier per channel anyway,
@@ -44,13 +69,13 @@ def choose(node: Node, seen: Seen, bits: int, scheme: Scheme, ranges: Ranges, re
     In the ``pow2`` scheme it is the ratios of scales that must be powers of two. Between layers with weights,
     whose scales make up for any factor, a tensor's own scale is therefore free.
     """
-    free = isinstance(node.op, Weighted) and readers and all(isinstance(reader.op, Weighted) for reader in readers)
+    free = readers and all(isinstance(node.op, Weighted) for node in (*nodes, *readers))
     grid: Scheme = "scale" if free else scheme
     low, high = np.minimum(seen.low, 0.0), np.maximum(seen.high, 0.0)
     whole = QFormat.covering(float(low.min()), float(high.max()), bits, grid)
     whole = replace(whole, scale=float(_narrowed(seen, whole, np.array([whole.coarsest]), grid, ranges)[0]))
-    whole = whole.clamped(node.clamp.lo, node.clamp.hi)
-    if not readers or not all(reader.op.channelwise for reader in readers) or seen.low.size == 1:
+    whole = whole.clamped(nodes[0].clamp.lo, nodes[0].clamp.hi)
+    if not readers or not all(reader.op.channelwise for reader in readers) or seen.low.size == 1 or len(nodes) > 1:
         return whole
     cover = np.maximum(high / max(whole.hi, 1), low / min(whole.lo, -1))
     finest = whole.coarsest * 2.0**-bits

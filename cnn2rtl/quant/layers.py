@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -38,7 +38,8 @@ class QuantLayer:
     ``weight_scale``, (channels,), is what a step of a weight is worth on inputs in steps of the coarsest scale
     of ``source``. ``acc_lo`` and ``acc_hi``, (channels,), bound every partial sum before the bias over all inputs of
     format ``source``: proven from these very weights. A layer that only passes codes on has no
-    ``requant`` and no accumulator.
+    ``requant`` and no accumulator. A layer with several inputs has the formats of all but the first in ``others``, and
+    where it adds them up, what each input's codes are multiplied by in ``factors``.
     """
 
     source: QFormat
@@ -51,6 +52,8 @@ class QuantLayer:
     requant: Requant | None = None
     acc_lo: IntArray = field(default_factory=_none)
     acc_hi: IntArray = field(default_factory=_none)
+    others: tuple[QFormat, ...] = ()
+    factors: tuple[int, ...] = ()
 
     @property
     def acc_bits(self) -> int:
@@ -71,6 +74,13 @@ class QuantLayer:
         if exact is None:
             raise OverflowError(f"sums of {self.reach.bit_length()} bits exceed what the golden model computes exactly")
         return exact
+
+
+class Port(NamedTuple):
+    """An input of a layer, by the layer's name and the input's number; without a name, the network's output."""
+
+    layer: str = ""
+    number: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +138,11 @@ class QuantGraph:
                 if last_use[name] == node.name:
                     values.pop(name, None)
         return result
+
+    def ports(self, name: str) -> tuple[Port, ...]:
+        """Who takes the tensor ``name``, layers in the order of the data, then the network's output."""
+        readers = [Port(node.name, i) for node in self.layers for i, source in enumerate(node.inputs) if source == name]
+        return (*readers, Port()) if name == self.output else tuple(readers)
 
     def shapes(self, node: QuantNode) -> tuple[Shape, ...]:
         """The shapes of a node's inputs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 from cnn2rtl.graph import FloatArray, FloatGraph, Node
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.calibrate import Progress, Seen, silent
-from cnn2rtl.quant.formats import Ranges, choose, readers_of
+from cnn2rtl.quant.formats import Ranges, choose, readers_of, tied
 from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode, QuantOptions
 from cnn2rtl.quant.qformat import PIXEL, IntArray, QFormat, Scheme
 from cnn2rtl.quant.reconstruct import adapted, corrected
@@ -75,11 +75,15 @@ def quantise(
     fitting = None if images is None else _Fitting(graph, images)
     nodes: list[QuantNode] = []
     formats: dict[str, QFormat] = {}
+    groups = tied(graph)
     for number, node in enumerate(graph.nodes):
         if not node.inputs:
             quantised = QuantNode(node.name, node.op, (), node.shape, PIXEL)
         else:
-            layer = _layer(graph, node, seen[node.name], recipe, [formats[name] for name in node.inputs])
+            together = groups.get(node.name, (node,))
+            wish = _wish(graph, node, together, seen, recipe)
+            options = QuantOptions(recipe.weights_of(node.name), recipe.scheme)
+            layer = node.op.quantise([formats[name] for name in node.inputs], wish, node.clamp, options)
             if fitting is not None:
                 layer = fitting.fitted(node, layer, recipe.effort)
             quantised = QuantNode(node.name, node.op, node.inputs, node.shape, layer.out, layer)
@@ -91,12 +95,15 @@ def quantise(
     return QuantGraph(graph.name, tuple(nodes), graph.output)
 
 
-def _layer(graph: FloatGraph, node: Node, seen: Seen, recipe: Recipe, sources: list[QFormat]) -> QuantLayer:
+def _wish(graph: FloatGraph, node: Node, together: Sequence[Node], seen: Mapping[str, Seen], recipe: Recipe) -> QFormat:
+    """The format for what ``node`` makes, the same for all nodes ``together`` with it."""
     scores = recipe.scores or graph.output
-    bits = recipe.output_bits if node.name == scores else recipe.activations_of(node.name)
-    readers = () if node.name == scores else readers_of(graph, node.name)
-    wish = choose(node, seen, bits, recipe.scheme, recipe.ranges, readers)
-    return node.op.quantise(sources, wish, node.clamp, QuantOptions(recipe.weights_of(node.name), recipe.scheme))
+    names = [node.name, *(other.name for other in together if other is not node)]
+    bits = max(recipe.output_bits if name == scores else recipe.activations_of(name) for name in names)
+    readers = {name: () if name == scores else readers_of(graph, name) for name in names}
+    every = tuple(reader for found in readers.values() for reader in found) if all(readers.values()) else ()
+    whole = seen[node.name] if len(names) == 1 else Seen.together([seen[name] for name in sorted(names)])
+    return choose([graph[name] for name in names], whole, bits, recipe.scheme, recipe.ranges, every)
 
 
 class _Fitting:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cnn2rtl.graph import Clamp
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
-from cnn2rtl.quant.qformat import IntArray, QFormat, Requant
+from cnn2rtl.quant.qformat import SHIFT_LIMIT, IntArray, QFormat, Requant
 from cnn2rtl.quant.weighted import reach
+
+FACTOR_BITS = 15
+"""Of the largest factor where scales are no powers of two apart: an error of at most 2**-16 of the coarsest scale."""
+
+
+def aligning(scales: Sequence[float]) -> tuple[float, tuple[int, ...]]:
+    """A unit, and of how many units each of ``scales`` is made: exact where they are powers of two apart.
+
+    Scales may be negative. One that is so fine beside another that it never counts gets 0 units.
+    """
+    coarsest = max(map(abs, scales))
+    mantissas, exponents = np.frexp(np.abs(scales) / coarsest)
+    exact = np.all(mantissas == 0.5) and 1 - exponents.min() <= SHIFT_LIMIT
+    bits = 1 - int(exponents.min()) if exact else FACTOR_BITS
+    factors = np.floor(np.asarray(scales) / coarsest * (1 << bits) + 0.5).astype(np.int64)
+    common = int(np.gcd.reduce(factors))
+    return coarsest / (1 << bits) * common, tuple((factors // common).tolist())
 
 
 def quantise_rescaling(

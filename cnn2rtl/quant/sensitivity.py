@@ -65,7 +65,7 @@ def sensitivities(
             narrowed = probe.weights(node, layer, recipe.scheme)
         else:
             readers = readers_of(graph, node.name)
-            wish = partial(choose, node, seen[node.name], scheme=recipe.scheme, ranges=recipe.ranges, readers=readers)
+            wish = partial(choose, [node], seen[node.name], scheme=recipe.scheme, ranges=recipe.ranges, readers=readers)
             narrowed = probe.activations(node, wish)
         for bits in range(widest - 1, NARROWEST - 1, -1):
             noise[bits] = probe.noise(node, narrowed(bits))

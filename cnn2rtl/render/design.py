@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from cnn2rtl import __version__
 from cnn2rtl.estimate import FAMILIES, Resources, estimate
 from cnn2rtl.graph import Shape
-from cnn2rtl.ops.hardware import Bits, Folding, ParameterValue, RomFile, Unit, ceil_div
-from cnn2rtl.quant.layers import QuantGraph, QuantNode
+from cnn2rtl.ops.hardware import Bits, Folding, Instance, ParameterValue, RomFile, Unit, ceil_div
+from cnn2rtl.quant.layers import Port, QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.render import templates
 from cnn2rtl.render.names import identifier, unique_identifiers
 from cnn2rtl.render.report import report
 from cnn2rtl.render.rom import hex_lines
-from cnn2rtl.schedule import Schedule, Traffic
+from cnn2rtl.schedule import Schedule, Traffic, lanes_of
+
+
+@dataclass(frozen=True)
+class Fifo:
+    """The end of a stream at one of its takers, ``depth`` beats deep. ``name`` is the stream's where it has one."""
+
+    name: str
+    port: Port
+    depth: int
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A tensor on wires: ``lanes`` channels of ``format.bits`` bits per beat, and the FIFO at its end."""
+    """A tensor on wires: ``lanes`` channels of ``format.bits`` bits per beat, and the FIFOs that all enter at once."""
 
     name: str
     node: str
@@ -30,6 +39,7 @@ class Stream:
     format: QFormat
     lanes: int
     traffic: Traffic
+    fifos: tuple[Fifo, ...]
 
     @property
     def bits(self) -> int:
@@ -46,16 +56,55 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A unit in its layer's module, between the streams ``takes`` and ``to`` there (the prefixes of their wires)."""
+
+    instance: Instance
+    takes: tuple[str, ...]
+    to: str
+
+    def taken(self, wire: str) -> str:
+        """Its connection to the ``wire`` (``valid``, ``ready``, ``data``) of all that it takes, the first lowest."""
+        names = [f"{stream}_{wire}" for stream in reversed(self.takes)]
+        return names[0] if len(names) == 1 else f"{{{', '.join(names)}}}"
+
+
+@dataclass(frozen=True)
 class Layer:
-    """A module of the design: the layer's units between two streams. ``modules`` are the units' by their role."""
+    """A module of the design: the layer's units between streams. ``modules`` are the units' by their role.
+
+    ``sources`` and ``fifos`` are the streams that it takes, and where it takes them.
+    """
 
     module: str
     node: QuantNode
-    source: Stream
+    sources: tuple[Stream, ...]
+    fifos: tuple[Fifo, ...]
     out: Stream
     folding: Folding
     unit: Unit
     modules: Mapping[str, str]
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The prefixes of the ports of its streams in: ``s``, or ``s0``, ``s1`` and so on where there are several."""
+        return ("s",) if len(self.sources) == 1 else tuple(f"s{number}" for number in range(len(self.sources)))
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Its units in the order of the data."""
+        found, ends = [], []
+        for port, adapters in zip(self.ports, self.unit.adapters or ((),) * len(self.ports), strict=True):
+            end = port
+            for it in adapters:
+                found.append(Stage(it, (end,), it.role))
+                end = it.role
+            ends.append(end)
+        takes = tuple(ends)
+        for it in self.unit.chain:
+            found.append(Stage(it, takes, "m" if it is self.unit.chain[-1] else it.role))
+            takes = (it.role,)
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -76,7 +125,16 @@ class Design:
 
     @property
     def output(self) -> Stream:
-        return self.layers[-1].out
+        return next(stream for stream in self.streams if stream.node == self.graph.output)
+
+    @property
+    def output_fifo(self) -> Fifo:
+        return next(fifo for fifo in self.output.fifos if fifo.port == Port())
+
+    @property
+    def fifos(self) -> tuple[Fifo, ...]:
+        """Every FIFO in the order of the streams."""
+        return tuple(fifo for stream in self.streams for fifo in stream.fifos)
 
 
 def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], family: str) -> Design:
@@ -84,42 +142,37 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
 
     ``family`` is that of the FPGAs for which it says what the design takes.
     """
-    taken = (*templates.unit_names(), "stream_check", "stream_meter", "testbench", "s_axis", "m_axis")
+    taken = (*templates.unit_names(), "stream_check", "stream_meter", "testbench", "s_axis", "m_axis", "pixels")
     top = identifier(graph.name)
     made = {
         (node.name, instance.role): f"{node.name} {instance.module}"
         for node in graph.layers
-        for instance in schedule.units[node.name].chain
+        for instance in schedule.units[node.name].instances
         if instance.template
     }
     names = unique_identifiers([graph.name, *(node.name for node in graph.layers), *made.values()], taken)
     top = names.pop(graph.name, top)
-    first = next(node for node in graph.layers if graph.input.name in node.inputs)
-    pixels = Stream(
-        "pixels", graph.input.name, graph.input.shape, graph.input.out,
-        schedule.foldings[first.name].lanes_in, schedule.streams[graph.input.name],
-    )  # fmt: skip
-
-    streams = {graph.input.name: pixels}
+    called = {node.name: "pixels" if node is graph.input else names[node.name] for node in graph.nodes}
+    forks = _fork_names(graph, called, taken)
+    streams = {node.name: _stream(graph, node, schedule, called[node.name], forks) for node in graph.nodes}
+    takes = {fifo.port: fifo for stream in streams.values() for fifo in stream.fifos}
     layers = []
     for node in graph.layers:
-        assert node.layer is not None
         folding, unit = schedule.foldings[node.name], schedule.units[node.name]
-        traffic = schedule.streams[node.name]
-        out = Stream(names[node.name], node.name, node.shape, node.out, folding.lanes_out, traffic)
-        streams[node.name] = out
         modules = {
             instance.role: names[made[node.name, instance.role]] if instance.template else instance.module
-            for instance in unit.chain
+            for instance in unit.instances
         }
-        layers.append(Layer(names[node.name], node, streams[node.inputs[0]], out, folding, unit, modules))
+        sources = tuple(streams[name] for name in node.inputs)
+        fifos = tuple(takes[Port(node.name, number)] for number in range(len(sources)))
+        layers.append(Layer(names[node.name], node, sources, fifos, streams[node.name], folding, unit, modules))
 
     files: dict[str, str] = {}
     for layer in layers:
         files[f"rtl/{layer.module}.v"] = templates.fill(
-            "design/layer.v.j2", layer=layer, chain=layer.unit.chain, literal=partial(literal, module=layer.module)
+            "design/layer.v.j2", layer=layer, literal=partial(literal, module=layer.module)
         )
-        for instance in layer.unit.chain:
+        for instance in layer.unit.instances:
             if instance.template:
                 module = layer.modules[instance.role]
                 files[f"rtl/{module}.v"] = templates.fill(
@@ -127,7 +180,7 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
                 )
         for role, rom in layer.unit.roms.items():
             files[f"rom/{layer.module}_{role}.hex"] = hex_lines(rom)
-    design = Design(top, graph, schedule, pixels, tuple(layers), files)
+    design = Design(top, graph, schedule, streams[graph.input.name], tuple(layers), files)
     files[f"rtl/{top}.v"] = templates.fill("design/top.v.j2", design=design)
     for name in used_units(layers):
         files[f"rtl/{name}.v"] = templates.read(f"units/{name}.v")
@@ -135,9 +188,9 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
         files[f"sim/{path}"] = templates.fill(f"sim/{path}.j2", design=design)
     for path in ("stream_check.v", "stream_meter.v"):
         files[f"sim/{path}"] = templates.read(f"sim/{path}")
-    sources, roms = ([path for path in files if path.startswith(folder)] for folder in ("rtl/", "rom/"))
+    verilog, words = ([path for path in files if path.startswith(folder)] for folder in ("rtl/", "rom/"))
     for path in ("vivado/build.tcl", "quartus/build.tcl", "yosys/synth.ys"):
-        files[f"syn/{path}"] = templates.fill(f"scripts/{path}.j2", design=design, sources=sources, roms=roms)
+        files[f"syn/{path}"] = templates.fill(f"scripts/{path}.j2", design=design, sources=verilog, roms=words)
     about = description(design, facts, family)
     files["design.json"] = json.dumps(about, indent=2) + "\n"
     files["README.md"] = templates.fill("design/README.md.j2", design=design, about=about)
@@ -145,10 +198,31 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
     return design
 
 
+def _stream(graph: QuantGraph, node: QuantNode, schedule: Schedule, name: str, fifos: Mapping[Port, str]) -> Stream:
+    """The stream of a node, and its FIFOs, which have its name or, where there are several, that in ``fifos``."""
+    traffic = schedule.streams[node.name]
+    ends = tuple(Fifo(fifos.get(port, name), port, depth) for port, depth in traffic.depths.items())
+    lanes = lanes_of(graph, node, schedule.foldings)
+    return Stream(name, node.name, node.shape, node.out, lanes, traffic, ends)
+
+
+def _fork_names(graph: QuantGraph, streams: Mapping[str, str], taken: Iterable[str]) -> dict[Port, str]:
+    """What the FIFOs of streams with several takers are called: after the stream, and the layer behind them."""
+    wanted = {}
+    for name, stream in streams.items():
+        ports = graph.ports(name)
+        for port in ports if len(ports) > 1 else ():
+            twice = sum(other.layer == port.layer for other in ports) > 1
+            to = f"{streams[port.layer]}{f'_{port.number}' if twice else ''}" if port.layer else "output"
+            wanted[port] = f"{stream}_to_{to}"
+    found = unique_identifiers(wanted.values(), [*taken, *streams.values()])
+    return {port: found[name] for port, name in wanted.items()}
+
+
 def used_units(layers: list[Layer]) -> tuple[str, ...]:
     """The library modules that the design needs, with those that these instantiate."""
     found: set[str] = set()
-    chains = (instance for layer in layers for instance in layer.unit.chain if not instance.template)
+    chains = (instance for layer in layers for instance in layer.unit.instances if not instance.template)
     wanted = {instance.module for instance in chains} | {"stream_fifo", "frame_check"}
     library = templates.unit_names()
     while wanted:
@@ -189,8 +263,8 @@ def description(design: Design, facts: Mapping[str, object], family: str) -> dic
         "macs": macs,
         "mac_efficiency": round(schedule.mac_efficiency(macs), 6),
         "rom_bits": sum(len(rom.words) * rom.width for layer in design.layers for rom in layer.unit.roms.values()),
-        "buffer_bits": sum(stream.traffic.depth * stream.bits for stream in design.streams)
-        + sum(instance.memory_bits for layer in design.layers for instance in layer.unit.chain),
+        "buffer_bits": sum(fifo.depth * stream.bits for stream in design.streams for fifo in stream.fifos)
+        + sum(instance.memory_bits for layer in design.layers for instance in layer.unit.instances),
         "estimate": {"family": family, **describe_resources(takes.total, family), "unknown": list(takes.unknown)},
         "input": describe_stream(design.input),
         "layers": [
@@ -230,7 +304,7 @@ def describe_memory(unit: Unit) -> dict[str, int]:
     """Bits of the layer's ROMs and of its line buffers and the like."""
     bits = {role: len(rom.words) * rom.width for role, rom in unit.roms.items()}
     weights = bits.pop("weights", 0)
-    buffers = sum(instance.memory_bits for instance in unit.chain)
+    buffers = sum(instance.memory_bits for instance in unit.instances)
     return {"weights": weights, "parameters": sum(bits.values()), "buffers": buffers}
 
 
@@ -242,7 +316,10 @@ def describe_stream(stream: Stream) -> dict[str, object]:
         "format": describe_format(stream.format),
         "lanes": stream.lanes,
         "beats": stream.frame_beats,
-        "fifo": stream.traffic.depth,
+        "fifos": [
+            {"name": fifo.name, "layer": fifo.port.layer, "input": fifo.port.number, "depth": fifo.depth}
+            for fifo in stream.fifos
+        ],
         "first": stream.traffic.first,
         "last": list(stream.traffic.last),
     }

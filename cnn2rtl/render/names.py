@@ -32,13 +32,17 @@ def identifier(name: str) -> str:
 
 
 def unique_identifiers(names: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
-    """A Verilog identifier per name, all different even where case is ignored, none a keyword or ``taken``."""
+    """A Verilog identifier per name, all different even where case is ignored, none a keyword or ``taken``.
+
+    None is another one with ``_q`` behind it either, as the stream of that name is called behind its FIFO.
+    """
     used = {word.lower() for word in taken} | KEYWORDS
+    used |= {f"{word}_q" for word in used}
     result: dict[str, str] = {}
     for name in names:
         word = identifier(name)
         stem = f"{word}_layer" if word.lower() in used else word
         numbered = (f"{stem}_{number}" for number in count(2))
-        result[name] = next(c for c in chain([word, stem], numbered) if c.lower() not in used)
-        used.add(result[name].lower())
+        result[name] = next(c for c in chain([word, stem], numbered) if not {c.lower(), f"{c.lower()}_q"} & used)
+        used |= {result[name].lower(), f"{result[name].lower()}_q"}
     return result

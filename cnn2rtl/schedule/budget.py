@@ -12,7 +12,7 @@ from cnn2rtl.estimate import FAMILIES, Resources, fifo
 from cnn2rtl.estimate import unit as estimate_unit
 from cnn2rtl.ops.hardware import Folding, Instance, Place, RomFile, ceil_div
 from cnn2rtl.quant.layers import QuantGraph
-from cnn2rtl.schedule.build import build, lanes_of
+from cnn2rtl.schedule.build import build, lanes_into
 
 ROOM = 0.8
 """The share of a device's look-up tables that a design may take: fuller ones are hard to route."""
@@ -80,7 +80,7 @@ class Budget:
         """Every unit of every layer, with the layer's name."""
         parts = []
         for node in self.graph.layers:
-            lanes = lanes_of(self.graph, self.graph[node.inputs[0]], foldings)
+            lanes = lanes_into(self.graph, node, foldings)
             parts += [(node.name, part) for part in self._layer(node.name, foldings[node.name], lanes)]
         return parts
 
@@ -96,7 +96,8 @@ class Budget:
         family, parts = FAMILIES[device.family], self._parts(foldings)
         total = sum((part.normal for _, part in parts), Resources())
         for node in self.graph.layers:
-            total += fifo(foldings[node.name].lanes_out * node.out.bits, FIFO_DEPTH, device.family)
+            for _ in self.graph.ports(node.name):
+                total += fifo(foldings[node.name].lanes_out * node.out.bits, FIFO_DEPTH, device.family)
         rams, places = device.rams * family.ram_units, {}
         luts, blocks = total.luts, total.block_rams
         for name, part in sorted(parts, key=lambda entry: entry[1].price):
@@ -125,9 +126,9 @@ class Budget:
         )
         return Fit(places, tuple(excess))
 
-    def _measure(self, name: str, folding: Folding, lanes: int) -> tuple[_Part, ...]:
+    def _measure(self, name: str, folding: Folding, lanes: tuple[int, ...]) -> tuple[_Part, ...]:
         unit = build(self.graph, self.graph[name], folding, lanes)
-        return tuple(self._part(instance) for instance in unit.chain)
+        return tuple(self._part(instance) for instance in unit.instances)
 
     def _part(self, instance: Instance) -> _Part:
         device = self.device

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cnn2rtl.ops import units
@@ -17,10 +17,26 @@ def lanes_of(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]
     return next(foldings[other.name].lanes_in for other in graph.layers if node.name in other.inputs)
 
 
-def build(graph: QuantGraph, node: QuantNode, folding: Folding, lanes: int) -> Unit:
-    """The layer's units, with an adapter from ``lanes`` to its own before them where it needs one."""
+def lanes_into(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> tuple[int, ...]:
+    """Channels per beat of the streams that the layer takes."""
+    return tuple(lanes_of(graph, graph[name], foldings) for name in node.inputs)
+
+
+def build(graph: QuantGraph, node: QuantNode, folding: Folding, lanes: Sequence[int]) -> Unit:
+    """The layer's units, with an adapter from ``lanes``, one per input, to its own where it needs one.
+
+    Where inputs meet, beats wait for each other in a FIFO behind the adapter: an adapter that waits takes none, and
+    falls behind.
+    """
     assert node.layer is not None
-    source = graph[node.inputs[0]]
     unit = node.op.unit(node.layer, graph.shapes(node), folding)
-    adapter = units.gearbox("adapt", source.out.bits, source.shape[0], lanes, folding.lanes_in)
-    return replace(unit, chain=(*adapter, *unit.chain))
+    several = len(node.inputs) > 1
+    adapters = []
+    for number, (name, before) in enumerate(zip(node.inputs, lanes, strict=True)):
+        source, role = graph[name], f"adapt{number}" if several else "adapt"
+        gearbox = units.gearbox(role, source.out.bits, source.shape[0], before, folding.lanes_in)
+        waiting = (units.fifo(f"wait{number}", gearbox[0].out_bits),) if several and gearbox else ()
+        adapters.append((*gearbox, *waiting))
+    if several:
+        return replace(unit, adapters=tuple(adapters))
+    return replace(unit, chain=(*adapters[0], *unit.chain))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from cnn2rtl.ops.hardware import Folding, Instance, Unit, ceil_div
-from cnn2rtl.ops.timing import FIFO, Beats, Timing, fifo_depth
-from cnn2rtl.quant.layers import QuantGraph, QuantNode
+from cnn2rtl.ops.timing import FIFO, Beats, fifo_depth
+from cnn2rtl.ops.units import with_depth
+from cnn2rtl.quant.layers import Port, QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import IntArray
 from cnn2rtl.schedule.budget import Places
-from cnn2rtl.schedule.build import build, lanes_of
+from cnn2rtl.schedule.build import build, lanes_into, lanes_of
 from cnn2rtl.schedule.search import Target, search
 
 SETTLING = 100
@@ -22,13 +23,13 @@ SETTLING = 100
 
 @dataclass(frozen=True)
 class Traffic:
-    """A stream and the FIFO that it enters, ``depth`` beats deep.
+    """A stream and the FIFOs that it enters, one for each taker, so many beats deep.
 
     In cycles since the first beat of the network's input: when the ``first`` beat of all moves, and when the ``last``
     ones of the first few frames do; from then on, a frame ends every frame interval.
     """
 
-    depth: int
+    depths: Mapping[Port, int]
     first: int
     last: tuple[int, ...]
 
@@ -75,22 +76,24 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
     foldings = choice.foldings
     built = {}
     for node in graph.layers:
-        lanes = lanes_of(graph, graph[node.inputs[0]], foldings)
-        built[node.name] = _placed(build(graph, node, foldings[node.name], lanes), node.name, choice.places)
+        unit = build(graph, node, foldings[node.name], lanes_into(graph, node, foldings))
+        built[node.name] = _placed(unit, node.name, choice.places)
     interval = max(folding.cycles for folding in foldings.values())
     beats = {node.name: _frame_beats(graph, node, foldings) for node in graph.nodes}
     least = 3 + SETTLING // interval
     # Where several layers are busy all the time, each may take a frame to find its pace.
-    for frames in range(least, least + len(built) + 1):
+    for frames in range(least, least + 2 * len(built) + 2):
         pixels = even(beats[graph.input.name], interval, frames)
         fitted, moved, taken = timeline(graph, built, foldings, pixels)
         if all(_settles(times, interval, frames) < frames for times in (*moved.values(), *taken.values())):
             break
+    else:
+        raise AssertionError(f"no frame interval of {interval} cycles: a layer is slower than its foldings say")
     streams = {}
     for name, times in moved.items():
-        depth = fifo_depth(times, taken[name]) if name in taken else 2
+        depths = {port: fifo_depth(times, taken[port]) if port in taken else 2 for port in graph.ports(name)}
         ends = times[beats[name] - 1 :: beats[name]][: _settles(times, interval, frames)]
-        streams[name] = Traffic(depth, int(times[0]), tuple(ends.tolist()))
+        streams[name] = Traffic(depths, int(times[0]), tuple(ends.tolist()))
     latency = int(FIFO(Beats(moved[graph.output])).times[beats[graph.output] - 1]) + 1
     return Schedule(foldings, fitted, streams, interval, latency)
 
@@ -109,31 +112,64 @@ def even(beats: int, interval: int, frames: int) -> IntArray:
 
 def timeline(
     graph: QuantGraph, built: Mapping[str, Unit], foldings: Mapping[str, Folding], pixels: IntArray
-) -> tuple[dict[str, Unit], dict[str, IntArray], dict[str, IntArray]]:
+) -> tuple[dict[str, Unit], dict[str, IntArray], dict[Port, IntArray]]:
     """What happens when the beats of the input come in the cycles ``pixels``, and no FIFO is ever full.
 
-    The layers' units with as much memory as they need then; when the beats of every node's stream move; and when the
+    The layers' units with as much memory as they need then; when the beats of every node's stream move; and when each
     layer behind it takes them from their FIFO.
     """
     fitted, moved, taken = {}, {graph.input.name: pixels}, {}
     for node in graph.layers:
-        (source,) = node.inputs
         # No layer need be faster than the next one, which takes so many cycles over a pixel.
-        sinks = (foldings[other.name].cycles for other in graph.layers if node.name in other.inputs)
+        sinks = (foldings[port.layer].cycles for port in graph.ports(node.name) if port.layer)
         pace = max(sinks, default=0) // (node.shape[1] * node.shape[2])
-        chain: list[Instance] = []
-        ahead: Timing = FIFO
-        streams = [Beats(moved[source])]
-        for instance in built[node.name].chain:
-            streams.append(ahead(streams[-1]))
-            chain.append(instance.fitted(streams[-1], partial(ahead.held_up, streams[-2]), pace))
-            ahead = chain[-1].timing
-        fitted[node.name], moved[node.name] = replace(built[node.name], chain=tuple(chain)), ahead(streams[-1]).times
-        released = None
-        for instance, offered in zip(reversed(chain), reversed(streams), strict=False):
-            released = instance.timing.taken(offered, released)
-        taken[source] = streams[1].times if released is None else released
+        sources = [moved[name] for name in node.inputs]
+        fitted[node.name], moved[node.name], times = through(built[node.name], sources, pace)
+        taken.update({Port(node.name, number): when for number, when in enumerate(times)})
     return fitted, moved, taken
+
+
+def through(unit: Unit, sources: Sequence[IntArray], pace: int) -> tuple[Unit, IntArray, list[IntArray]]:
+    """A layer's unit, fitted; when its results move, and when it takes its inputs' beats, which move at ``sources``.
+
+    The next layer takes ``pace`` cycles over a pixel.
+    """
+    ways = [_way(times, chain) for times, chain in zip(sources, unit.adapters or ((),) * len(sources), strict=True)]
+    join = unit.chain[0].join
+    streams = [ways[0][-1] if join is None else Beats(join.merge([way[-1].times for way in ways]))]
+    held_up: Callable[[IntArray], Beats] = partial(FIFO.held_up, Beats(sources[0]))
+    chain: list[Instance] = []
+    for instance in unit.chain:
+        chain.append(instance.fitted(streams[-1], held_up, pace))
+        held_up = partial(chain[-1].timing.held_up, streams[-1])
+        streams.append(chain[-1].timing(streams[-1]))
+    released = None
+    for instance, offered in zip(reversed(chain), reversed(streams[:-1]), strict=True):
+        released = instance.timing.taken(offered, released)
+    moves = streams[0].times if released is None else released
+    fitted = replace(unit, chain=tuple(chain))
+    if join is None:
+        return fitted, streams[-1].times, [moves]
+    adapters: list[tuple[Instance, ...]] = []
+    taken = []
+    for instances, way, part in zip(unit.adapters, ways, join.split(moves), strict=True):
+        if instances:
+            gearbox, fifo = instances
+            before = gearbox.timing.taken(way[0], None)
+            adapters.append((gearbox, with_depth(fifo, fifo_depth(way[1].times, part))))
+            taken.append(way[0].times if before is None else before)
+        else:
+            adapters.append(())
+            taken.append(part)
+    return replace(fitted, adapters=tuple(adapters)), streams[-1].times, taken
+
+
+def _way(times: IntArray, adapters: Iterable[Instance]) -> list[Beats]:
+    """When beats that enter their FIFO at ``times`` are offered to each of ``adapters``, and behind them all."""
+    streams = [FIFO(Beats(times))]
+    for instance in adapters:
+        streams.append(instance.timing(streams[-1]))
+    return streams
 
 
 def _placed(unit: Unit, layer: str, places: Places) -> Unit:

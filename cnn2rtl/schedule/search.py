@@ -135,9 +135,5 @@ def _check(graph: QuantGraph, choices: Mapping[str, Sequence[Folding]], target: 
             f"{target.multipliers} multipliers are too few: every layer with weights needs one of its own, "
             f"{least} in all; give at least that many or use fewer layers"
         )
-    for node in graph.nodes:
-        sinks = sum(node.name in other.inputs for other in graph.layers)
-        if sinks > 1 or (sinks and node.name == graph.output):
-            problems.append(f"{node.name} feeds {sinks} layers; branches are not supported yet: give it one consumer")
     if problems:
         raise UserError(problems)

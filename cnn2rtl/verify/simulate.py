@@ -14,7 +14,8 @@ from cnn2rtl.verify.engine import ENGINES, Engine
 # A simulator that goes on without a ROM file has proven nothing.
 _TROUBLE = re.compile(r"readmem|cannot open|too few pixels", re.IGNORECASE)
 _NUMBERS = re.compile(r"latency (\d+), interval (\d+)")
-_STREAM = re.compile(r"STREAM (\w+) first (\d+) last (\d+) interval (\d+) waits (\d+) peak (\d+)")
+_STREAM = re.compile(r"STREAM (\w+) first (\d+) last (\d+) interval (\d+) waits (\d+)")
+_FIFO = re.compile(r"FIFO (\w+) peak (\d+)")
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,13 @@ class Measured:
     """What the testbench saw of a stream, in cycles since the first beat of the network's input.
 
     Its first frame's ``first`` and ``last`` beat moved in these cycles, the last two frames ended an ``interval``
-    apart (0 for a single frame), a beat waited for its FIFO in so many cycles, and that held ``peak`` beats at most.
+    apart (0 for a single frame), and a beat waited for room in a FIFO in so many cycles.
     """
 
     first: int
     last: int
     interval: int
     waits: int
-    peak: int
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Verdict:
     """``passed`` only if every value of every layer was equal. ``latency`` and ``interval`` in cycles.
 
     ``interval`` is 0 for a single frame. ``details`` are the testbench's own lines on what went wrong,
-    the first differing layer, pixel and channel among them. ``streams`` go by their names in the design.
+    the first differing layer, pixel and channel among them. ``streams`` go by their names in the design, and so do
+    ``peaks``, the most beats that each FIFO held.
     """
 
     passed: bool
@@ -45,6 +46,7 @@ class Verdict:
     interval: int
     details: tuple[str, ...]
     streams: Mapping[str, Measured]
+    peaks: Mapping[str, int]
 
 
 def engine_for(name: str, folder: Path, work: Path) -> Engine:
@@ -86,12 +88,15 @@ def read_verdict(lines: Iterable[str], on_row: Callable[[int], None] = lambda do
     passed, ended, trouble, latency, interval = False, False, False, 0, 0
     details: list[str] = []
     streams: dict[str, Measured] = {}
+    peaks: dict[str, int] = {}
     for line in lines:
         word, _, rest = line.partition(" ")
         if word == "ROW":
             on_row(int(rest))
         elif found := _STREAM.match(line):
             streams[found[1]] = Measured(*map(int, found.groups()[1:]))
+        elif found := _FIFO.match(line):
+            peaks[found[1]] = int(found[2])
         elif word == "PASS":
             passed = ended = True
             numbers = _NUMBERS.search(line)
@@ -103,15 +108,16 @@ def read_verdict(lines: Iterable[str], on_row: Callable[[int], None] = lambda do
             details.append(line)
     if not ended:
         details.append("the simulator ended without a verdict")
-    return Verdict(passed and not trouble, latency, interval, tuple(details), streams)
+    return Verdict(passed and not trouble, latency, interval, tuple(details), streams, peaks)
 
 
 def missed(verdict: Verdict, streams: Sequence[Stream], *, frames: int, interval: int, latency: int) -> tuple[str, ...]:
     """Where a run of ``frames`` paced frames differs from what was predicted; empty if nowhere.
 
-    Predicted are the cycles of the ``streams``, the output's last, and the ``latency`` and frame ``interval``.
+    Predicted are the cycles of the ``streams``, and the ``latency`` and frame ``interval``.
     """
-    found = []
+    found: list[str] = []
+    output = next(stream for stream in streams if any(not fifo.port.layer for fifo in stream.fifos))
 
     def compare(what: str, measured: int, predicted: int) -> None:
         if measured != predicted:
@@ -126,5 +132,5 @@ def missed(verdict: Verdict, streams: Sequence[Stream], *, frames: int, interval
             compare(f"{stream.node}, last frame", measured.interval, traffic.apart(frames, interval))
     compare("latency", verdict.latency, latency)
     if frames > 1:
-        compare("frame interval", verdict.interval, streams[-1].traffic.apart(frames, interval))
+        compare("frame interval", verdict.interval, output.traffic.apart(frames, interval))
     return tuple(found)

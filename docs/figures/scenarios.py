@@ -22,6 +22,8 @@ class Scenario:
     signed: frozenset[str] = frozenset()
     binary: frozenset[str] = frozenset()
     files: Mapping[str, str] = field(default_factory=dict)
+    joined: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Ports made of several signals side by side, the first lowest; all others are called as the signals are."""
 
     def label(self, name: str, value: int) -> str:
         """A bus value as its numbers, first lane first."""
@@ -34,7 +36,17 @@ class Scenario:
         return " ".join(map(str, numbers))
 
 
-STREAM = ("clk", "s_valid", "s_ready", "s_data", "m_valid", "m_ready", "m_data")
+PARTS = ("valid", "ready", "data")
+STREAM = ("clk", *(f"{side}_{part}" for side in "sm" for part in PARTS))
+Beat = Sequence[int] | None
+"""Its lanes; ``None``: there is none."""
+
+
+def words(beats: Sequence[Beat], bits: int) -> list[int]:
+    """Lanes of so many bits each, packed."""
+    return [
+        0 if beat is None else sum((v % (1 << bits)) << (k * bits) for k, v in enumerate(beat)) for beat in beats
+    ]  # fmt: skip
 
 
 def stream(
@@ -42,30 +54,60 @@ def stream(
     title: str,
     parameters: Mapping[str, int | str],
     bits: tuple[int, int],
-    beats: Sequence[Sequence[int] | None],
+    beats: Sequence[Beat],
     ready: str,
     lanes: tuple[int, int],
     *,
     signed: str = "",
     files: Mapping[str, str] | None = None,
 ) -> Scenario:
-    """A unit with one stream in and one out: ``beats`` per cycle, as lanes (``None``: no beat), ``bits`` per lane."""
+    """A unit with one stream in and one out: ``beats`` per cycle, ``bits`` per lane."""
     in_bits, out_bits = bits
-    words = [
-        0 if beat is None else sum((v % (1 << in_bits)) << (k * in_bits) for k, v in enumerate(beat)) for beat in beats
-    ]
     return Scenario(
         unit,
         title,
         parameters,
         {"rst": 1, "s_valid": 1, "s_ready": 1, "s_data": in_bits * lanes[0],
          "m_valid": 1, "m_ready": 1, "m_data": out_bits * lanes[1]},
-        {"s_valid": [int(beat is not None) for beat in beats], "s_data": words, "m_ready": [int(c) for c in ready]},
+        {"s_valid": [int(beat is not None) for beat in beats], "s_data": words(beats, in_bits),
+         "m_ready": [int(c) for c in ready]},
         STREAM,
         {"s_data": in_bits, "m_data": out_bits},
         signed=frozenset(signed.split()),
         files=files or {},
     )  # fmt: skip
+
+
+def join(
+    unit: str,
+    title: str,
+    parameters: Mapping[str, int | str],
+    bits: tuple[int, int],
+    streams: Mapping[str, Sequence[Beat]],
+    ready: str,
+    *,
+    signed: str = "",
+) -> Scenario:
+    """A unit with several streams in, one lane each: their names with their beats per cycle."""
+    in_bits, out_bits = bits
+    sizes: dict[str, int] = {"rst": 1}
+    inputs: dict[str, Sequence[int]] = {}
+    for name, beats in streams.items():
+        sizes |= {f"{name}_valid": 1, f"{name}_ready": 1, f"{name}_data": in_bits}
+        inputs |= {f"{name}_valid": [int(beat is not None) for beat in beats], f"{name}_data": words(beats, in_bits)}
+    names = [*streams, "m"]
+    return Scenario(
+        unit,
+        title,
+        parameters,
+        {**sizes, "m_valid": 1, "m_ready": 1, "m_data": out_bits},
+        {**inputs, "m_ready": [int(c) for c in ready]},
+        ("clk", *(f"{name}_{part}" for name in names for part in PARTS)),
+        {f"{name}_data": in_bits for name in streams} | {"m_data": out_bits},
+        {f"{name}_data": f"{name}_valid" for name in names},
+        signed=frozenset(signed.split()),
+        joined={f"s_{part}": [f"{name}_{part}" for name in streams] for part in PARTS},
+    )
 
 
 def ones(first: int, last: int) -> list[tuple[int]]:
@@ -126,6 +168,18 @@ SCENARIOS = (
     stream(
         "replay_buffer", "Vectors of 4 beats, each shown twice", {"WIDTH": 8, "WORDS": 4, "REPEAT": 2}, (8, 8),
         [*ones(1, 8), *[(9,)] * 2, *ones(10, 12), N, N, N, N, N, N], "1" * 19, (1, 1),
+    ),
+    join(
+        "stream_add", "a + 4 b, of signed numbers; b comes late at first",
+        {"A_SIGNED": 1, "B_SIGNED": 1, "B_FACTOR": 4, "OUT_W": 11}, (8, 11),
+        {"a": [(3,), (3,), (5,), (-7,), (2,), (2,), N, (9,), N, N],
+         "b": [N, (10,), (-1,), (1,), (6,), (6,), (8,), (8,), N, N]},
+        "1111011111", signed="a_data b_data m_data",
+    ),
+    join(
+        "stream_concat", "Two beats of stream 0, then one of stream 1", {"BEATS": "{16'd1, 16'd2}"}, (8, 8),
+        {"s0": [(n,) for n in (1, 2, 3, 3, 4, 4, 5, 5, 5, 6)] + [N], "s1": [*[(10,)] * 3, N, N, N, N, (11,), N, N, N]},
+        "11110111111",
     ),
     stream(
         "stream_fifo", "Room for two beats in memory and one at the output", {"WIDTH": 8, "DEPTH": 2}, (8, 8),

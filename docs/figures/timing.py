@@ -33,7 +33,10 @@ def simulate(scenario: Scenario, folder: Path) -> dict[str, list[int | None]]:
     for name, text in scenario.files.items():
         (folder / name).write_text(text)
     shown = [name for name in scenario.signals if name != "clk"]
-    ports = ", ".join(f".{name}({name})" for name in ("clk", "rst", *shown) if name in ("clk", *scenario.bits))
+    parts = [name for names in scenario.joined.values() for name in names]
+    wired = {name: name for name in ("clk", "rst", *shown) if name in ("clk", *scenario.bits) and name not in parts}
+    wired |= {port: f"{{{', '.join(reversed(names))}}}" for port, names in scenario.joined.items()}
+    ports = ", ".join(f".{port}({signal})" for port, signal in wired.items())
     parameters = ", ".join(f".{name}({value})" for name, value in scenario.parameters.items())
     declared = "\n".join(
         f"  {'reg' if name in scenario.inputs or name == 'rst' else 'wire'} [{bits - 1}:0] {name};"
@@ -93,15 +96,17 @@ def read_vcd(text: str, names: Sequence[str]) -> tuple[int, dict[str, Trace]]:
 
 def check_streams(scenario: Scenario, values: Mapping[str, Sequence[int | None]]) -> None:
     """The tables of inputs must themselves keep to the stream rules."""
-    if "s_valid" not in values:
-        return
-    for k in range(len(values["s_valid"]) - 1):
-        waits = values["s_valid"][k] == 1 and values["s_ready"][k] == 0
-        held = values["s_valid"][k + 1] == 1 and values["s_data"][k] == values["s_data"][k + 1]
-        if waits and not held:
-            raise ValueError(f"{scenario.unit}: the beat of cycle {k} was not taken, and must be held")
-        if not waits and held and values["s_valid"][k] == 1:
-            raise ValueError(f"{scenario.unit}: the beat of cycle {k} was taken, and comes again in the next")
+    for name in scenario.inputs:
+        if not name.endswith("_valid"):
+            continue
+        valid, ready, data = (values[name.replace("valid", part)] for part in ("valid", "ready", "data"))
+        for k in range(len(valid) - 1):
+            waits = valid[k] == 1 and ready[k] == 0
+            held = valid[k + 1] == 1 and data[k] == data[k + 1]
+            if waits and not held:
+                raise ValueError(f"{scenario.unit}: the beat of cycle {k} was not taken, and must be held")
+            if not waits and held and valid[k] == 1:
+                raise ValueError(f"{scenario.unit}: the beat of cycle {k} was taken, and comes again in the next")
 
 
 LEFT, ROW, HIGH = 92, 26, 16

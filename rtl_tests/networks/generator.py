@@ -54,11 +54,12 @@ class Case:
     def widths(self, graph: FloatGraph) -> dict[str, Widths]:
         """In one of five networks, a layer has widths of its own."""
         rng = random.Random(-self.seed - 1)
-        weighted = [node.name for node in absorb_input(simplify(graph), (0.0,), (1.0,)).nodes if node.op.weights]
+        built = absorb_input(simplify(graph), (0.0,), (1.0,))
+        weighted = [node.name for node in built.nodes if node.op.weights]
         if not weighted or rng.random() > 0.2:
             return {}
         name = rng.choice(weighted)
-        return {name: Widths(rng.randint(2, 16), None if name == weighted[-1] else rng.randint(2, 16))}
+        return {name: Widths(rng.randint(2, 16), None if name in (weighted[-1], built.output) else rng.randint(2, 16))}
 
     def compile(self) -> Compiled:
         graph = self.capture()
@@ -104,12 +105,12 @@ def images_for(shape: Shape, seed: int, count: int) -> Pixels:
     return images
 
 
-def random_case(seed: int) -> Case:
-    """The network of ``seed``."""
+def random_case(seed: int, branches: bool = False) -> Case:
+    """The network of ``seed``: layers in a row, or with ``branches``."""
     rng = random.Random(seed)
     torch.manual_seed(seed)
     shape = (rng.choice([1, 1, 2, 3, 3, 4, 5]), *_map_size(rng))
-    model = randomised(_Builder(rng, shape).build(), seed)
+    model = randomised((_BranchBuilder if branches else _Builder)(rng, shape).build(), seed)
     if rng.random() < 0.4:
         _unbalance(model, rng)
     normalised = rng.random() < 0.4
@@ -162,7 +163,7 @@ class _Builder:
         self.x = layer.eval()(self.x)
         self.layers.append(layer)
 
-    def build(self) -> nn.Sequential:
+    def build(self) -> nn.Module:
         rng = self.rng
         if rng.random() < 0.15:
             self.add(rng.choice([nn.BatchNorm2d(self.channels), nn.ReLU(), nn.Identity()]))
@@ -251,3 +252,81 @@ class _Builder:
             if rng.random() < 0.2:
                 self.add(nn.BatchNorm1d(self.x.shape[1]))
             self.add(rng.choice([nn.ReLU, nn.Identity, nn.Dropout])())
+
+
+class Branches(nn.Module):
+    """Layers, sums and concatenations: each of ``steps`` makes a tensor of earlier ones, the first being the input."""
+
+    def __init__(self, layers: list[nn.Module], steps: list[tuple[int | str, tuple[int, ...]]]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.steps = steps
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tensors = [x]
+        for what, sources in self.steps:
+            maps = [tensors[source] for source in sources]
+            if isinstance(what, int):
+                tensors.append(self.layers[what](maps[0]))
+            else:
+                tensors.append(maps[0] + maps[1] if what == "add" else torch.cat(maps, 1))
+        return tensors[-1]
+
+    def __repr__(self) -> str:
+        steps = (f"{self.layers[w] if isinstance(w, int) else w}{list(sources)}" for w, sources in self.steps)
+        return f"Branches({', '.join(steps)})"
+
+
+class _BranchBuilder(_Builder):
+    """Layers on any of the maps there are, and maps that meet."""
+
+    def __init__(self, rng: random.Random, shape: Shape) -> None:
+        super().__init__(rng, shape)
+        self.tensors = [self.x]
+        self.steps: list[tuple[int | str, tuple[int, ...]]] = []
+        self.at = 0
+
+    def add(self, layer: nn.Module) -> None:
+        super().add(layer)
+        self._made(len(self.layers) - 1, (self.at,), self.x)
+
+    def _made(self, what: int | str, sources: tuple[int, ...], x: torch.Tensor) -> None:
+        self.steps.append((what, sources))
+        self.tensors.append(x)
+        self._go_to(len(self.tensors) - 1)
+
+    def _go_to(self, tensor: int) -> None:
+        self.at, self.x = tensor, self.tensors[tensor]
+
+    def build(self) -> nn.Module:
+        rng = self.rng
+        for _ in range(rng.randint(2, 6)):
+            if rng.random() < 0.5:
+                self._go_to(rng.randrange(len(self.tensors)))
+            rng.choice([self.convolution, self.convolution, self.pool, self.trifle, self.sum, self.sum, self.join])()
+        if rng.random() < 0.3:
+            self.head()
+        return Branches(self.layers, self.steps or [("add", (0, 0))])
+
+    def sum(self) -> None:
+        """This map and one of its shape, which a layer makes of it where there is none."""
+        here, rng = self.at, self.rng
+        others = [i for i, x in enumerate(self.tensors) if x.shape == self.x.shape and i != here]
+        if not others or rng.random() < 0.5:
+            conv = nn.Conv2d(self.channels, self.channels, 3, padding=1, groups=rng.choice([1, self.channels]))
+            if self.fits(conv, conv.weight[0].numel()):
+                self.add(conv)
+                others = [self.at]
+        sources = rng.sample([here, rng.choice(others or [here])], 2)
+        self._made("add", tuple(sources), self.tensors[here])
+        self.activation()
+
+    def join(self) -> None:
+        """This map and others of its size."""
+        size, here = self.x.shape[2:], self.at
+        others = [i for i, x in enumerate(self.tensors) if x.shape[2:] == size]
+        sources = (here, *self.rng.choices(others, k=self.rng.randint(1, 3)))
+        joined = torch.cat([self.tensors[i] for i in sources], 1)
+        if joined.numel() <= MOST_MACS:
+            self._made("cat", sources, joined)
+            self.activation()

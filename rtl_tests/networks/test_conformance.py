@@ -21,8 +21,10 @@ from torch_reference import REFERENCE, integer_tensors
 from cnn2rtl.graph import Clamp, FloatGraph, Node, Shape
 from cnn2rtl.ops import (
     REGISTRY,
+    Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     DepthwiseConv2d,
     Input,
@@ -47,13 +49,17 @@ PLAIN = Options()
 
 @dataclass(frozen=True)
 class Sample:
-    """A layer on a map of ``shape``. A ``signed`` one sees positive and negative codes, else it sees pixels."""
+    """A layer on a map of ``shape``. A ``signed`` one sees positive and negative codes, else it sees pixels.
+
+    It may have more inputs, maps of as many pixels with so many channels ``beside``, each of other size and lag.
+    """
 
     op: Op
     shape: Shape
     clamp: Clamp = NONE
     options: Options = PLAIN
     signed: bool = False
+    beside: tuple[int, ...] = ()
 
     def graph(self) -> FloatGraph:
         nodes = [Node("input", Input(self.shape), (), self.shape)]
@@ -61,8 +67,15 @@ class Sample:
             gain = np.random.default_rng(1).uniform(0.2, 1.0, self.shape[0]) * (-1) ** np.arange(self.shape[0])
             before = DepthwiseConv2d(gain.reshape(-1, 1, 1), -0.4 * gain, Window((1, 1)))
             nodes.append(Node("before", before, ("input",), self.shape))
-        shape = self.op.out_shape([self.shape])
-        nodes.append(Node("layer", self.op, (nodes[-1].name,), shape, self.clamp))
+        shapes, inputs = [self.shape], [nodes[-1].name]
+        for number, channels in enumerate(self.beside):
+            name, shapes = f"beside{number}", [*shapes, (channels, *self.shape[1:])]
+            window = (same(3), Window((1, 1)))[number % 2]
+            nodes.append(
+                Node(name, conv(self.shape[0], channels, window), ("input",), shapes[-1], (NONE, RELU)[number % 2])
+            )
+            inputs.append(name)
+        nodes.append(Node("layer", self.op, tuple(inputs), self.op.out_shape(shapes), self.clamp))
         return FloatGraph("sample", tuple(nodes), "layer")
 
     def compile(self, target: Target) -> Compiled:
@@ -96,6 +109,13 @@ LOW, HIGH = Options(2, 3, 4), Options(16, 16, 16, "scale")
 NORMALISED = Options(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 SAMPLES: Mapping[str, Sequence[Sample]] = {
+    "add": [
+        Sample(Add(), (6, 5, 4), signed=True, beside=(6,)),
+        Sample(Add((1.0, -1.0)), (4, 4, 5), RELU6, SCALE, signed=True, beside=(4,)),
+        Sample(Add((1.0, 2.5)), (3, 4, 4), RELU, NORMALISED, beside=(3,)),
+        Sample(Add(), (5, 3, 3), options=LOW, signed=True, beside=(5,)),
+        Sample(Add(), (1, 1, 1), options=HIGH, beside=(1,)),
+    ],
     "argmax": [
         Sample(ArgMax(), (10, 1, 1), signed=True),
         Sample(ArgMax(), (7, 3, 2)),
@@ -106,6 +126,12 @@ SAMPLES: Mapping[str, Sequence[Sample]] = {
         Sample(AvgPool2d(Window((3, 3), (2, 2), (1, 1, 1, 1))), (5, 7, 6), options=SCALE, signed=True),
         Sample(AvgPool2d(Window((5, 4), (5, 4))), (9, 5, 4), RELU, signed=True),
         Sample(AvgPool2d(Window((1, 1))), (1, 1, 1)),
+    ],
+    "concat": [
+        Sample(Concat(), (4, 5, 4), signed=True, beside=(6,)),
+        Sample(Concat(), (3, 4, 4), RELU6, SCALE, signed=True, beside=(3, 6, 9)),
+        Sample(Concat(), (2, 4, 3), options=LOW, signed=True, beside=(3, 1)),
+        Sample(Concat(), (1, 1, 1), options=HIGH, signed=True, beside=(1,)),
     ],
     "conv2d": [
         Sample(conv(3, 5, same(3)), (3, 6, 5), RELU6, NORMALISED),

@@ -51,11 +51,27 @@ def backlog() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 6, 1), nn.BatchNorm2d(6), nn.ReLU6(), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU())
 
 
-DESIGNS: dict[str, tuple[Callable[[], nn.Sequential], Scheme, Target]] = {
+class Branching(nn.Module):
+    """A map that skips two layers, and two maps of different lag that are joined."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.stem, self.one, self.two = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.left, self.right = nn.Conv2d(4, 2, 1), nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.stem(x))
+        x = self.two(torch.relu(self.one(x))) + x
+        return torch.cat([self.left(x), self.right(x)], 1)
+
+
+DESIGNS: dict[str, tuple[Callable[[], nn.Module], Scheme, Target]] = {
     "pow2": (network, "pow2", Target(multipliers=24)),
     "scale": (network, "scale", Target(multipliers=24)),
     "backlog": (backlog, "pow2", Target(multipliers=10_000)),
     "constants": (backlog, "pow2", Target(multipliers=10_000, dsps=0)),
+    "branches": (Branching, "pow2", Target(multipliers=40)),
 }
 """Network, scheme and target."""
 
@@ -218,6 +234,21 @@ MUTATIONS = (
         swap("wire go = en && ", "wire go = en && !(out_x == 0 && kx == 0 && !valid2) && "),
     ),
     Mutation("windows that keep no distance", "rtl/window_buffer.v", swap(" && (!first || rest == 0)", "")),
+    Mutation("one of two beats taken alone", "rtl/stream_add.v", swap("{2{both && en}}", "{2{en}}"), "branches"),
+    Mutation("a factor of a sum", "rtl/add.v", first_of(r"A_FACTOR\((\d+)\)", r"A_FACTOR(2\1)"), "branches"),
+    Mutation("a turn that ends early", "rtl/stream_concat.v", swap("left == 1", "left <= 2"), "branches"),
+    Mutation(
+        "a FIFO that does not hold what waits for the other branch",
+        "rtl/net.v",
+        first_of(r"DEPTH\(\d+\)\) u_stem_to_add_fifo", "DEPTH(2)) u_stem_to_add_fifo"),
+        "branches",
+    ),
+    Mutation(
+        "a fork that forgets a taker",
+        "rtl/net.v",
+        first_of(r"(_ready = \w+_room) && \w+_room", r"\1"),
+        "branches",
+    ),
     Mutation("tlast a beat early", "rtl/frame_check.v", swap("last = count == LAST", "last = count + 1'b1 == LAST")),
 )
 
@@ -226,8 +257,9 @@ def bench(design: str, folder: Path) -> Bench:
     torch.set_num_threads(1)
     build, scheme, target = DESIGNS[design]
     model = randomised(build(), 3)
-    with torch.no_grad():
-        model[1].weight *= 20  # so that the ReLU6 is reached
+    if isinstance(model, nn.Sequential):
+        with torch.no_grad():
+            model[1].weight *= 20  # so that the ReLU6 is reached
     images = images_for(SHAPE, 5, 8)
     options = Options(scheme=scheme, mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.2), target=target)
     return Bench(compile_graph(capture(model, SHAPE, "net"), options, images), images[:FRAMES], folder)

@@ -24,9 +24,9 @@ ENGINE = os.environ.get("CNN2RTL_ENGINE", "icarus")
 FRAMES = 3
 
 
-def prove(seed: int, engine: str, folder: Path, budget: str = "") -> None:
+def prove(seed: int, engine: str, folder: Path, budget: str = "", branches: bool = False) -> None:
     torch.set_num_threads(1)  # the test processes share the processors already
-    case = random_case(seed)
+    case = random_case(seed, branches)
     if budget:
         case = replace(case, budget=budget)
     compiled = case.compile()
@@ -34,7 +34,7 @@ def prove(seed: int, engine: str, folder: Path, budget: str = "") -> None:
     complaints = bench.complaints((20 + seed % 60,), seed + 1)
     command = (
         f"CNN2RTL_ENGINE={engine} CNN2RTL_FIRST_SEED={seed} CNN2RTL_SEEDS=1 "
-        "python -m pytest rtl_tests/networks/test_random.py -k equal"
+        f"python -m pytest rtl_tests/networks/test_random.py -k {'branches' if branches else 'equal'}"
     )
     assert not complaints, f"{command}\n{case}\n" + "\n".join(complaints)
 
@@ -42,6 +42,11 @@ def prove(seed: int, engine: str, folder: Path, budget: str = "") -> None:
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 def test_network_is_equal_to_golden_in_the_predicted_time(seed: int, tmp_path: Path) -> None:
     prove(seed, ENGINE, tmp_path / "project")
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS // 2))
+def test_branches(seed: int, tmp_path: Path) -> None:
+    prove(seed, ENGINE, tmp_path / "project", branches=True)
 
 
 # Those with the most constants among the first few, of all kinds.

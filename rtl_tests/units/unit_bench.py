@@ -140,6 +140,28 @@ def sometimes(rng: random.Random) -> Stalls:
 
 
 @dataclass
+class Source:
+    """A stream into the unit, ``bits`` per beat; in which clock cycle each beat was first offered, and taken."""
+
+    beats: Sequence[int]
+    bits: int
+    offer: Stalls = always
+    offered: list[int] = field(default_factory=list)
+    taken: list[int] = field(default_factory=list)
+
+    @property
+    def offering(self) -> bool:
+        return len(self.offered) > len(self.taken)
+
+    def drive(self, cycle: int, rng: random.Random) -> int:
+        """The data of a cycle, in which :attr:`offering` is valid."""
+        if not self.offering and len(self.taken) < len(self.beats) and self.offer():
+            self.offered.append(cycle)
+        # What stands there without valid means nothing.
+        return self.beats[len(self.taken)] if self.offering else rng.getrandbits(self.bits)
+
+
+@dataclass
 class Transfers:
     """In which clock cycle each beat was taken from the source, and given to the sink."""
 
@@ -184,28 +206,41 @@ class Bench:
         shy: bool = False,
         stop_after: int | None = None,
     ) -> Transfers:
-        """Stream ``beats`` through the unit and compare what comes out with ``expected``, beat by beat.
+        """Stream ``beats`` through the unit with one stream in: :meth:`run_all`."""
+        source = Source(beats, len(self.dut.s_data), offer)
+        given = await self.run_all([source], expected, accept, rng=rng, shy=shy, stop_after=stop_after)
+        return Transfers(source.taken, given)
 
-        Inputs change after the rising edge; everything is read at the falling one, where it has
-        settled. A ``shy`` sink is never ready before it has seen valid. ``stop_after`` that many cycles
-        the stream is left as it is.
+    async def run_all(
+        self,
+        sources: Sequence[Source],
+        expected: Sequence[int],
+        accept: Stalls = always,
+        *,
+        rng: random.Random,
+        shy: bool = False,
+        stop_after: int | None = None,
+    ) -> list[int]:
+        """Stream ``sources`` through the unit and compare what comes out with ``expected``, beat by beat.
+
+        The cycles in which the sink takes them come back. Sources lie side by side, the first lowest. Inputs change
+        after the rising edge; everything is read at the falling one, where it has settled. A ``shy`` sink is never
+        ready before it has seen valid. ``stop_after`` that many cycles the stream is left as it is.
         """
-        dut, clk, width = self.dut, self.dut.clk, len(self.dut.s_data)
-        done = Transfers()
-        offering, seen, pending, quiet, cycle = False, False, None, 0, 0
+        dut, clk = self.dut, self.dut.clk
+        given: list[int] = []
+        seen, pending, quiet, cycle = False, None, 0, 0
         while stop_after is None or cycle < stop_after:
             await RisingEdge(clk)
-            if not offering:
-                offering = len(done.taken) < len(beats) and offer()
-                dut.s_valid.value = int(offering)
-                # What stands there without valid means nothing.
-                dut.s_data.value = beats[len(done.taken)] if offering else rng.getrandbits(width)
+            dut.s_data.value = side_by_side([(source.drive(cycle, rng), source.bits) for source in sources])
+            dut.s_valid.value = side_by_side([(source.offering, 1) for source in sources])
             ready = accept() and (seen or not shy)
             dut.m_ready.value = int(ready)
 
             await FallingEdge(clk)
-            index = len(done.given)
+            index = len(given)
             seen = int(dut.m_valid.value) == 1
+            moved = False
             if pending is not None:
                 assert seen, f"beat {index}: valid fell before the beat was taken"
             if seen:
@@ -217,19 +252,28 @@ class Bench:
                 assert data == expected[index], f"beat {index} of {len(expected)}: {data:x}, not {expected[index]:x}"
                 pending = None if ready else data
                 if ready:
-                    done.given.append(cycle)
-            if offering and int(dut.s_ready.value) == 1:
-                done.taken.append(cycle)
-                offering = False
-            moved = cycle in (done.given[-1:] + done.taken[-1:])
+                    given.append(cycle)
+                    moved = True
+            for number, source in enumerate(sources):
+                if source.offering and int(dut.s_ready.value) >> number & 1:
+                    source.taken.append(cycle)
+                    moved = True
             quiet = 0 if moved else quiet + 1
             cycle += 1
-            if len(done.taken) == len(beats) and len(done.given) == len(expected) and quiet >= TAIL:
+            taken, total = sum(len(source.taken) for source in sources), sum(len(source.beats) for source in sources)
+            if taken == total and len(given) == len(expected) and quiet >= TAIL:
                 break
-            assert quiet < PATIENCE, (
-                f"stuck: {len(done.taken)} of {len(beats)} beats in, {len(done.given)} of {len(expected)} out"
-            )
-        return done
+            assert quiet < PATIENCE, f"stuck: {taken} of {total} beats in, {len(given)} of {len(expected)} out"
+        return given
+
+
+def side_by_side(fields: Iterable[tuple[int, int]]) -> int:
+    """Numbers of so many bits each, the first lowest."""
+    word = offset = 0
+    for value, bits in fields:
+        word |= value << offset
+        offset += bits
+    return word
 
 
 # ---------------------------------------------------------------------------------------------------------- data

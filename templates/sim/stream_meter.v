@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: cnn2rtl contributors
 // SPDX-License-Identifier: Apache-2.0
 
-// Measures a stream and the FIFO that it enters: when the beats of the first frame move, how far apart the last two
-// frames end, whether a beat ever had to wait, and how full the FIFO has been. Simulation only.
+// Measures a stream: when the beats of the first frame move, how far apart the last two frames end, and whether a beat
+// ever had to wait for room in a FIFO. Simulation only.
 `default_nettype none
 `timescale 1ns / 1ps
 
@@ -14,8 +14,6 @@ module stream_meter #(
     input  wire        rst,
     input  wire        valid,
     input  wire        ready,
-    // Beats in the FIFO's memory.
-    input  wire [31:0] held,
     // Cycles since reset.
     input  wire [31:0] cycle,
     // Cycles in which the first and the last beat of the first frame moved.
@@ -23,8 +21,7 @@ module stream_meter #(
     output reg  [31:0] last,
     // Cycles between the ends of the last two frames; 0 for one frame.
     output reg  [31:0] interval,
-    // Most beats that the FIFO held, and cycles in which a beat waited before it.
-    output reg  [31:0] peak,
+    // Cycles in which a beat waited.
     output reg  [31:0] waits
 );
     integer frame, left;
@@ -34,7 +31,6 @@ module stream_meter #(
         first    = 0;
         last     = 0;
         interval = 0;
-        peak     = 0;
         waits    = 0;
         frame    = 0;
         left     = FRAME_BEATS;
@@ -43,7 +39,6 @@ module stream_meter #(
 
     always @(posedge clk) begin
         if (!rst) begin
-            if (held > peak) peak <= held;
             if (valid && !ready) waits <= waits + 1;
             if (valid && ready) begin
                 if (frame == 0 && left == FRAME_BEATS) first <= cycle;

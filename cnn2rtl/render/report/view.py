@@ -18,21 +18,42 @@ MEMORIES = {"weights": "weights", "parameters": "parameters", "buffers": "line b
 
 
 @dataclass(frozen=True)
-class Stream:
-    """A tensor on wires and its FIFO. ``first`` and ``last`` beat of the first frame, in cycles, where known.
+class Fifo:
+    """A FIFO before ``layer``, or before the network's output, and the most beats that simulation saw in it."""
 
-    ``peak`` is the most beats that simulation saw in the FIFO.
-    """
+    layer: str
+    depth: int
+    peak: int | None
+
+    @property
+    def title(self) -> str:
+        used = "" if self.peak is None else f" ({self.peak:,} used at most in simulation)"
+        return f"{count(self.depth, 'beat')}{used}"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A tensor on wires and its FIFOs. ``first`` and ``last`` beat of the first frame, in cycles, where known."""
 
     name: str
     node: str
     dimensions: tuple[int, ...]
     format: Mapping[str, Any]
     lanes: int
-    fifo: int
+    fifos: tuple[Fifo, ...]
     first: int | None
     last: int | None
-    peak: int | None
+
+    @property
+    def fifo(self) -> int:
+        """Beats that find room in all FIFOs."""
+        return sum(fifo.depth for fifo in self.fifos)
+
+    @property
+    def peak(self) -> int | None:
+        """The most beats that simulation saw in them, each taken by itself."""
+        peaks = [fifo.peak for fifo in self.fifos if fifo.peak is not None]
+        return sum(peaks) if len(peaks) == len(self.fifos) else None
 
     @property
     def shape(self) -> str:
@@ -45,10 +66,13 @@ class Stream:
     @property
     def title(self) -> str:
         """All of it, as a sentence for a tooltip."""
-        peak = "" if self.peak is None else f" ({self.peak:,} used at most in simulation)"
+        ends = [
+            fifo.title if len(self.fifos) == 1 else f"{fifo.title} to {fifo.layer or 'the output'}"
+            for fifo in self.fifos
+        ]
         return (
             f"{self.node}: {self.shape} values of format {self.format['name']}; {count(self.lanes, 'channel')} and "
-            f"{count(self.beat_bits, 'bit')} per beat; FIFO of {count(self.fifo, 'beat')}{peak}"
+            f"{count(self.beat_bits, 'bit')} per beat; FIFO of {', of '.join(ends)}"
         )
 
 
@@ -164,7 +188,8 @@ class View:
 
     @property
     def output(self) -> Stream:
-        return self.layers[-1].stream
+        streams = [layer.stream for layer in self.layers]
+        return next((s for s in streams if any(not fifo.layer for fifo in s.fifos)), streams[-1])
 
     @cached_property
     def kinds(self) -> Mapping[str, int]:
@@ -173,12 +198,13 @@ class View:
         return {name: min(index, HUES - 1) for index, name in enumerate(names)}
 
     def _stream(self, row: Mapping[str, Any]) -> Stream:
-        measured = self.results.get("simulation", {}).get("streams", {}).get(row["stream"], {})
+        peaks = self.results.get("simulation", {}).get("fifos", {})
+        fifos = tuple(Fifo(fifo["layer"], fifo["depth"], peaks.get(fifo["name"])) for fifo in row["fifos"])
         # The first frame's; later frames may have one of their own.
         last = row.get("last")
         return Stream(
-            row["stream"], row["node"], tuple(row["shape"]), row["format"], row["lanes"], row["fifo"],
-            row.get("first"), last[0] if isinstance(last, (list, tuple)) else last, measured.get("peak"),
+            row["stream"], row["node"], tuple(row["shape"]), row["format"], row["lanes"], fifos,
+            row.get("first"), last[0] if isinstance(last, (list, tuple)) else last,
         )  # fmt: skip
 
 

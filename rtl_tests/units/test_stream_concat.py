@@ -1,0 +1,85 @@
+"""Concatenation: of every pixel all beats of each stream in turn, none lost, none taken early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import cocotb
+import numpy as np
+import pytest
+from join_tests import JoinCase
+from unit_bench import Bench, always, current_case, rng_for, simulate
+
+from cnn2rtl.ops.hardware import Bits, ParameterValue, pack
+from cnn2rtl.ops.timing import InTurn, Join, Pipeline
+
+PIXELS = 3
+"""Pixels in a frame of the test."""
+
+
+@dataclass(frozen=True)
+class StreamConcat(JoinCase):
+    unit = "stream_concat"
+    timing = Pipeline(0)
+    width: int
+    beats: tuple[int, ...]
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterValue]:
+        inputs = len(self.beats)
+        beats = Bits(16 * inputs, pack(np.array([self.beats]), 16)[0])
+        return {"INPUTS": inputs, "WIDTH": self.width, "BEATS": beats}
+
+    @property
+    def join(self) -> Join:
+        return InTurn(self.beats)
+
+    @property
+    def widths(self) -> Sequence[int]:
+        return [self.width] * len(self.beats)
+
+    def frame(self, rng: Random) -> tuple[Sequence[list[int]], list[int]]:
+        streams: list[list[int]] = [[] for _ in self.beats]
+        joined: list[int] = []
+        for _ in range(PIXELS):
+            for stream, count in zip(streams, self.beats, strict=True):
+                stream += [rng.getrandbits(self.width) for _ in range(count)]
+                joined += stream[-count:]
+        return streams, joined
+
+
+@cocotb.test()
+async def others_wait(dut: Any) -> None:
+    """Where one stream never comes, the others get no further than to its turn."""
+    case, rng = current_case(), rng_for("wait")
+    bench = await Bench.start(dut)
+    for missing in range(len(case.beats)):
+        offers = [(lambda: False) if number == missing else always for number in range(len(case.beats))]
+        sources, expected = case.frames(rng, 1, offers)
+        before = [count if number < missing else 0 for number, count in enumerate(case.beats)]
+        given = await bench.run_all(sources, expected, rng=rng, stop_after=sum(before) + 20)
+        assert [len(source.taken) for source in sources] == before
+        assert len(given) == sum(before)
+        await bench.reset()
+
+
+CASES = (
+    StreamConcat(8, (1, 1)),
+    StreamConcat(1, (1, 2)),
+    StreamConcat(8, (3, 1)),
+    StreamConcat(5, (7, 8)),
+    StreamConcat(16, (1, 1, 1)),
+    StreamConcat(3, (2, 5, 1)),
+    StreamConcat(40, (1, 4, 2, 3)),
+    StreamConcat(1, (1, 1, 1, 16)),
+    StreamConcat(9, (33, 2)),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_stream_concat(case: StreamConcat, tmp_path: Path) -> None:
+    simulate(case, tmp_path, "join_tests,test_stream_concat")
