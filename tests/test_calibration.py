@@ -175,7 +175,7 @@ def test_ranges_leave_out_what_hardly_occurs() -> None:
     histogram[0, :205], histogram[0, -1] = 1e5 / 205, 1.0
     seen = Seen(np.array([0.0]), np.array([10.0]), np.array([0.3]), histogram)
     scale = {
-        ranges: choose(graph["0"], seen, 4, "scale", ranges, ()).coarsest  # type: ignore[arg-type]
+        ranges: choose([graph["0"]], seen, 4, "scale", ranges, ()).coarsest  # type: ignore[arg-type]
         for ranges in ("minmax", "percentile", "mse")
     }
     assert scale["minmax"] == pytest.approx(10 / 15)

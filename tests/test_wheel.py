@@ -83,8 +83,9 @@ def test_what_the_package_imports_it_declares() -> None:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.split(".")[0])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    # ONNX is for two commands, which say so where it is missing.
-    requirements = project["dependencies"] + project["optional-dependencies"]["onnx"]
+    # Some commands alone need these, and say so where they are missing.
+    extras = project["optional-dependencies"]
+    requirements = [*project["dependencies"], *extras["onnx"], *extras["train"]]
     declared = {re.split(r"[<>=~! ]", requirement)[0].lower() for requirement in requirements}
     providers = importlib.metadata.packages_distributions()
     undeclared = {

@@ -44,7 +44,7 @@ def test_network_is_equal_to_golden_in_the_predicted_time(seed: int, tmp_path: P
     prove(seed, ENGINE, tmp_path / "project")
 
 
-@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS // 2))
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS // 3))
 def test_branches(seed: int, tmp_path: Path) -> None:
     prove(seed, ENGINE, tmp_path / "project", branches=True)
 
