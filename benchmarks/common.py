@@ -12,7 +12,9 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "rtl_tests/networks", "examples/digits")]
+sys.path[:0] = [
+    str(ROOT / folder) for folder in ("tests", "rtl_tests/networks", "examples/digits", "examples/networks")
+]
 
 from harness import Bench  # noqa: E402
 from models import DATA, StudentNet, randomised  # noqa: E402
