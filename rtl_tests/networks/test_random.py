@@ -1,7 +1,7 @@
 """Random networks: every value of every layer equal, with and without stalls, and the frame interval as predicted.
 
-CNN2RTL_SEEDS raises the number of networks, of which a third has branches, CNN2RTL_FIRST_SEED moves on to others, CNN2RTL_ENGINE chooses the
-simulator of the long hunt:
+CNN2RTL_SEEDS raises the number of networks, of which a third has branches, CNN2RTL_FIRST_SEED moves on to others,
+CNN2RTL_ENGINE chooses the simulator of the long hunt:
 
     CNN2RTL_SEEDS=1000 CNN2RTL_FIRST_SEED=5000 python -m pytest rtl_tests/networks/test_random.py
 """
