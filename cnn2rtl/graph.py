@@ -20,6 +20,11 @@ Shape = tuple[int, int, int]
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
+def times(shape: Iterable[int]) -> str:
+    """A shape as people write it: ``3x128x128``."""
+    return "x".join(map(str, shape))
+
+
 @dataclass(frozen=True)
 class Clamp:
     """An activation that only limits: ReLU is ``Clamp(0, inf)``, ReLU6 ``Clamp(0, 6)``."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import Shape
+from cnn2rtl.graph import Shape, times
 from cnn2rtl.image_files import Fit, Pixels, Reading, Skip, read_files
 
 __all__ = ["SUFFIXES", "Fit", "ImageSet", "Pixels", "Skip", "from_array", "load_images"]
@@ -220,8 +220,8 @@ def _nhwc(path: Path | str, array: np.ndarray[Any, Any], shape: Shape, channels_
     first, last = shape, (height, width, channels)
     found = array.shape[1:]
     if found not in (first, last):
-        either = f"n x {_times(last)} or n x {_times(first)}"
-        raise UserError(f"{path}: the images are {_times(array.shape)}; {either} expected")
+        either = f"n x {times(last)} or n x {times(first)}"
+        raise UserError(f"{path}: the images are {times(array.shape)}; {either} expected")
     channels_first = found == first and not (found == last and channels_last)
     if not len(array):
         raise UserError(f"{path}: holds no images")
@@ -251,11 +251,7 @@ def _labels(path: Path, labels: np.ndarray[Any, Any] | None, count: int) -> tupl
         return None
     if labels.shape not in ((count,), (count, 1)) or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(
-            f"{path}: the labels are {_times(labels.shape)} of {labels.dtype}; one whole number for each of the "
+            f"{path}: the labels are {times(labels.shape)} of {labels.dtype}; one whole number for each of the "
             f"{count} images is expected"
         )
     return tuple(int(label) for label in labels.reshape(-1))
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))

@@ -13,7 +13,7 @@ from torch.export import ExportedProgram
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.conversion import Conversion
 from cnn2rtl.frontend.quiet import first_line, quiet
-from cnn2rtl.graph import FloatGraph, Shape
+from cnn2rtl.graph import FloatGraph, Shape, times
 
 
 def capture(model: nn.Module | ExportedProgram, shape: Shape | None, name: str) -> FloatGraph:
@@ -29,7 +29,7 @@ def capture(model: nn.Module | ExportedProgram, shape: Shape | None, name: str) 
     if len(own) != 3 or not all(isinstance(size, int) for size in own):
         raise UserError(f"the model's input is {(*source.meta['val'].shape,)}; (n, c, h, w) of fixed size is expected")
     if shape is not None and own != tuple(shape):
-        raise UserError(f"the model was exported for a {_times(own)} input, but {_times(shape)} is asked for")
+        raise UserError(f"the model was exported for a {times(own)} input, but {times(shape)} is asked for")
     if any(isinstance(n.target, torch._ops.OpOverload) and n.target._schema.is_mutable for n in program.graph.nodes):
         # Tensors that change under their name (ReLU(inplace=True)) become values; all else stays as it is.
         try:
@@ -38,10 +38,6 @@ def capture(model: nn.Module | ExportedProgram, shape: Shape | None, name: str) 
         except Exception as error:
             raise UserError(f"torch.export cannot make the model free of side effects: {first_line(error)}") from None
     return Conversion(program, user_input(program), name).graph()
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
 
 
 def _export(model: nn.Module, shape: Shape | None) -> ExportedProgram:
@@ -87,7 +83,7 @@ def _try(model: nn.Module, example: torch.Tensor) -> None:
     except Exception as error:
         where = f"layer `{running[-1]}`" if running and running[-1] else "its forward()"
         raise UserError(
-            f"the model does not run on a {_times(example.shape[1:])} input, most likely because it was made for "
+            f"the model does not run on a {times(example.shape[1:])} input, most likely because it was made for "
             f"another shape: {where} fails with {first_line(error)}"
         ) from None
     finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.graph import Clamp, FloatArray, Shape, times
 from cnn2rtl.ops import units
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.ops.hardware import Folding, Instance, Unit
@@ -32,7 +32,7 @@ class Add(Op):
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
         a, b = shapes
         if a != b:
-            raise ValueError(f"adds maps of {_times(a)} and {_times(b)}; both must have one shape")
+            raise ValueError(f"adds maps of {times(a)} and {times(b)}; both must have one shape")
         return a
 
     def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
@@ -84,7 +84,3 @@ class Add(Op):
         )
         scale, rom = units.requantise(layer, channels=c, lanes=lanes, acc_bits=bits, acc_signed=True)
         return Unit((add, scale), f"sum of two maps, {c} channels, {height}x{width} pixels", {"requant": rom})
-
-
-def _times(shape: Shape) -> str:
-    return "x".join(map(str, shape))

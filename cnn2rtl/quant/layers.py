@@ -139,10 +139,15 @@ class QuantGraph:
                     values.pop(name, None)
         return result
 
-    def ports(self, name: str) -> tuple[Port, ...]:
-        """Who takes the tensor ``name``, layers in the order of the data, then the network's output."""
-        readers = [Port(node.name, i) for node in self.layers for i, source in enumerate(node.inputs) if source == name]
-        return (*readers, Port()) if name == self.output else tuple(readers)
+    @cached_property
+    def ports(self) -> Mapping[str, tuple[Port, ...]]:
+        """Who takes each tensor: layers in the order of the data, then the network's output."""
+        found: dict[str, list[Port]] = {node.name: [] for node in self.nodes}
+        for node in self.layers:
+            for number, source in enumerate(node.inputs):
+                found[source].append(Port(node.name, number))
+        found[self.output].append(Port())
+        return {name: tuple(ports) for name, ports in found.items()}
 
     def shapes(self, node: QuantNode) -> tuple[Shape, ...]:
         """The shapes of a node's inputs."""

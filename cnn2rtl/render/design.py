@@ -210,7 +210,7 @@ def _fork_names(graph: QuantGraph, streams: Mapping[str, str], taken: Iterable[s
     """What the FIFOs of streams with several takers are called: after the stream, and the layer behind them."""
     wanted = {}
     for name, stream in streams.items():
-        ports = graph.ports(name)
+        ports = graph.ports[name]
         for port in ports if len(ports) > 1 else ():
             twice = sum(other.layer == port.layer for other in ports) > 1
             to = f"{streams[port.layer]}{f'_{port.number}' if twice else ''}" if port.layer else "output"

@@ -96,7 +96,7 @@ class Budget:
         family, parts = FAMILIES[device.family], self._parts(foldings)
         total = sum((part.normal for _, part in parts), Resources())
         for node in self.graph.layers:
-            for _ in self.graph.ports(node.name):
+            for _ in self.graph.ports[node.name]:
                 total += fifo(foldings[node.name].lanes_out * node.out.bits, FIFO_DEPTH, device.family)
         rams, places = device.rams * family.ram_units, {}
         luts, blocks = total.luts, total.block_rams

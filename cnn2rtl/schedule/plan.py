@@ -91,7 +91,7 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
         raise AssertionError(f"no frame interval of {interval} cycles: a layer is slower than its foldings say")
     streams = {}
     for name, times in moved.items():
-        depths = {port: fifo_depth(times, taken[port]) if port in taken else 2 for port in graph.ports(name)}
+        depths = {port: fifo_depth(times, taken[port]) if port in taken else 2 for port in graph.ports[name]}
         ends = times[beats[name] - 1 :: beats[name]][: _settles(times, interval, frames)]
         streams[name] = Traffic(depths, int(times[0]), tuple(ends.tolist()))
     latency = int(FIFO(Beats(moved[graph.output])).times[beats[graph.output] - 1]) + 1
@@ -121,7 +121,7 @@ def timeline(
     fitted, moved, taken = {}, {graph.input.name: pixels}, {}
     for node in graph.layers:
         # No layer need be faster than the next one, which takes so many cycles over a pixel.
-        sinks = (foldings[port.layer].cycles for port in graph.ports(node.name) if port.layer)
+        sinks = (foldings[port.layer].cycles for port in graph.ports[node.name] if port.layer)
         pace = max(sinks, default=0) // (node.shape[1] * node.shape[2])
         sources = [moved[name] for name in node.inputs]
         fitted[node.name], moved[node.name], times = through(built[node.name], sources, pace)
@@ -179,7 +179,8 @@ def _placed(unit: Unit, layer: str, places: Places) -> Unit:
         where = places.get((layer, instance.role))
         return instance if where is None else replace(instance, parameters={**instance.parameters, "PLACE": int(where)})
 
-    return replace(unit, chain=tuple(map(place, unit.chain)))
+    adapters = tuple(tuple(map(place, chain)) for chain in unit.adapters)
+    return replace(unit, chain=tuple(map(place, unit.chain)), adapters=adapters)
 
 
 def _frame_beats(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> int:
