@@ -11,7 +11,7 @@ import numpy as np
 
 from cnn2rtl.devices import Device, find
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.graph import FloatGraph, Shape
+from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import Pixels, from_array, load_images
 from cnn2rtl.pipeline import Compiled, Options, check_feasible, compile_graph
 from cnn2rtl.quant.formats import Ranges
@@ -79,7 +79,6 @@ def compile(
             "cnn2rtl.frontend.load_model reads one from a file"
         )
     problems = Problems()
-    shape: Shape | None = None
     graph: FloatGraph | None = None
     images: Pixels | None = None
     means: tuple[float, ...] = (0.0,)
@@ -128,19 +127,18 @@ def compile(
     return compile_graph(graph, options, images)
 
 
-def _shape(example: Any, known: bool) -> Shape | None:
-    """The input's (c, h, w)."""
+def _shape(example: Any, known: bool) -> tuple[int, ...] | None:
+    """The input's (c, h, w), (c, length) or (features,)."""
     if example is None and known:
         return None
     shape = getattr(example, "shape", None)
     dims = tuple(example) if shape is None and isinstance(example, (tuple, list)) else tuple(shape or ())[1:]
-    if len(dims) != 3 or not all(isinstance(size, (int, np.integer)) and size > 0 for size in dims):
+    if not 1 <= len(dims) <= 3 or not all(isinstance(size, (int, np.integer)) and size > 0 for size in dims):
         given = f"an array of shape {tuple(shape)}" if shape is not None else repr(example)
         raise UserError(
             f"example: {given}; a batch (n, c, h, w) as the model takes it, or a shape (c, h, w), is expected"
         )
-    c, h, w = map(int, dims)
-    return c, h, w
+    return tuple(map(int, dims))
 
 
 def _numbers(name: str, value: Numbers) -> tuple[float, ...]:

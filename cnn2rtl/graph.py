@@ -58,11 +58,15 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class FloatGraph:
-    """A DAG in topological order. The first node is the input; ``output`` names the result."""
+    """A DAG in topological order. The first node is the input; ``output`` names the result.
+
+    ``notes`` tell the user what is not exactly as the model says.
+    """
 
     name: str
     nodes: tuple[Node, ...]
     output: str
+    notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Node:
         return self.by_name[name]
@@ -112,9 +116,9 @@ class FloatGraph:
             for node in self.nodes
             if node.name != name
         )
-        return FloatGraph(self.name, tuple(rewired), source if self.output == name else self.output)
+        return replace(self, nodes=tuple(rewired), output=source if self.output == name else self.output)
 
     def replacing(self, nodes: Iterable[Node]) -> FloatGraph:
         """The graph with the nodes of the same names replaced by ``nodes``."""
         new = {node.name: node for node in nodes}
-        return FloatGraph(self.name, tuple(new.get(node.name, node) for node in self.nodes), self.output)
+        return replace(self, nodes=tuple(new.get(node.name, node) for node in self.nodes))

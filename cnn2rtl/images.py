@@ -72,9 +72,9 @@ def load_images(
 
     ``fit`` says how an image file becomes h x w: ``crop`` cuts out the centre, ``resize`` scales the image
     to cover h x w and then cuts out the centre. Arrays must have the right size already, as (n, h, w, c) or
-    (n, c, h, w) (where both readings are possible, the latter for ``.pt`` and the former otherwise), and
-    values of 0 to 255, or floats of 0 to 1, which are scaled and rounded. ``limit`` keeps so many images,
-    spread evenly over the classes, the first ones of each.
+    (n, c, h, w) (where both readings are possible, the latter for ``.pt`` and the former otherwise), without the
+    height where that is 1, and values of 0 to 255, or floats of 0 to 1, which are scaled and rounded. ``limit`` keeps
+    so many images, spread evenly over the classes, the first ones of each.
 
     The order is that of the sorted file names, or of the array. Raises :class:`UserError`; one lists all
     files that cannot be used. With ``skip`` those are left out instead, and it hears of each; only if none can be
@@ -215,8 +215,10 @@ def _images_and_labels(path: Path, content: object) -> tuple[np.ndarray[Any, Any
 def _nhwc(path: Path | str, array: np.ndarray[Any, Any], shape: Shape, channels_last: bool) -> np.ndarray[Any, Any]:
     """``array`` as (n, h, w, c); ``channels_last`` decides where both readings are possible."""
     channels, height, width = shape
-    if array.ndim == 3 and channels == 1:
+    if array.ndim == 3 and channels == 1 and height > 1:
         array = array[..., None]
+    elif array.ndim < 4 and height == 1:
+        array = _with_height(array, shape)
     first, last = shape, (height, width, channels)
     found = array.shape[1:]
     if found not in (first, last):
@@ -226,6 +228,16 @@ def _nhwc(path: Path | str, array: np.ndarray[Any, Any], shape: Shape, channels_
     if not len(array):
         raise UserError(f"{path}: holds no images")
     return array.transpose(0, 2, 3, 1) if channels_first else array
+
+
+def _with_height(array: np.ndarray[Any, Any], shape: Shape) -> np.ndarray[Any, Any]:
+    """Time series (n, c, length) or (n, length, c) and vectors (n, features), as images with one row."""
+    channels, _, width = shape
+    if array.ndim == 2 and array.shape[1] == channels * width and 1 in (channels, width):
+        return array.reshape(-1, channels, 1, width)
+    if array.ndim == 3:
+        return array[:, None] if array.shape[1:] == (width, channels) else array[:, :, None]
+    return array
 
 
 def _pixels(path: Path | str, array: np.ndarray[Any, Any]) -> Pixels:

@@ -20,7 +20,6 @@ from cnn2rtl.ops import (
     AvgPool2d,
     Conv2d,
     DepthwiseConv2d,
-    Flatten,
     Identity,
     Input,
     Linear,
@@ -203,9 +202,8 @@ def test_an_activation_stays_behind_a_pool_that_two_layers_read() -> None:
             Node("input", Input(shape), (), shape),
             Node("affine", Affine(np.array([2.0, -1.0]), np.zeros(2)), ("input",), shape),
             Node("pool", pool, ("affine",), (2, 2, 2)),
-            Node("flatten", Flatten(), ("pool",), (8, 1, 1)),
-            Node("relu", Identity(), ("flatten",), (8, 1, 1), Clamp(0)),
-            Node("linear", Linear(np.ones((1, 8, 1, 1)), np.zeros(1)), ("relu",), (1, 1, 1)),
+            Node("relu", Identity(), ("pool",), (2, 2, 2), Clamp(0)),
+            Node("linear", Linear(np.ones((1, 2, 2, 2)), np.zeros(1)), ("relu",), (1, 1, 1)),
             Node("other", AvgPool2d(Window((2, 2))), ("pool",), (2, 1, 1)),
         ),
         "linear",
@@ -213,17 +211,8 @@ def test_an_activation_stays_behind_a_pool_that_two_layers_read() -> None:
     simple = simplify(graph)
     assert isinstance(simple["relu"].op, Rescale) and simple["relu"].shape == (2, 2, 2)
     assert simple["affine"].clamp == simple["pool"].clamp == Clamp()
-    assert "flatten" not in simple.by_name and simple["linear"].inputs == ("relu",)
+    assert simple["linear"].inputs == ("relu",)
     np.testing.assert_allclose(simple.forward(batch(shape)), graph.forward(batch(shape)))
-
-
-def test_flatten_without_a_linear_is_refused() -> None:
-    model = nn.Sequential(conv(3, 4), nn.Flatten())
-    with pytest.raises(UserError, match="`1` flattens a 4x6x6 map and is the model's output; only a Linear can follow"):
-        simplify(capture(model.eval(), (3, 6, 6), "net"))
-    model.append(nn.BatchNorm1d(144))
-    with pytest.raises(UserError, match=r"`1` flattens a 4x6x6 map and feeds `2` \(depthwise_conv2d\)"):
-        simplify(capture(model.eval(), (3, 6, 6), "net"))
 
 
 ABSORBING: dict[str, tuple[Op, Shape]] = {

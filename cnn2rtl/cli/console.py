@@ -46,13 +46,25 @@ def show(rows: Table) -> None:
 
 def parse_shape(text: str | None) -> Shape | None:
     """``3x128x128`` as (c, h, w)."""
+    dims = parse_dims(text)
+    if dims is None:
+        return None
+    if len(dims) != 3:
+        raise UserError(f"--input {text}: channels x height x width is expected, like 3x128x128")
+    c, h, w = dims
+    return c, h, w
+
+
+def parse_dims(text: str | None) -> tuple[int, ...] | None:
+    """``3x128x128`` as (c, h, w), ``9x128`` as (c, length), ``40`` as (features,)."""
     if text is None:
         return None
     parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdecimal() and part.isascii() and int(part) for part in parts):
-        raise UserError(f"--input {text}: channels x height x width is expected, like 3x128x128")
-    c, h, w = (int(part) for part in parts)
-    return c, h, w
+    if len(parts) > 3 or not all(part.isdecimal() and part.isascii() and int(part) for part in parts):
+        raise UserError(
+            f"--input {text}: channels x height x width is expected, like 3x128x128, or channels x length, like 9x128"
+        )
+    return tuple(int(part) for part in parts)
 
 
 def parse_numbers(option: str, text: str) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from cnn2rtl.cli.console import out, parse_shape, readable
+from cnn2rtl.cli.console import out, parse_dims, parse_shape, readable
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph, Shape
 from cnn2rtl.quant.given import GivenNetwork
@@ -116,10 +116,10 @@ def capture_file(
 
     from cnn2rtl.frontend import capture, load_model
 
-    shape: Shape | None = None
+    shape: tuple[int, ...] | None = None
     wrong_before = len(problems.found)
     with problems.gather():
-        shape = parse_shape(size)
+        shape = parse_dims(size)
     with problems.gather():
         model = load_model(file, arch, trust_pickle)
         if size is None and not isinstance(model, ExportedProgram):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from dataclasses import replace
+from math import prod
+from typing import Any, TypeAlias
 
 import torch
 from torch import fx
@@ -11,14 +13,18 @@ from torch.export import ExportedProgram
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.call import Call, Map, Refused
-from cnn2rtl.frontend.converters import CONVERTERS, HINTS, SUPPORTED
+from cnn2rtl.frontend.converters import CONVERTERS, HINTS, SUPPORTED, Result
 from cnn2rtl.frontend.quiet import first_line, quiet
+from cnn2rtl.frontend.relabel import refusal
 from cnn2rtl.graph import Clamp, FloatGraph, Node
-from cnn2rtl.ops import Identity, Input
+from cnn2rtl.ops import Identity, Input, Op
 
 INPUT = "input"
 # Operators that make a constant of plain numbers.
 _FACTORIES = frozenset(("arange", "eye", "full", "linspace", "ones", "scalar_tensor", "zeros"))
+
+
+Value: TypeAlias = "Map | list[Map] | torch.Tensor | None"
 
 
 class Conversion:
@@ -27,11 +33,12 @@ class Conversion:
     def __init__(self, program: ExportedProgram, source: fx.Node, name: str) -> None:
         self.program, self.source, self.name = program, source, name
         self.batch = str(self.source.meta["val"].shape[0])
-        # What each program value is here: a feature map, a constant tensor, or None for a size.
-        self.values: dict[fx.Node, Map | torch.Tensor | None] = {}
+        # What each program value is here: a feature map, several, a constant tensor, or None for a size.
+        self.values: dict[fx.Node, Value] = {}
         self.nodes: list[Node] = []
         self.names: set[str] = set()
         self.problems: list[str] = []
+        self.notes: list[str] = []
 
     def graph(self) -> FloatGraph:
         """Convert every operation the output depends on; one :class:`UserError` lists those that cannot be."""
@@ -44,28 +51,59 @@ class Conversion:
                 self._placeholder(node)
             elif node in live and node is not output:
                 try:
-                    self.values[node] = self._operation(node)
-                except Refused as refusal:
-                    self.problems.append(f"`{_layer_name(node)}` ({_operator(node)}): {refusal}")
+                    self.values[node] = self._operation(node, last=node is result)
+                except Refused as refused:
+                    self._refuse(node, refused)
                     # The operations behind it are judged all the same.
-                    self.values[node] = Map(self._unique(_layer_name(node)), _dims(node))
+                    self.values[node] = _unknown(node)
         if signature.buffers_to_mutate:
             written = ", ".join(f"`{name}`" for name in signature.buffers_to_mutate.values())
             self.problems.append(f"the model changes {written} while it runs; only fixed weights are supported")
+        name = self._output(result)
+        if self.problems:
+            raise UserError(self.problems)
+        return FloatGraph(self.name, tuple(self.nodes), name, tuple(self.notes))
+
+    def _output(self, result: fx.Node) -> str:
+        """The node whose map is the model's output."""
         value = self.values.get(result)
         if not isinstance(value, Map):
             self.problems.append("the model's output does not depend on its input")
-        elif not self.problems and len(value.dims) not in (1, 3):
-            dims = ", ".join(map(str, value.dims))
-            self.problems.append(f"the model's output is (n, {dims}); (n, c) and (n, c, h, w) are supported")
-        if self.problems:
-            raise UserError(self.problems)
-        assert isinstance(value, Map)
-        return FloatGraph(self.name, tuple(self.nodes), value.node)
+        elif not self.problems:
+            try:
+                return self._plain(value).node
+            except Refused as refused:
+                dims = ", ".join(map(str, value.dims))
+                self.problems.append(f"the model's output is (n, {dims}): {refused}")
+        return ""
+
+    def _refuse(self, node: fx.Node, refused: Refused) -> None:
+        self.problems.append(f"`{_layer_name(node)}` ({_operator(node)}): {refused}")
+
+    def layer(self, name: str, op: Op, sources: tuple[Map, ...], clamp: Clamp) -> Map:
+        """Add a layer; part of what a converter sees as :class:`~cnn2rtl.frontend.call.Builder`."""
+        sources = tuple(self._plain(source) for source in sources)
+        try:
+            shape = op.out_shape([source.shape for source in sources])
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        made = Map(self._unique(name), shape, shape)
+        self.nodes.append(Node(made.node, op, tuple(source.node for source in sources), shape, clamp))
+        return made
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def _plain(self, view: Map) -> Map:
+        """``view`` as the whole map of some node."""
+        if view.plain:
+            return view
+        raise refusal(view)
 
     def _placeholder(self, node: fx.Node) -> None:
         if node is self.source:
-            source = Map(self._unique(INPUT), _dims(node))
+            dims = _dims(node)
+            source = _whole(self._unique(INPUT), dims)
             self.values[node] = source
             self.nodes.append(Node(source.node, Input(source.shape), (), source.shape))
             return
@@ -80,7 +118,7 @@ class Conversion:
             tensors = self.program.state_dict if target in self.program.state_dict else self.program.constants
             self.values[node] = tensors[target]
 
-    def _operation(self, node: fx.Node) -> Map | torch.Tensor | None:
+    def _operation(self, node: fx.Node, last: bool) -> Value:
         """Convert one call; raises :class:`Refused`."""
         made = node.meta.get("val")
         if node.target is operator.getitem:
@@ -95,17 +133,22 @@ class Conversion:
         overload = str(node.target)
         if overload not in CONVERTERS:
             raise Refused(f"is not supported; {HINTS.get(_operator(node), SUPPORTED)}")
-        self._require_map(made[0] if isinstance(made, (tuple, list)) else made)
-        call = Call(overload, args, _dims(node))
-        layer = CONVERTERS[overload](call)
-        op, clamp = (Identity(), layer) if isinstance(layer, Clamp) else (layer, Clamp())
-        sources, result = call.sources, Map(self._unique(_layer_name(node)), call.out)
-        try:
-            shape = op.out_shape([source.shape for source in sources])
-        except ValueError as error:
-            raise Refused(str(error)) from None
-        assert shape == result.shape, f"{overload}: shape {shape}, torch says {result.shape}"
-        self.nodes.append(Node(result.node, op, tuple(source.node for source in sources), shape, clamp))
+        call = Call(overload, args, _dims(node), _layer_name(node), node.target, self, last)
+        tensors = made if isinstance(made, (tuple, list)) else [made]
+        self._require_map(tensors[0])
+        result = CONVERTERS[overload](call)
+        for tensor in tensors[1:] if isinstance(result, list) else []:
+            self._require_map(tensor)
+        return self._checked(call, result)
+
+    def _checked(self, call: Call, result: Result) -> Value:
+        """What a converter has made, as a tensor of the size that torch tells."""
+        if isinstance(result, Clamp):
+            result = call.pointwise(Identity(), call.source, clamp=result)
+        if isinstance(result, Op):
+            result = call.layer(result, *call.sources).reshaped(call.out)
+        first = result[0] if isinstance(result, list) else result
+        assert first.dims == call.out, f"{call.operator}: shape {first.dims}, torch says {call.out}"
         return result
 
     def _arguments(self, node: fx.Node, schema: torch.FunctionSchema) -> dict[str, Any]:
@@ -122,12 +165,15 @@ class Conversion:
             return [self._value(inner) for inner in argument]
         return argument
 
-    def _item(self, node: fx.Node) -> Map | torch.Tensor | None:
+    def _item(self, node: fx.Node) -> Value:
         producer, index = node.args
-        assert isinstance(producer, fx.Node)
+        assert isinstance(producer, fx.Node) and isinstance(index, int)
+        value = self.values[producer]
+        if isinstance(value, list):
+            return value[index]
         if index != 0 and str(producer.target) in CONVERTERS:
             raise Refused(f"result {index} of {_operator(producer)} (the indices of a pooling) is not supported")
-        return self.values[producer]
+        return value
 
     def _require_map(self, value: object) -> None:
         """Refuse what is not one float tensor of fixed size per image."""
@@ -173,6 +219,24 @@ def _ancestors(output: fx.Node) -> set[fx.Node]:
         found.update(fresh)
         waiting.extend(fresh)
     return found
+
+
+def _unknown(node: fx.Node) -> Value:
+    """What stands for the result of an operation that was refused."""
+    made = node.meta.get("val")
+    if isinstance(made, (tuple, list)):
+        return [_stand_in(tuple(t.shape[1:]) if isinstance(t, torch.Tensor) else ()) for t in made]
+    return _stand_in(_dims(node))
+
+
+def _stand_in(dims: tuple[int, ...]) -> Map:
+    return _whole("", dims) if len(dims) <= 3 else Map("", (prod(dims), 1, 1), dims)
+
+
+def _whole(node: str, dims: tuple[int, ...]) -> Map:
+    """The map of ``node`` as it stands, as a tensor of ``dims``."""
+    view = Map(node, (1, 1, 1), dims)
+    return replace(view, shape=view.sized)
 
 
 def _dims(node: fx.Node) -> tuple[int, ...]:

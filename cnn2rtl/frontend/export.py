@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import fx, nn
@@ -13,11 +13,11 @@ from torch.export import ExportedProgram
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.conversion import Conversion
 from cnn2rtl.frontend.quiet import first_line, quiet
-from cnn2rtl.graph import FloatGraph, Shape, times
+from cnn2rtl.graph import FloatGraph, times
 
 
-def capture(model: nn.Module | ExportedProgram, shape: Shape | None, name: str) -> FloatGraph:
-    """The float graph, called ``name``, of ``model`` for one input of ``shape`` (c, h, w).
+def capture(model: nn.Module | ExportedProgram, shape: Sequence[int] | None, name: str) -> FloatGraph:
+    """The float graph, called ``name``, of ``model`` for one input of ``shape``: (c, h, w), (c, length) or (features,).
 
     ``shape`` may be ``None`` for an :class:`ExportedProgram`, which knows its own. A module is copied,
     never changed. Raises one :class:`UserError` that lists every operation without a counterpart in
@@ -26,8 +26,11 @@ def capture(model: nn.Module | ExportedProgram, shape: Shape | None, name: str) 
     program = model if isinstance(model, ExportedProgram) else _export(model, shape)
     source = user_input(program)
     own = tuple(source.meta["val"].shape[1:])
-    if len(own) != 3 or not all(isinstance(size, int) for size in own):
-        raise UserError(f"the model's input is {(*source.meta['val'].shape,)}; (n, c, h, w) of fixed size is expected")
+    if not 1 <= len(own) <= 3 or not all(isinstance(size, int) for size in own):
+        raise UserError(
+            f"the model's input is {(*source.meta['val'].shape,)}; (n, c, h, w) of fixed size is expected, or (n, c, "
+            "length), or (n, features)"
+        )
     if shape is not None and own != tuple(shape):
         raise UserError(f"the model was exported for a {times(own)} input, but {times(shape)} is asked for")
     if any(isinstance(n.target, torch._ops.OpOverload) and n.target._schema.is_mutable for n in program.graph.nodes):
@@ -40,8 +43,8 @@ def capture(model: nn.Module | ExportedProgram, shape: Shape | None, name: str) 
     return Conversion(program, user_input(program), name).graph()
 
 
-def _export(model: nn.Module, shape: Shape | None) -> ExportedProgram:
-    if shape is None or len(shape) != 3 or min(shape) < 1:
+def _export(model: nn.Module, shape: Sequence[int] | None) -> ExportedProgram:
+    if shape is None or not 1 <= len(shape) <= 3 or min(shape) < 1:
         raise UserError("the model file does not tell its input's shape; give channels, height and width")
     parameters = inspect.signature(model.forward).parameters.values()
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

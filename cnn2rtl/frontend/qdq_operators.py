@@ -136,6 +136,7 @@ def _biased(value: Pending, bias: Value | None) -> Pending:
 
 
 def _conv(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """``conv2d``, or ``depthwise_conv2d`` where each channel has its own kernel."""
     weight, bias = rest[0], rest[1] if len(rest) > 1 else None
     if value.flat or not isinstance(weight, Constant) or weight.values.ndim != 4:
         raise Refused("is no convolution of maps (n, c, h, w)")
@@ -153,6 +154,7 @@ def _conv(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pendi
 
 
 def _gemm(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """``linear`` over the whole map."""
     plain = {"alpha": 1.0, "beta": 1.0, "transA": 0}
     factors = {name: call.attributes.get(name, value) for name, value in plain.items()}
     if factors != plain:
@@ -162,6 +164,7 @@ def _gemm(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pendi
 
 
 def _matmul(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """``linear`` over the whole map, by a constant matrix."""
     return _product(call, value, rest[0], 1)
 
 
@@ -176,14 +179,17 @@ def _product(call: OnnxCall, value: Pending, weight: Value | None, channel: int)
 
 
 def _add(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """The bias of the layer before."""
     return _biased(value, rest[0])
 
 
 def _relu(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """The clamp of the layer before, else ``rescale``."""
     return replace(value, name=value.name or call.name, clamp=value.clamp.then(Clamp(0.0)))
 
 
 def _clip(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """The clamp of the layer before, else ``rescale``."""
     ends = [-np.inf, np.inf]
     for index, end in enumerate(rest[:2]):
         if isinstance(end, Constant):
@@ -194,10 +200,12 @@ def _clip(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pendi
 
 
 def _max_pool(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """``maxpool2d``."""
     return _start(call, value, MaxPool2d(_window(call, call.attributes["kernel_shape"])))
 
 
 def _average_pool(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """``avgpool2d``."""
     window = _window(call, call.attributes["kernel_shape"])
     if window.padded and not call.attributes.get("count_include_pad", 0):
         raise Refused("padding with count_include_pad=0 is not supported; use count_include_pad=1 or no padding")
@@ -205,17 +213,20 @@ def _average_pool(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) 
 
 
 def _global_average_pool(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """``avgpool2d`` over the whole map."""
     _, height, width = value.codes.shape
     return _start(call, value, AvgPool2d(Window((height, width), (height, width))))
 
 
 def _flatten(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """Nothing, before a product."""
     if call.attributes.get("axis", 1) != 1:
         raise Refused("only axis 1 is supported")
     return replace(value, flat=True)
 
 
 def _reshape(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """Nothing, to (n, c * h * w) before a product."""
     shape = (value.op or Rescale()).out_shape([value.codes.shape])
     target = rest[0].values.tolist() if isinstance(rest[0], Constant) else []
     if len(target) != 2 or target[1] not in (-1, int(np.prod(shape))):
@@ -224,6 +235,7 @@ def _reshape(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pe
 
 
 def _same(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """Nothing."""
     return value
 
 

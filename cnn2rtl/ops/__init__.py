@@ -7,7 +7,7 @@ from cnn2rtl.ops.base import REGISTRY, Op
 from cnn2rtl.ops.concat import Concat
 from cnn2rtl.ops.conv2d import Conv2d
 from cnn2rtl.ops.depthwise_conv2d import DepthwiseConv2d
-from cnn2rtl.ops.graph_only import Affine, Flatten, Identity, Input
+from cnn2rtl.ops.graph_only import Affine, Identity, Input
 from cnn2rtl.ops.linear import Linear
 from cnn2rtl.ops.maxpool2d import MaxPool2d
 from cnn2rtl.ops.rescale import Rescale
@@ -22,7 +22,6 @@ __all__ = [
     "Concat",
     "Conv2d",
     "DepthwiseConv2d",
-    "Flatten",
     "Identity",
     "Input",
     "Linear",

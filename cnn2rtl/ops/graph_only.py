@@ -38,21 +38,6 @@ class Identity(Op):
 
 
 @dataclass(frozen=True, eq=False)
-class Flatten(Op):
-    """Relabel (c, h, w) as (c*h*w, 1, 1) in PyTorch's order: channels outermost."""
-
-    kind = "flatten"
-
-    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
-        c, h, w = shapes[0]
-        return (c * h * w, 1, 1)
-
-    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
-        x = inputs[0]
-        return x.transpose(0, 3, 1, 2).reshape(x.shape[0], 1, 1, -1)
-
-
-@dataclass(frozen=True, eq=False)
 class Affine(Op):
     """``x * scale + shift`` per channel: an evaluated BatchNorm, or a factor and an addend of the model's own.
 

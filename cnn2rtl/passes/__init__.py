@@ -6,7 +6,6 @@ Each pass is one file with one function, and keeps what the graph computes.
 from __future__ import annotations
 
 from cnn2rtl.graph import FloatGraph
-from cnn2rtl.passes.absorb_flatten import absorb_flatten
 from cnn2rtl.passes.absorb_input import absorb_input, check_normalisation
 from cnn2rtl.passes.drop_identities import drop_identities
 from cnn2rtl.passes.fold_batchnorm import fold_batchnorm
@@ -16,11 +15,11 @@ from cnn2rtl.passes.to_depthwise import to_depthwise
 
 __all__ = ["absorb_input", "as_trained", "check_normalisation", "simplify"]
 
-PASSES = (drop_identities, merge_activations, fold_batchnorm, to_depthwise, lone_batchnorm, absorb_flatten)
+PASSES = (drop_identities, merge_activations, fold_batchnorm, to_depthwise, lone_batchnorm)
 
 
 def simplify(graph: FloatGraph) -> FloatGraph:
-    """The same network in layers that hardware has; raises :class:`UserError` where a Flatten has no place."""
+    """The same network in layers that hardware has."""
     for rewrite in PASSES:
         graph = rewrite(graph)
     return graph

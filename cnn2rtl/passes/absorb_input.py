@@ -61,7 +61,7 @@ def _with_layer(graph: FloatGraph, zero: FloatArray, unit: FloatArray) -> FloatG
         replace(node, inputs=tuple(name if i == source.name else i for i in node.inputs)) for node in graph.nodes[1:]
     ]
     nodes = (source, Node(name, op, (source.name,), source.shape), *rewired)
-    return FloatGraph(graph.name, nodes, name if graph.output == source.name else graph.output)
+    return replace(graph, nodes=nodes, output=name if graph.output == source.name else graph.output)
 
 
 @singledispatch

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cnn2rtl.graph import Clamp, FloatGraph, Node
-from cnn2rtl.ops import Flatten, Identity, Input, MaxPool2d, Rescale
+from cnn2rtl.ops import Identity, Input, MaxPool2d, Rescale
 
 
 def merge_activations(graph: FloatGraph) -> FloatGraph:
     """Merge every bare activation into its producer; one that cannot becomes a :class:`Rescale`.
 
-    An activation first moves ahead of a Flatten, and of a MaxPool2d (the largest of some clamped
-    values is their clamped largest) where the layer before the pool can take it.
+    An activation first moves ahead of a MaxPool2d (the largest of some clamped values is their clamped largest) where
+    the layer before the pool can take it.
     """
     for name in [node.name for node in graph.nodes if isinstance(node.op, Identity)]:
         activation = graph[name]
@@ -20,7 +20,7 @@ def merge_activations(graph: FloatGraph) -> FloatGraph:
         if host is not None:
             graph = graph.without(name).replacing([replace(host, clamp=host.clamp.then(activation.clamp))])
         else:
-            graph = _ahead_of_flatten(graph, activation)
+            graph = graph.replacing([replace(activation, op=Rescale())])
     return graph
 
 
@@ -29,37 +29,16 @@ def _only_consumer(graph: FloatGraph, producer: str) -> bool:
 
 
 def _host(graph: FloatGraph, activation: Node) -> Node | None:
-    """The layer that can apply ``activation``: the producer, or one before it past pools and flattens."""
+    """The layer that can apply ``activation``: the producer, or one before it past pools."""
     found = None
     (source,) = activation.inputs
     while _only_consumer(graph, source):
         node = graph[source]
         if isinstance(node.op, Input):
             break
-        if not isinstance(node.op, Flatten):
-            found = node
+        found = node
         # A clamp that a pool carries already stays between the layer ahead and this activation.
-        if not isinstance(node.op, (Flatten, MaxPool2d)) or node.clamp != Clamp():
+        if not isinstance(node.op, MaxPool2d) or node.clamp != Clamp():
             break
         (source,) = node.inputs
     return found
-
-
-def _ahead_of_flatten(graph: FloatGraph, activation: Node) -> FloatGraph:
-    """The graph with ``activation`` as a Rescale, ahead of the flattens it follows if it is their only consumer."""
-    (source,) = activation.inputs
-    first = None
-    while isinstance(graph[source].op, Flatten) and _only_consumer(graph, source):
-        first = graph[source]
-        (source,) = first.inputs
-    rescale = replace(activation, op=Rescale(), inputs=(source,), shape=graph[source].shape)
-    if first is None:
-        return graph.replacing([rescale])
-    graph = graph.without(activation.name)
-    nodes: list[Node] = []
-    for node in graph.nodes:
-        if node.name == first.name:
-            nodes += [rescale, replace(node, inputs=(rescale.name,))]
-        else:
-            nodes.append(node)
-    return FloatGraph(graph.name, tuple(nodes), graph.output)

@@ -1,0 +1,124 @@
+"""The front-end table: how each ATen operator becomes layers of the float graph.
+
+To add an operator, write a function from :class:`Call` to an :class:`Op`, to a :class:`Clamp` for an activation that
+only limits, or to a :class:`Map` for whatever it adds by :meth:`Call.layer`, and give it a line in ``CONVERTERS``. It
+raises :class:`Refused` for what it cannot do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from cnn2rtl.frontend.call import Call, Map
+from cnn2rtl.frontend.converters import channelwise, convolution, joining, moving, pooling
+from cnn2rtl.graph import Clamp
+from cnn2rtl.ops import Op
+
+Result: TypeAlias = "Op | Clamp | Map | list[Map]"
+Converter = Callable[[Call], Result]
+
+CONVERTERS: dict[str, Converter] = {
+    "aten.conv2d.default": convolution.convolution,
+    "aten.conv2d.padding": convolution.convolution,
+    "aten.conv1d.default": convolution.convolution,
+    "aten.conv1d.padding": convolution.convolution,
+    "aten.convolution.default": convolution.convolution,
+    "aten.linear.default": convolution.linear,
+    "aten.addmm.default": convolution.addmm,
+    "aten.mm.default": convolution.matmul,
+    "aten.matmul.default": convolution.matmul,
+    "aten.batch_norm.default": convolution.batch_norm,
+    "aten._native_batch_norm_legit_no_training.default": convolution.batch_norm,
+    "aten.relu.default": channelwise.relu,
+    "aten.relu6.default": channelwise.relu6,
+    "aten.hardtanh.default": channelwise.hardtanh,
+    "aten.clamp.default": channelwise.clamp,
+    "aten.clamp_min.default": channelwise.clamp,
+    "aten.clamp_max.default": channelwise.clamp,
+    "aten.max_pool2d.default": pooling.max_pool,
+    "aten.max_pool2d_with_indices.default": pooling.max_pool,
+    "aten.max_pool1d.default": pooling.max_pool,
+    "aten.avg_pool2d.default": pooling.avg_pool,
+    "aten.avg_pool1d.default": pooling.avg_pool,
+    "aten.adaptive_avg_pool2d.default": pooling.adaptive_avg_pool,
+    "aten._adaptive_avg_pool2d.default": pooling.adaptive_avg_pool,
+    "aten.adaptive_avg_pool1d.default": pooling.adaptive_avg_pool,
+    "aten.mean.dim": pooling.mean,
+    "aten.add.Tensor": joining.arithmetic,
+    "aten.add.Scalar": joining.arithmetic,
+    "aten.sub.Tensor": joining.arithmetic,
+    "aten.sub.Scalar": joining.arithmetic,
+    "aten.rsub.Scalar": joining.arithmetic,
+    "aten.mul.Tensor": joining.arithmetic,
+    "aten.mul.Scalar": joining.arithmetic,
+    "aten.div.Tensor": joining.arithmetic,
+    "aten.div.Scalar": joining.arithmetic,
+    "aten.neg.default": joining.negative,
+    "aten.cat.default": joining.concat,
+    "aten.flatten.using_ints": moving.reshape,
+    "aten.unflatten.int": moving.reshape,
+    "aten.view.default": moving.reshape,
+    "aten._unsafe_view.default": moving.reshape,
+    "aten.reshape.default": moving.reshape,
+    "aten.squeeze.default": moving.reshape,
+    "aten.squeeze.dim": moving.reshape,
+    "aten.squeeze.dims": moving.reshape,
+    "aten.unsqueeze.default": moving.reshape,
+    "aten.expand.default": moving.expand,
+    "aten.permute.default": moving.move,
+    "aten.transpose.int": moving.move,
+    "aten.swapaxes.default": moving.move,
+    "aten.swapdims.default": moving.move,
+    "aten.movedim.int": moving.move,
+    "aten.movedim.intlist": moving.move,
+    "aten.mT.default": moving.move,
+    "aten.adjoint.default": moving.move,
+    "aten.slice.Tensor": moving.move,
+    "aten.select.int": moving.move,
+    "aten.narrow.default": moving.move,
+    "aten.index_select.default": moving.move,
+    "aten.split.Tensor": moving.move,
+    "aten.split_with_sizes.default": moving.move,
+    "aten.chunk.default": moving.move,
+    "aten.unbind.int": moving.move,
+    "aten.channel_shuffle.default": moving.move,
+    "aten.pixel_shuffle.default": moving.move,
+    "aten.pixel_unshuffle.default": moving.move,
+    "aten.flip.default": moving.along_dimensions,
+    "aten.roll.default": moving.along_dimensions,
+    "aten.dropout.default": channelwise.dropout,
+    "aten.feature_dropout.default": channelwise.dropout,
+    "aten.alias.default": channelwise.identity,
+    "aten.clone.default": channelwise.identity,
+    "aten.contiguous.default": channelwise.identity,
+    "aten.detach.default": channelwise.identity,
+    "aten.to.dtype": channelwise.identity,
+    "aten.to.dtype_layout": channelwise.identity,
+    "aten.to.device": channelwise.identity,
+    "aten._to_copy.default": channelwise.identity,
+}
+"""ATen overload -> converter."""
+
+_ACTIVATION = "use ReLU, ReLU6 or Hardtanh"
+_TRAINING = "call model.eval() before torch.export.export"
+_SOFTMAX = "leave it out: the largest output stays the largest"
+
+HINTS: dict[str, str] = {
+    **dict.fromkeys(("silu", "gelu", "leaky_relu", "prelu", "elu", "selu", "softplus", "mish", "tanh"), _ACTIVATION),
+    **dict.fromkeys(("sigmoid", "hardswish", "hardsigmoid", "log_sigmoid_forward"), _ACTIVATION),
+    **dict.fromkeys(("softmax", "log_softmax", "_softmax", "_log_softmax"), _SOFTMAX),
+    **dict.fromkeys(("layer_norm", "group_norm", "instance_norm", "native_layer_norm"), "use BatchNorm2d"),
+    **dict.fromkeys(("_native_batch_norm_legit_functional", "native_dropout"), _TRAINING),
+    **dict.fromkeys(("conv_transpose2d", "upsample_nearest2d", "upsample_bilinear2d"), "only downscaling is supported"),
+    **dict.fromkeys(("conv3d", "max_pool3d", "avg_pool3d"), "use the 2d layer"),
+    **dict.fromkeys(("pad", "constant_pad_nd", "zero_pad2d"), "give the padding to the convolution"),
+    "argmax": "leave it out; --class-index adds a layer that delivers the index",
+    "adaptive_max_pool2d": "use MaxPool2d with the window's size",
+}
+"""What to use in place of an operator that has no converter, by its name."""
+
+SUPPORTED = (
+    "supported are Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh/clamp, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, Linear, "
+    "Flatten, Dropout, adding or multiplying by a constant, and adding or concatenating feature maps"
+)

@@ -1,0 +1,95 @@
+"""Operators on two tensors: arithmetic with constants and with other maps, and concatenation."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+import numpy as np
+import torch
+
+from cnn2rtl.frontend.call import Call, Map, Refused
+from cnn2rtl.frontend.converters.channelwise import affine
+from cnn2rtl.graph import FloatArray
+from cnn2rtl.ops import Add, Concat
+
+
+def arithmetic(call: Call) -> Map:
+    """``affine`` with a constant, of one number or one per channel; ``add`` for the sum or difference of two maps."""
+    name = call.operator.split(".")[1]
+    left, right = call.args["self"], call.args["other"]
+    if isinstance(left, Map) and isinstance(right, Map):
+        return _of_two(call, name, left, right)
+    if call.args.get("rounding_mode") is not None or call.args.get("alpha", 1) != 1:
+        raise Refused("rounding_mode and alpha are not supported")
+    swapped = isinstance(right, Map)
+    source, factor = call.source, _operand(call, "self" if swapped else "other")
+    one, zero = np.ones_like(factor), np.zeros_like(factor)
+    if name == "mul":
+        return affine(call, source, factor, zero)
+    if name == "add":
+        return affine(call, source, one, factor)
+    if name == "rsub" or (name == "sub" and swapped):
+        return affine(call, source, -one, factor)
+    if name == "sub":
+        return affine(call, source, one, -factor)
+    if swapped:
+        raise Refused("division by a feature map is not supported")
+    return affine(call, source, 1.0 / factor, zero)
+
+
+def _operand(call: Call, name: str) -> FloatArray:
+    """Argument ``name``, a number or a constant tensor, whose first dimension may be the batch's."""
+    value = call.args[name]
+    array = np.asarray(value, np.float64) if isinstance(value, (int, float)) else call.required(name)
+    if array.ndim > len(call.out):
+        if array.shape[0] != 1:
+            raise Refused("differs between the images of a batch, which a constant may not")
+        array = array[0]
+    return array
+
+
+def negative(call: Call) -> Map:
+    """``affine``."""
+    return affine(call, call.source, np.array(-1.0), np.array(0.0))
+
+
+def _of_two(call: Call, name: str, left: Map, right: Map) -> Map:
+    """A sum or a difference of two feature maps."""
+    if name not in ("add", "sub"):
+        raise Refused(f"{name} of two feature maps is not supported; only their sum and their difference are")
+    factor = float(call.args.get("alpha", 1))
+    if factor == 0 or not isfinite(factor):
+        raise Refused(f"alpha is {factor:g}; a number that is not 0 is expected")
+    return elementwise(call, Add((1.0, -factor if name == "sub" else factor)), left, right)
+
+
+def elementwise(call: Call, op: Add, left: Map, right: Map) -> Map:
+    """``op`` on two maps, value by value; ahead of what reorders both of them alike."""
+    left, right = left.expanded(call.out), right.expanded(call.out)
+    alike = left.shape == right.shape and np.array_equal(left.positions, right.positions)
+    if alike and left.permutes:
+        made = call.layer(op, *(Map(m.node, m.shape, m.shape) for m in (left, right)))
+        return left.of(made.node, made.shape)
+    return call.layer(op, left, right).reshaped(call.out)
+
+
+def concat(call: Call) -> Map:
+    """``concat`` along the channels; along another dimension, of pieces of one map alone."""
+    maps: list[Map] = call.args["tensors"]
+    dim = call.args["dim"] % (1 + len(call.out))
+    if not all(isinstance(value, Map) for value in maps):
+        raise Refused("joins feature maps with constants, which is not supported")
+    if len(maps) == 1:
+        return maps[0]
+    if dim == 1 and all(m.plain for m in maps):
+        return call.layer(Concat(), *maps).reshaped(call.out)
+    if all(m.node == maps[0].node and m.value == maps[0].value for m in maps):
+        return _of_one(call, maps, dim)
+    if dim != 1:
+        raise Refused(f"joins along dimension {dim}; only along the channels (dim=1) is supported")
+    return call.layer(Concat(), *maps).reshaped(call.out)
+
+
+def _of_one(call: Call, maps: list[Map], dim: int) -> Map:
+    joined = torch.cat([torch.from_numpy(m.positions.copy())[None] for m in maps], dim)
+    return maps[0].at(joined[0].numpy(), name=call.name)

@@ -1,0 +1,108 @@
+"""Tensors of a program as views of what graph nodes make: reshaping, permuting and slicing cost nothing by themselves.
+
+A view knows where each of its values lies in the map of a node. Operators that only move values are evaluated by torch
+itself on these positions, so that no rule of theirs is written down here again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+
+from cnn2rtl.graph import Shape
+from cnn2rtl.quant.qformat import IntArray
+
+
+class Refused(Exception):
+    """An operator, or a setting of one, that cannot become hardware; the text gives the rule and the remedy."""
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """A tensor of ``dims``, without the batch, whose values are those that ``node`` makes in its map of ``shape``.
+
+    ``index``, of shape ``dims``, is where each value lies in that map, positions counted in the order (c, h, w); -1
+    stands for the constant ``value``. ``None`` is all of them in order. ``name`` is the layer that moved them last.
+    """
+
+    node: str
+    shape: Shape
+    dims: tuple[int, ...]
+    index: IntArray | None = None
+    value: float = 0.0
+    name: str = ""
+
+    @property
+    def sized(self) -> Shape:
+        """The tensor as a feature map: (c), (c, w) and (c, h, w) with ones for the dimensions it has not."""
+        if len(self.dims) > 3:
+            raise Refused(f"works on {len(self.dims)} dimensions besides the batch; at most (c, h, w) are supported")
+        c, h, w = {0: (1, 1, 1), 1: (*self.dims, 1, 1), 2: (*self.dims[:1], 1, *self.dims[1:])}.get(
+            len(self.dims), self.dims
+        )
+        return c, h, w
+
+    @cached_property
+    def positions(self) -> IntArray:
+        """``index``, written out where it is in order."""
+        return np.arange(prod(self.dims)).reshape(self.dims) if self.index is None else self.index
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is the node's map as it stands."""
+        return self.index is None and self.sized == self.shape
+
+    @cached_property
+    def permutes(self) -> bool:
+        """Whether it holds every value of the map once, in whatever order."""
+        if self.index is None:
+            return True
+        return np.array_equal(np.sort(self.index, None), np.arange(prod(self.shape)))
+
+    def of(self, node: str, shape: Shape) -> Map:
+        """The same view of another node's map."""
+        return replace(self, node=node, shape=shape)
+
+    def reshaped(self, dims: tuple[int, ...]) -> Map:
+        """The same values in the same order."""
+        return replace(self, dims=dims, index=None if self.index is None else self.index.reshape(dims))
+
+    def at(self, index: IntArray, value: float | None = None, name: str = "") -> Map:
+        """Other values of the same node's map."""
+        in_order = index.size == prod(self.shape) and np.array_equal(index.ravel(), np.arange(index.size))
+        return replace(
+            self,
+            dims=index.shape,
+            index=None if in_order else index,
+            value=self.value if value is None else value,
+            name=name or self.name,
+        )
+
+    def expanded(self, dims: tuple[int, ...]) -> Map:
+        """Repeated along dimensions of size 1, and along new ones in front, as torch broadcasts."""
+        return self if dims == self.dims else self.at(np.broadcast_to(self.positions, dims))
+
+    def moved(self, operator: Callable[..., Any], args: dict[str, Any], name: str) -> Map | list[Map]:
+        """What ``operator`` makes of it; ``args`` hold this view, and nothing else that depends on the input."""
+        stand_in = torch.from_numpy(np.array(self.positions, np.float64))[None]
+        with torch.no_grad():
+            made = operator(**{key: _replaced(given, self, stand_in) for key, given in args.items()})
+        views = [self._read(tensor, name) for tensor in (made if isinstance(made, (tuple, list)) else [made])]
+        return views if isinstance(made, (tuple, list)) else views[0]
+
+    def _read(self, positions: torch.Tensor, name: str) -> Map:
+        if positions.shape[:1] != (1,):
+            raise Refused("mixes the images of a batch or drops the batch dimension; keep it first, as in flatten(1)")
+        return self.at(positions[0].numpy().astype(np.int64), name=name)
+
+
+def _replaced(given: Any, view: Map, stand_in: torch.Tensor) -> Any:
+    if isinstance(given, list):
+        return [_replaced(inner, view, stand_in) for inner in given]
+    return stand_in if isinstance(given, Map) else given
