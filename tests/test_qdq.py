@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from command_line import DIGITS, EXAMPLE, mistakes, succeed
 from models import randomised
 from onnx import helper, numpy_helper
@@ -31,6 +32,7 @@ Numbers = Sequence[float]
 PLAIN: tuple[Numbers, Numbers] = ((0.0,), (1.0,))
 PHOTO: tuple[Numbers, Numbers] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
+torch.manual_seed(0)
 NETWORKS = {
     "plain": ((3, 9, 8), PLAIN, [nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 4, 1)]),
     "depthwise": (
