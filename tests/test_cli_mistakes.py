@@ -92,8 +92,7 @@ def test_input_sizes(tmp_path: Path) -> None:
     assert "does not run on a 1x8 input" in one("generate", *model, "--input", "1x8", cwd=tmp_path)
     for size in ("1x8x8x8", "1xx8", "axbxc", "1x0x8", "-1x8x8", "", "1x8x8.0", "1x8x²"):
         assert one("generate", *model, f"--input={size}", cwd=tmp_path) == (
-            f"--input {size}: channels x height x width is expected, like 3x128x128, or channels x length, like "
-            "9x128"
+            f"--input {size}: channels x height x width is expected, like 3x128x128, or channels x length, like 9x128"
         )
     torch.export.save(torch.export.export(nn.Conv2d(1, 2, 3), (torch.zeros(1, 1, 8, 8),)), tmp_path / "net.pt2")
     asked = one("generate", "net.pt2", "--input", "1x9x9", cwd=tmp_path)

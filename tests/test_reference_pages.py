@@ -28,6 +28,7 @@ from cnn2rtl.ops import (
     MaxPool2d,
     Op,
     Rescale,
+    Table,
     Window,
     graph_only,
 )
@@ -221,6 +222,7 @@ EXAMPLES: dict[str, Sequence[Example]] = {
         for c, beside in ((4, (6,)), (3, (9, 6)))
         for clamp in (FREE, RELU)
     ),
+    "table": (Example(Table("sigmoid"), (7, 3, 4)),),
     "rescale": (Example(Rescale(), (7, 3, 4), clamp=RELU),),
     "argmax": (Example(ArgMax(), (12, 2, 3)),),
 }

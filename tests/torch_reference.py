@@ -119,6 +119,27 @@ def _argmax(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
     return torch.where(largest, channels, x.shape[1]).amin(1, keepdim=True)
 
 
+FUNCTIONS: Mapping[str, Callable[..., torch.Tensor]] = {
+    "celu": F.celu, "elu": torch.ops.aten.elu, "gelu": F.gelu, "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "hardshrink": F.hardshrink, "hardsigmoid": F.hardsigmoid, "hardswish": F.hardswish, "leaky_relu": F.leaky_relu,
+    "log_sigmoid": F.logsigmoid, "mish": F.mish, "selu": F.selu, "silu": F.silu, "softplus": F.softplus,
+    "softshrink": F.softshrink, "softsign": F.softsign, "tanhshrink": F.tanhshrink, "threshold": F.threshold,
+    **{name: getattr(torch, name) for name in (
+        "abs", "ceil", "cos", "erf", "exp", "floor", "log", "pow", "reciprocal", "round", "rsqrt", "sigmoid", "sign",
+        "sin", "sqrt", "tanh",
+    )},
+}  # fmt: skip
+"""What torch calls the functions of a table."""
+
+
+def _table(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    assert node.layer is not None
+    op, source, out = node.op, node.layer.source, node.layer.out
+    reals = FUNCTIONS[op.function]((x - source.zero).double() * float(source.scale), *op.arguments)  # type: ignore[attr-defined, arg-type]
+    steps = torch.floor(reals / float(out.scale) + 0.5) + out.zero  # type: ignore[arg-type]
+    return steps.clamp(out.lo, out.hi).long()
+
+
 REFERENCE: Mapping[str, Callable[..., torch.Tensor]] = {
     "add": _add,
     "argmax": _argmax,
@@ -129,4 +150,5 @@ REFERENCE: Mapping[str, Callable[..., torch.Tensor]] = {
     "linear": _linear,
     "maxpool2d": _maxpool2d,
     "rescale": _rescale,
+    "table": _table,
 }

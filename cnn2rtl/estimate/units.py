@@ -102,6 +102,14 @@ def simple_ram(p: Parameters) -> Parts:
     return Parts({}, (Memory(p["WIDTH"], p["DEPTH"], True, p.place),))
 
 
+@describes("lookup")
+def lookup(p: Parameters) -> Parts:
+    lanes = p["LANES"]
+    # Valid twice, and the register behind each ROM.
+    flip_flops = 2 + lanes * p["Q_BITS"]
+    return Parts(memories=(Memory(p["Q_BITS"], 1 << p["BITS"], False, p.place, lanes),), luts=2, flip_flops=flip_flops)
+
+
 @describes("stream_fifo")
 def stream_fifo(p: Parameters) -> Parts:
     depth = p["DEPTH"]

@@ -39,7 +39,8 @@ class QuantLayer:
     of ``source``. ``acc_lo`` and ``acc_hi``, (channels,), bound every partial sum before the bias over all inputs of
     format ``source``: proven from these very weights. A layer that only passes codes on has no
     ``requant`` and no accumulator. A layer with several inputs has the formats of all but the first in ``others``, and
-    where it adds them up, what each input's codes are multiplied by in ``factors``.
+    where it adds them up, what each input's codes are multiplied by in ``factors``. ``table`` holds the result for each
+    code of ``source``, by the code's bits.
     """
 
     source: QFormat
@@ -54,6 +55,7 @@ class QuantLayer:
     acc_hi: IntArray = field(default_factory=_none)
     others: tuple[QFormat, ...] = ()
     factors: tuple[int, ...] = ()
+    table: IntArray | None = None
 
     @property
     def acc_bits(self) -> int:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatArray, FloatGraph, Node
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.calibrate import Progress, Seen, silent
@@ -70,7 +71,8 @@ def quantise(
     """Integers for every layer.
 
     With ``images``, raw pixels (n, h, w, c), each layer's bias is then corrected on what the integer network before
-    it makes of them, and with ``best`` effort its rounding adapted, layer by layer.
+    it makes of them, and with ``best`` effort its rounding adapted, layer by layer. Raises :class:`UserError` for a
+    layer that cannot be had in integers.
     """
     fitting = None if images is None else _Fitting(graph, images)
     nodes: list[QuantNode] = []
@@ -83,7 +85,10 @@ def quantise(
             together = groups.get(node.name, (node,))
             wish = _wish(graph, node, together, seen, recipe)
             options = QuantOptions(recipe.weights_of(node.name), recipe.scheme)
-            layer = node.op.quantise([formats[name] for name in node.inputs], wish, node.clamp, options)
+            try:
+                layer = node.op.quantise([formats[name] for name in node.inputs], wish, node.clamp, options)
+            except ValueError as error:
+                raise UserError(f"`{node.name}` ({node.op.kind}): {error}") from None
             if fitting is not None:
                 layer = fitting.fitted(node, layer, recipe.effort)
             quantised = QuantNode(node.name, node.op, node.inputs, node.shape, layer.out, layer)

@@ -182,6 +182,11 @@ SCENARIOS = (
         "11110111111",
     ),
     stream(
+        "lookup", "The squares of four codes", {"BITS": 4, "Q_BITS": 8, "TABLE_FILE": '"table.hex"'}, (4, 8),
+        [(3,), (5,), (15,), (2,), (2,), N, N, N], "11101111", (1, 1),
+        files={"table.hex": "".join(f"{n * n:02x}\n" for n in range(16))},
+    ),
+    stream(
         "stream_fifo", "Room for two beats in memory and one at the output", {"WIDTH": 8, "DEPTH": 2}, (8, 8),
         [*ones(1, 4), *[(5,)] * 5, (6,), N, N, N, N], "11100001111111", (1, 1),
     ),

@@ -32,6 +32,7 @@ from cnn2rtl.ops import (
     MaxPool2d,
     Op,
     Rescale,
+    Table,
     Window,
 )
 from cnn2rtl.ops.hardware import Style
@@ -164,6 +165,13 @@ SAMPLES: Mapping[str, Sequence[Sample]] = {
     "rescale": [
         Sample(Rescale(), (6, 4, 3), RELU6, signed=True),
         Sample(Rescale(), (1, 1, 1), Clamp(-0.3, 0.2), SCALE, signed=True),
+    ],
+    "table": [
+        Sample(Table("silu"), (5, 4, 3), signed=True),
+        Sample(Table("sigmoid"), (3, 4, 4), Clamp(0.1, 0.9), SCALE, signed=True),
+        Sample(Table("leaky_relu", (0.1,)), (4, 2, 3), options=LOW, signed=True),
+        Sample(Table("sqrt"), (2, 3, 2)),
+        Sample(Table("gelu"), (1, 1, 1), options=replace(HIGH, activation_bits=12), signed=True),
     ],
 }
 

@@ -1,0 +1,94 @@
+"""Any function of one value: sigmoid, SiLU, GELU and their like, as a table of the integer input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.ops import units
+from cnn2rtl.ops.base import Op, register
+from cnn2rtl.ops.functions import FUNCTIONS
+from cnn2rtl.ops.hardware import Folding, Instance, Packed, Rom, RomFile, Unit, rom_place
+from cnn2rtl.ops.timing import Pipeline
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.qformat import IntArray, QFormat
+
+if TYPE_CHECKING:
+    from cnn2rtl.export.onnx import OnnxWriter
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class Table(Op):
+    """``function`` of :data:`~cnn2rtl.ops.functions.FUNCTIONS`, with its ``arguments``, of every value by itself.
+
+    No arithmetic is left of it: each code of the input has its result in a ROM, rounded once.
+    """
+
+    kind = "table"
+    function: str
+    arguments: tuple[float, ...] = ()
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        return shapes[0]
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        with np.errstate(all="ignore"):
+            return FUNCTIONS[self.function](inputs[0], *self.arguments)
+
+    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
+        """Raises ``ValueError`` where the function is not defined for a code that may come."""
+        (source,) = inputs
+        # One table for all channels, so one scale.
+        out = replace(out, scale=out.coarsest).clamped(clamp.lo, clamp.hi)
+        codes = np.arange(1 << source.bits)
+        if source.signed:
+            codes -= (codes >> source.bits - 1) << source.bits
+        reals = clamp(self.forward([source.reals(np.clip(codes, source.lo, source.hi))]))
+        undefined = np.isnan(reals) & (codes >= source.lo) & (codes <= source.hi)
+        if undefined.any():
+            worst = source.reals(codes[undefined])
+            raise ValueError(
+                f"{self.function} is not defined for {worst.min():g} to {worst.max():g}, which format {source} of its "
+                "input holds; put a ReLU or another clamp before it that keeps such values away"
+            )
+        return QuantLayer(source=source, out=out, table=out.codes(np.nan_to_num(reals, posinf=np.inf, neginf=-np.inf)))
+
+    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
+        assert layer.table is not None
+        found: IntArray = layer.table.astype(np.int32)[inputs[0] & ((1 << layer.source.bits) - 1)]
+        return found
+
+    def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
+        assert layer.table is not None
+        # A negative code counts from the end, in ONNX as in two's complement.
+        return writer.op("Gather", layer.table.astype(np.int64), inputs[0], axis=0)
+
+    def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
+        return units.lane_foldings(shapes[0])
+
+    def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
+        assert layer.table is not None
+        (c, height, width), lanes = shapes[0], folding.lanes_in
+        source, out = layer.source, layer.out
+        rom = Rom(out.bits, Packed(layer.table[:, None], out.bits))
+        lookup = Instance(
+            "table",
+            "lookup",
+            {
+                "LANES": lanes,
+                "BITS": source.bits,
+                "Q_BITS": out.bits,
+                "PLACE": int(rom_place(out.bits, len(layer.table))),
+                "TABLE_FILE": RomFile("table"),
+            },
+            lanes * source.bits,
+            lanes * out.bits,
+            Pipeline(2),
+        )
+        named = ", ".join([self.function, *(f"{number:g}" for number in self.arguments)])
+        return Unit((lookup,), f"table of {named}, {c} channels, {height}x{width} pixels", {"table": rom})
