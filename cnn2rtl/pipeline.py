@@ -200,7 +200,7 @@ def check_feasible(captured: FloatGraph, options: Options) -> None:
         options.check()
     except UserError:
         return  # is told on its own
-    scores = graph.output
+    scores = scores_of(graph)
     if options.class_index:
         graph = with_class_index(graph)
     seen = {node.name: Seen.between(-1.0, 1.0) for node in graph.nodes}
@@ -220,7 +220,7 @@ def compile_graph(
     """
     graph, integers = quantise_graph(captured, options, images, progress)
     calibration = f"{len(images)} images{source}" if images is not None else "the BatchNorm statistics alone"
-    notes = (*_calibration_notes(images), *border_notes(graph))
+    notes = (*graph.notes, *_calibration_notes(images), *border_notes(graph))
     return designed(graph, integers, options, images, calibration, notes)
 
 
@@ -230,7 +230,7 @@ def quantise_graph(
     """A captured network on raw pixels, and its integers; ``images`` as for :func:`compile_graph`."""
     options.check()
     graph = absorb_input(simplify(captured), options.mean, options.std)
-    scores = graph.output
+    scores = scores_of(graph)
     if options.class_index:
         graph = with_class_index(graph)
     recipe = options.recipe(graph, scores)
@@ -256,7 +256,7 @@ def auto_widths(
     """
     options.check()
     graph = absorb_input(simplify(captured), options.mean, options.std)
-    recipe = options.recipe(graph, graph.output)
+    recipe = options.recipe(graph, scores_of(graph))
     seen = measure(graph, images, options.ranges != "minmax", progress)
     output = graph[graph.output].op
     exact = output.classes(_in_batches(lambda some: graph.forward(some.astype(np.float64)), check.images))
@@ -319,17 +319,27 @@ def designed(
 
 
 def with_class_index(graph: FloatGraph) -> FloatGraph:
-    """The graph with one more layer, which tells the index of the largest output."""
+    """The graph with one more layer, which tells the index of the largest output, unless it has one."""
+    if isinstance(graph[graph.output].op, ArgMax):
+        return graph
     name = "class_index"
     while name in graph.by_name:
         name += "_"
     op = ArgMax()
     node = Node(name, op, (graph.output,), op.out_shape([graph[graph.output].shape]))
-    return FloatGraph(graph.name, (*graph.nodes, node), name)
+    return replace(graph, nodes=(*graph.nodes, node), output=name)
+
+
+def scores_of(graph: FloatGraph) -> str:
+    """The tensor of scores: the output, or what its index is taken of."""
+    last = graph[graph.output]
+    return last.inputs[0] if isinstance(last.op, ArgMax) else last.name
 
 
 def both_with_class_index(graph: FloatGraph, integers: QuantGraph, options: Options) -> tuple[FloatGraph, QuantGraph]:
     """The same of a network that has its integers already; they stay as they are."""
+    if isinstance(graph[graph.output].op, ArgMax):
+        return graph, integers
     graph, scores = with_class_index(graph), integers[integers.output].out
     last = graph[graph.output]
     layer = last.op.quantise([scores], scores, Clamp(), QuantOptions(options.weight_bits, options.scheme))

@@ -173,8 +173,8 @@ def test_each_mistake() -> None:
     with torch.no_grad():
         infinite[4].weight[0, 0, 0] = float("inf")
     assert problems(infinite, SHAPE) == ("`4`: 3 of its weights are NaN or infinite",)
-    unsupported = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sigmoid(), nn.Softplus())
-    assert [line.split(":")[0] for line in problems(unsupported, SHAPE)] == ["`1` (sigmoid)", "`2` (softplus)"]
+    unsupported = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GroupNorm(1, 2), nn.Softmax(1), nn.ReLU())
+    assert [line.split(":")[0] for line in problems(unsupported, SHAPE)] == ["`1` (group_norm)", "`2` (softmax)"]
     assert problems("net.pt", SHAPE)[0].startswith("model: a str, where an nn.Module or an ExportedProgram is expected")
     for options, expected in (
         ({"bits": "8"}, "width '8' of weights and activations"),

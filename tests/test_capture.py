@@ -107,6 +107,12 @@ class Lambda(nn.Module):
         return self.function(self.inner(x))
 
 
+def PerChannel() -> nn.Module:  # noqa: N802 - as a layer
+    layer = nn.PReLU(3)
+    nn.init.uniform_(layer.weight, -1, 1)
+    return layer
+
+
 def flat(*tail: nn.Module) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.Flatten(), *tail)
 
@@ -199,6 +205,47 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: nn.Sequential(nn.Linear(6, 4), Lambda(lambda x: x.mul(2).chunk(2, 1)[1]), nn.Linear(2, 3)),
         (6,),
     ),
+    "activations": (
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 4, 1),
+            nn.SiLU(),
+            nn.GELU(),
+            nn.GELU("tanh"),
+            nn.LeakyReLU(0.2),
+            nn.Hardswish(),
+            nn.ELU(0.7),
+            nn.SELU(),
+            nn.CELU(0.8),
+            nn.Softplus(2, 5),
+            nn.Mish(),
+            nn.Tanhshrink(),
+            nn.Hardshrink(0.01),
+            nn.Softshrink(0.01),
+            nn.Threshold(0.02, -0.5),
+            nn.Hardsigmoid(),
+            nn.LogSigmoid(),
+            nn.Sigmoid(),
+            nn.Tanh(),
+        ),
+        (3, 5, 4),
+    ),
+    "functions": (
+        lambda: Lambda(
+            lambda x: (
+                (1 / (torch.exp(x.abs()).sqrt() + x.square())).log()
+                + torch.rsqrt(x**2 + 1).sin() * 2
+                + x.cos().erf()
+                + x.round()
+                + x.floor()
+                - x.ceil()
+                + x.sign()
+            ),
+            nn.Conv2d(3, 4, 1),
+        ),
+        (3, 5, 4),
+    ),
+    "PReLU": (lambda: nn.Sequential(nn.PReLU(), PerChannel(), nn.Conv2d(3, 4, 3)), (3, 5, 4)),
+    "activation of views": (lambda: Lambda(lambda x: torch.tanh(x.mT).mT, nn.Conv2d(3, 4, 1)), (3, 5, 4)),
     "identity": (lambda: nn.Sequential(nn.Identity(), nn.Conv2d(3, 4, 1), nn.Identity()), (3, 4, 4)),
 }
 
@@ -263,6 +310,24 @@ def test_what_layers_become() -> None:
     assert isinstance(fc, Linear) and fc.weight.shape == (11, 256, 1, 1)
 
 
+def test_what_is_left_out_at_the_end() -> None:
+    scores = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    for last in (nn.Softmax(1), nn.LogSoftmax(-1)):
+        graph = capture(nn.Sequential(scores, last).eval(), (3, 6, 6), "net")
+        assert graph.notes == ("`1` is left out: the outputs are scores, whose order is that of the probabilities.",)
+        assert_equal(graph, scores, (3, 6, 6))
+
+
+@pytest.mark.parametrize("keepdim", [False, True])
+def test_the_class_index(keepdim: bool) -> None:
+    for model in (nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())):
+        graph = capture(Lambda(lambda x: x.argmax(1, keepdim), model), (3, 6, 6), "net")
+        x = torch.randn(5, 3, 6, 6, dtype=torch.float64)
+        expected = model.double()(x).argmax(1).numpy().reshape(5, *graph[graph.output].shape[1:], 1)
+        np.testing.assert_array_equal(graph.forward(as_images(x.numpy())), expected)
+        model.float()
+
+
 def test_the_model_is_left_alone() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train().half()
     capture(model, (3, 6, 6), "net")
@@ -273,19 +338,17 @@ def test_all_unsupported_operations_at_once() -> None:
     model = nn.Sequential(
         nn.Conv2d(3, 4, 3, dilation=2), nn.SiLU(), nn.Sequential(nn.ConvTranspose2d(4, 4, 2), nn.Sigmoid()),
         nn.MaxPool2d(2, ceil_mode=True), nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten(),
-        nn.LazyLinear(4), nn.Softmax(1),
+        nn.LazyLinear(4), nn.ELU(), nn.Softmax(1), nn.Linear(4, 2),
     )  # fmt: skip
     model(torch.zeros(2, 3, 12, 12))
     with pytest.raises(UserError) as caught:
         capture(model, (3, 12, 12), "net")
     expected = [
         "`0` (conv2d): dilation 2x2 is not supported; use dilation=1",
-        "`1` (silu): is not supported; use ReLU, ReLU6 or Hardtanh",
         "`2.0` (conv_transpose2d): is not supported; only downscaling is supported",
-        "`2.1` (sigmoid): is not supported; use ReLU, ReLU6 or Hardtanh",
         "`3` (max_pool2d): ceil_mode=True is not supported where windows stick out of the 9x9 map",
         "`4` (batch_norm): BatchNorm without running statistics; train it with track_running_stats=True",
-        "`7` (softmax): is not supported; leave it out: the largest output stays the largest",
+        "`8` (softmax): is supported at the end of the network alone, where it is left out",
     ]
     assert list(caught.value.problems) == expected
 

@@ -74,10 +74,16 @@ def test_a_pickle_that_would_run_code(tmp_path: Path) -> None:
 
 
 def test_layers_that_hardware_has_not(tmp_path: Path) -> None:
-    layers = [("first", nn.Conv2d(3, 4, 3)), ("gate", nn.Sigmoid()), ("up", nn.Upsample(scale_factor=2))]
-    torch.save(nn.Sequential(OrderedDict([*layers, ("last", nn.Softplus())])), tmp_path / "net.pt")
+    layers = [
+        ("first", nn.Conv2d(3, 4, 3)),
+        ("gate", nn.GroupNorm(1, 4)),
+        ("up", nn.Upsample(scale_factor=2.5, mode="bicubic")),
+    ]
+    torch.save(nn.Sequential(OrderedDict([*layers, ("last", nn.AdaptiveMaxPool2d(5))])), tmp_path / "net.pt")
     lines = mistakes("generate", "net.pt", "--input", "3x6x6", "--bits", "1", cwd=tmp_path)
-    for line, path, operator in zip(lines, ("gate", "up", "last"), ("sigmoid", "upsample", "softplus"), strict=False):
+    for line, path, operator in zip(
+        lines, ("gate", "up", "last"), ("group_norm", "upsample", "adaptive_max_pool2d"), strict=False
+    ):
         assert line.startswith(f"`{path}` (") and operator in line and "not supported" in line
     assert len(lines) == 4 and lines[3].startswith("width 1 of weights and activations: ")
 
@@ -174,10 +180,10 @@ def test_calibration_images(tmp_path: Path) -> None:
 
 def test_all_mistakes_of_a_run_at_once(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
-    options = "--input 8x8 --bits 1 --mean a --std b --fps -3 --multipliers 0 --calib none --calib-limit 0 -o taken"
+    options = "--input 8x8x8x8 --bits 1 --mean a --std b --fps -3 --multipliers 0 --calib none --calib-limit 0 -o taken"
     lines = mistakes("generate", "none.pt", *options.split(), cwd=tmp_path)
     starts = (
-        "taken: exists and is a file", "--mean a:", "--std b:", "--input 8x8:", "none.pt: no such file",
+        "taken: exists and is a file", "--mean a:", "--std b:", "--input 8x8x8x8:", "none.pt: no such file",
         "width 1 of weights and activations", "--fps -3.0:", "--multipliers 0:", "--calib-limit 0:", "--calib none:",
     )  # fmt: skip
     assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True)), lines

@@ -483,7 +483,9 @@ def add_converter(file: Path) -> None:
             functions.append(ast.get_source_segment(source, node) or "")
     assert functions and len(lines) == 1
     before, table, after = file.read_text().partition("CONVERTERS: dict[str, Converter] = {\n")
-    file.write_text("\n\n\n".join([before, *functions, f"{table}{lines[0]}\n{after}"]))
+    rows, end, rest = after.partition("\n}\n")
+    # Last, for the package makes a table of this operator.
+    file.write_text("\n\n\n".join([before, *functions, f"{table}{rows}\n{lines[0]}{end}{rest}"]))
 
 
 # ---------------------------------------------------------------------------------------------------- names in text

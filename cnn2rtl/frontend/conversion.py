@@ -13,7 +13,7 @@ from torch.export import ExportedProgram
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.call import Call, Map, Refused
-from cnn2rtl.frontend.converters import CONVERTERS, HINTS, SUPPORTED, Result
+from cnn2rtl.frontend.converters import CONVERTERS, HINTS, INDICES, SUPPORTED, Result
 from cnn2rtl.frontend.quiet import first_line, quiet
 from cnn2rtl.frontend.relabel import refusal
 from cnn2rtl.graph import Clamp, FloatGraph, Node
@@ -51,7 +51,7 @@ class Conversion:
                 self._placeholder(node)
             elif node in live and node is not output:
                 try:
-                    self.values[node] = self._operation(node, last=node is result)
+                    self.values[node] = self._operation(node, last=node is result and len(node.users) == 1)
                 except Refused as refused:
                     self._refuse(node, refused)
                     # The operations behind it are judged all the same.
@@ -135,7 +135,8 @@ class Conversion:
             raise Refused(f"is not supported; {HINTS.get(_operator(node), SUPPORTED)}")
         call = Call(overload, args, _dims(node), _layer_name(node), node.target, self, last)
         tensors = made if isinstance(made, (tuple, list)) else [made]
-        self._require_map(tensors[0])
+        if overload not in INDICES:
+            self._require_map(tensors[0])
         result = CONVERTERS[overload](call)
         for tensor in tensors[1:] if isinstance(result, list) else []:
             self._require_map(tensor)
@@ -148,7 +149,8 @@ class Conversion:
         if isinstance(result, Op):
             result = call.layer(result, *call.sources).reshaped(call.out)
         first = result[0] if isinstance(result, list) else result
-        assert first.dims == call.out, f"{call.operator}: shape {first.dims}, torch says {call.out}"
+        if call.operator not in INDICES:
+            assert first.dims == call.out, f"{call.operator}: shape {first.dims}, torch says {call.out}"
         return result
 
     def _arguments(self, node: fx.Node, schema: torch.FunctionSchema) -> dict[str, Any]:

@@ -36,6 +36,24 @@ CONVERTERS: dict[str, Converter] = {
     "aten.clamp.default": channelwise.clamp,
     "aten.clamp_min.default": channelwise.clamp,
     "aten.clamp_max.default": channelwise.clamp,
+    **{
+        f"aten.{name}.default": channelwise.table
+        for name in (
+            *("sigmoid", "tanh", "silu", "mish", "hardsigmoid", "hardswish", "leaky_relu", "elu", "selu", "celu"),
+            *("softplus", "log_sigmoid", "log_sigmoid_forward", "hardshrink", "softshrink", "threshold", "exp", "log"),
+            *("sqrt", "rsqrt", "reciprocal", "abs", "erf", "sin", "cos", "floor", "ceil", "round", "sign"),
+        )
+    },
+    "aten.gelu.default": channelwise.gelu,
+    "aten.pow.Tensor_Scalar": channelwise.power,
+    "aten.square.default": channelwise.power,
+    "aten.prelu.default": channelwise.prelu,
+    "aten._prelu_kernel.default": channelwise.prelu,
+    "aten.softmax.int": channelwise.softmax,
+    "aten._softmax.default": channelwise.softmax,
+    "aten.log_softmax.int": channelwise.softmax,
+    "aten._log_softmax.default": channelwise.softmax,
+    "aten.argmax.default": channelwise.argmax,
     "aten.max_pool2d.default": pooling.max_pool,
     "aten.max_pool2d_with_indices.default": pooling.max_pool,
     "aten.max_pool1d.default": pooling.max_pool,
@@ -100,25 +118,19 @@ CONVERTERS: dict[str, Converter] = {
 }
 """ATen overload -> converter."""
 
-_ACTIVATION = "use ReLU, ReLU6 or Hardtanh"
+INDICES = frozenset(("aten.argmax.default",))
+"""Those whose result is no tensor of floats, and a map with one channel whatever its dimensions."""
+
 _TRAINING = "call model.eval() before torch.export.export"
-_SOFTMAX = "leave it out: the largest output stays the largest"
 
 HINTS: dict[str, str] = {
-    **dict.fromkeys(("silu", "gelu", "leaky_relu", "prelu", "elu", "selu", "softplus", "mish", "tanh"), _ACTIVATION),
-    **dict.fromkeys(("sigmoid", "hardswish", "hardsigmoid", "log_sigmoid_forward"), _ACTIVATION),
-    **dict.fromkeys(("softmax", "log_softmax", "_softmax", "_log_softmax"), _SOFTMAX),
     **dict.fromkeys(("layer_norm", "group_norm", "instance_norm", "native_layer_norm"), "use BatchNorm2d"),
     **dict.fromkeys(("_native_batch_norm_legit_functional", "native_dropout"), _TRAINING),
     **dict.fromkeys(("conv_transpose2d", "upsample_nearest2d", "upsample_bilinear2d"), "only downscaling is supported"),
     **dict.fromkeys(("conv3d", "max_pool3d", "avg_pool3d"), "use the 2d layer"),
     **dict.fromkeys(("pad", "constant_pad_nd", "zero_pad2d"), "give the padding to the convolution"),
-    "argmax": "leave it out; --class-index adds a layer that delivers the index",
     "adaptive_max_pool2d": "use MaxPool2d with the window's size",
 }
 """What to use in place of an operator that has no converter, by its name."""
 
-SUPPORTED = (
-    "supported are Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh/clamp, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, Linear, "
-    "Flatten, Dropout, adding or multiplying by a constant, and adding or concatenating feature maps"
-)
+SUPPORTED = "docs/layers.md has the table of what is"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
 
 import numpy as np
 
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.graph import Clamp, FloatArray
-from cnn2rtl.ops import Affine
+from cnn2rtl.ops import Add, Affine, ArgMax, Identity, Table
 
 
 def relu(call: Call) -> Clamp:
@@ -40,6 +41,66 @@ def _clamp(lo: object, hi: object) -> Clamp:
     return Clamp(min(low, high), high)
 
 
+# Operator: the function of the table, and which arguments are passed on to it.
+TABLES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "celu": ("celu", ("alpha",)),
+    "elu": ("elu", ("alpha", "scale", "input_scale")),
+    "hardshrink": ("hardshrink", ("lambd",)),
+    "leaky_relu": ("leaky_relu", ("negative_slope",)),
+    "log_sigmoid_forward": ("log_sigmoid", ()),
+    "softplus": ("softplus", ("beta", "threshold")),
+    "softshrink": ("softshrink", ("lambd",)),
+    "threshold": ("threshold", ("threshold", "value")),
+}
+
+
+def table(call: Call) -> Map:
+    """``table``."""
+    operator = call.operator.split(".")[1]
+    function, names = TABLES.get(operator, (operator, ()))
+    return call.pointwise(Table(function, tuple(call.number(name) for name in names)), call.source)
+
+
+def gelu(call: Call) -> Map:
+    """``table``, of either formula."""
+    return call.pointwise(Table("gelu_tanh" if call.args["approximate"] == "tanh" else "gelu"), call.source)
+
+
+def power(call: Call) -> Map:
+    """``table``, with a constant exponent."""
+    exponent = 2.0 if call.operator.split(".")[1] == "square" else call.number("exponent")
+    return call.pointwise(Table("pow", (exponent,)), call.source)
+
+
+def prelu(call: Call) -> Map:
+    """``table`` where all channels have one slope; else ``add`` of the positive part and the scaled negative part."""
+    slope, source = call.required("weight"), call.source
+    if slope.size == 1 or np.all(slope == slope.flat[0]):
+        return call.pointwise(Table("leaky_relu", (float(slope.flat[0]),)), source)
+    if slope.ndim == 1:
+        slope = slope.reshape(-1, *(1,) * (len(source.dims) - 1))
+    positive = call.layer(Identity(), source, clamp=Clamp(0.0, inf), part="positive").reshaped(source.dims)
+    negative = call.layer(Identity(), source, clamp=Clamp(-inf, 0.0), part="negative").reshaped(source.dims)
+    scaled = affine(call, negative, slope, np.zeros_like(slope), part="slope")
+    return call.layer(Add(), positive, scaled).reshaped(source.dims)
+
+
+def softmax(call: Call) -> Map:
+    """Nothing at the end of the network, where it changes no order; elsewhere refused."""
+    if not call.last:
+        raise Refused("is supported at the end of the network alone, where it is left out")
+    call.note("is left out: the outputs are scores, whose order is that of the probabilities.")
+    return call.source
+
+
+def argmax(call: Call) -> Map:
+    """``argmax`` at the end of the network, over the channels."""
+    dim, rank = call.args["dim"], 1 + len(call.source.dims)
+    if not call.last or dim is None or dim % rank != 1:
+        raise Refused("is supported at the end of the network alone, over the channels (dim=1)")
+    return call.layer(ArgMax(), call.source)
+
+
 def affine(
     call: Call,
     source: Map,
@@ -48,6 +109,7 @@ def affine(
     *,
     statistics: tuple[FloatArray, FloatArray] | None = None,
     trained: int = 0,
+    part: str = "",
 ) -> Map:
     """``source * scale + shift``; both broadcast to ``call.out``, and are one number per channel of some map.
 
@@ -65,7 +127,7 @@ def affine(
 
     mean, std = (None, None) if statistics is None else (column(array) for array in statistics)
     op = Affine(column(scale), column(shift), mean, std, trained)
-    made = call.layer(op, base)
+    made = call.layer(op, base, part=part)
     return source.of(made.node, made.shape) if source.permutes else made.reshaped(source.dims)
 
 

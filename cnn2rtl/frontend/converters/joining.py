@@ -10,7 +10,7 @@ import torch
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters.channelwise import affine
 from cnn2rtl.graph import FloatArray
-from cnn2rtl.ops import Add, Concat
+from cnn2rtl.ops import Add, Concat, Table
 
 
 def arithmetic(call: Call) -> Map:
@@ -33,7 +33,8 @@ def arithmetic(call: Call) -> Map:
     if name == "sub":
         return affine(call, source, one, -factor)
     if swapped:
-        raise Refused("division by a feature map is not supported")
+        inverse = call.pointwise(Table("reciprocal"), source, part="reciprocal")
+        return affine(call, inverse, factor, zero)
     return affine(call, source, 1.0 / factor, zero)
 
 
