@@ -246,6 +246,26 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     ),
     "PReLU": (lambda: nn.Sequential(nn.PReLU(), PerChannel(), nn.Conv2d(3, 4, 3)), (3, 5, 4)),
     "activation of views": (lambda: Lambda(lambda x: torch.tanh(x.mT).mT, nn.Conv2d(3, 4, 1)), (3, 5, 4)),
+    "channel shuffle": (
+        lambda: Lambda(
+            lambda x: F.relu(x.view(-1, 2, 3, 5, 4).transpose(1, 2).reshape(-1, 6, 5, 4)), nn.Conv2d(3, 6, 1)
+        ),
+        (3, 5, 4),
+    ),
+    "channels picked": (
+        lambda: nn.Sequential(
+            nn.ChannelShuffle(3),
+            Lambda(lambda x: torch.cat([x[:, [4, 2]] + 1, x[:, ::2], x[:, :1].repeat(1, 2, 1, 1)], 1)),
+            nn.Conv2d(7, 2, 1),
+        ),
+        (6, 5, 4),
+    ),
+    "split and joined": (
+        lambda: Lambda(lambda x: sum(F.relu(y) * k for k, y in enumerate(x.chunk(3, 1), 1)), nn.Conv2d(3, 6, 1)),
+        (3, 5, 4),
+    ),
+    "channels broadcast": (lambda: Lambda(lambda x: x + x[:, :1] * 2 + x.expand(-1, 3, -1, -1)), (3, 5, 4)),
+    "joined with itself": (lambda: Lambda(lambda x: torch.cat([x, x], 1)), (3, 5, 4)),
     "identity": (lambda: nn.Sequential(nn.Identity(), nn.Conv2d(3, 4, 1), nn.Identity()), (3, 4, 4)),
 }
 

@@ -28,6 +28,7 @@ from cnn2rtl.ops import (
     MaxPool2d,
     Op,
     Rescale,
+    Select,
     Table,
     Window,
     graph_only,
@@ -222,6 +223,10 @@ EXAMPLES: dict[str, Sequence[Example]] = {
         for c, beside in ((4, (6,)), (3, (9, 6)))
         for clamp in (FREE, RELU)
     ),
+    "select": tuple(
+        Example(Select(indices), (8, 3, 4), clamp=clamp)
+        for indices, clamp in (((4, 5, 6, 7), FREE), ((7, 0, 3), RELU), ((0, 4, 1, 5, 2, 6, 3, 7), FREE))
+    ),
     "table": (Example(Table("sigmoid"), (7, 3, 4)),),
     "rescale": (Example(Rescale(), (7, 3, 4), clamp=RELU),),
     "argmax": (Example(ArgMax(), (12, 2, 3)),),
@@ -242,6 +247,7 @@ def names(example: Example, folding: Folding) -> Mapping[str, object]:
     numbers = {
         "C": c, "H": h, "W": w, "C_out": c_out, "H_out": h_out, "W_out": w_out,
         "PE": folding.pe, "SIMD": folding.simd, "LANES": folding.lanes_in, "T": prod(folding.taps),
+        "LANES_out": folding.lanes_out,
         "K": op.window.taps if isinstance(op, (Conv2d, DepthwiseConv2d, MaxPool2d, AvgPool2d)) else 1,
         "G": op.groups if isinstance(op, Conv2d) else 1,
     }  # fmt: skip

@@ -140,6 +140,12 @@ def _table(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
     return steps.clamp(out.lo, out.hi).long()
 
 
+def _select(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    assert node.layer is not None
+    picked = torch.stack([x[:, channel] for channel in node.op.indices], 1)  # type: ignore[attr-defined]
+    return picked if node.layer.requant is None else _rescale(picked, node)
+
+
 REFERENCE: Mapping[str, Callable[..., torch.Tensor]] = {
     "add": _add,
     "argmax": _argmax,
@@ -150,5 +156,6 @@ REFERENCE: Mapping[str, Callable[..., torch.Tensor]] = {
     "linear": _linear,
     "maxpool2d": _maxpool2d,
     "rescale": _rescale,
+    "select": _select,
     "table": _table,
 }

@@ -110,6 +110,13 @@ def lookup(p: Parameters) -> Parts:
     return Parts(memories=(Memory(p["Q_BITS"], 1 << p["BITS"], False, p.place, lanes),), luts=2, flip_flops=flip_flops)
 
 
+@describes("stream_select")
+def stream_select(p: Parameters) -> Parts:
+    # Wires, but for the registers at the output, and a ring of one bit per beat.
+    ring = p["BEATS"] if p["BEATS"] > 1 else 0
+    return Parts(luts=2 + p["BEATS"] / 6, flip_flops=1 + ring + p["OUT_LANES"] * p["BITS"])
+
+
 @describes("stream_fifo")
 def stream_fifo(p: Parameters) -> Parts:
     depth = p["DEPTH"]

@@ -15,7 +15,7 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters import CONVERTERS, HINTS, INDICES, SUPPORTED, Result
 from cnn2rtl.frontend.quiet import first_line, quiet
-from cnn2rtl.frontend.relabel import refusal
+from cnn2rtl.frontend.relabel import layers as moves
 from cnn2rtl.graph import Clamp, FloatGraph, Node
 from cnn2rtl.ops import Identity, Input, Op
 
@@ -39,6 +39,8 @@ class Conversion:
         self.names: set[str] = set()
         self.problems: list[str] = []
         self.notes: list[str] = []
+        # Which node makes the map of a view that some layer needs.
+        self.moved: dict[tuple[object, ...], str] = {}
 
     def graph(self) -> FloatGraph:
         """Convert every operation the output depends on; one :class:`UserError` lists those that cannot be."""
@@ -95,10 +97,16 @@ class Conversion:
         self.notes.append(text)
 
     def _plain(self, view: Map) -> Map:
-        """``view`` as the whole map of some node."""
+        """``view`` as the whole map of some node: that of layers which move the values, where they need moving."""
         if view.plain:
             return view
-        raise refusal(view)
+        key = (view.node, view.sized, view.value, view.positions.tobytes())
+        if key not in self.moved:
+            made = Map(view.node, view.shape, view.shape)
+            for kind, op in moves(view):
+                made = self.layer(f"{view.name}.{kind}".lstrip("."), op, (made,), Clamp())
+            self.moved[key] = made.node
+        return Map(self.moved[key], view.sized, view.dims)
 
     def _placeholder(self, node: fx.Node) -> None:
         if node is self.source:

@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
+
 from cnn2rtl.frontend.view import Map, Refused
 from cnn2rtl.graph import times
+from cnn2rtl.ops import Op, Select
+from cnn2rtl.quant.qformat import IntArray
+
+
+def layers(view: Map) -> Iterator[tuple[str, Op]]:
+    """The layers, each with a word for its name, that make a map of ``view`` from its node's; else :class:`Refused`."""
+    c, h, w = view.shape
+    index = view.positions.reshape(view.sized)
+    channel, pixel = index // (h * w), index % (h * w)
+    if np.any(index < 0):
+        raise refusal(view)
+    channels = channel[:, 0, 0]
+    in_place = np.arange(h * w).reshape(1, h, w)
+    if index.shape[1:] == (h, w) and np.all(pixel == in_place) and np.all(channel == channels[:, None, None]):
+        if not _in_order(channels, c):
+            yield "select", Select(tuple(channels.tolist()))
+        return
+    raise refusal(view)
+
+
+def _in_order(numbers: IntArray, count: int) -> bool:
+    return np.array_equal(numbers, np.arange(count))
 
 
 def refusal(view: Map) -> Refused:

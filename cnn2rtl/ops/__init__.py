@@ -11,6 +11,7 @@ from cnn2rtl.ops.graph_only import Affine, Identity, Input
 from cnn2rtl.ops.linear import Linear
 from cnn2rtl.ops.maxpool2d import MaxPool2d
 from cnn2rtl.ops.rescale import Rescale
+from cnn2rtl.ops.select import Select
 from cnn2rtl.ops.table import Table
 from cnn2rtl.ops.window import Window
 
@@ -29,6 +30,7 @@ __all__ = [
     "MaxPool2d",
     "Op",
     "Rescale",
+    "Select",
     "Table",
     "Window",
 ]

@@ -40,6 +40,9 @@ class Op(ABC):
     channelwise: ClassVar[bool] = False
     """Whether each output channel depends on the input channel of its number alone, and takes any scale of it."""
 
+    keeps_channels: ClassVar[bool] = True
+    """Whether channel i of the output comes from channel i of the input, where the layer passes codes on."""
+
     ties_inputs: ClassVar[bool] = False
     """Whether all inputs must come in one format."""
 

@@ -31,6 +31,7 @@ class Concat(Op):
     """
 
     kind = "concat"
+    keeps_channels = False
     ties_inputs = True
 
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:

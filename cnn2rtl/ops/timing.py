@@ -142,6 +142,31 @@ class Pipeline(Timing):
         return Beats(offered.at(np.arange(self.group - 1, offered.count, self.group)) + self.latency)
 
 
+@dataclass(frozen=True)
+class Picked(Timing):
+    """A beat for each of those to ``keep``, in groups of as many; the others are taken and dropped."""
+
+    keep: tuple[bool, ...]
+
+    LATENCY = 1
+
+    @cached_property
+    def _kept(self) -> IntArray:
+        return np.flatnonzero(self.keep)
+
+    def __call__(self, offered: Beats) -> Beats:
+        groups = np.arange(offered.count // len(self.keep))[:, None] * len(self.keep)
+        return Beats(offered.at((groups + self._kept).ravel()) + self.LATENCY)
+
+    def taken(self, offered: Beats, released: IntArray | None) -> IntArray | None:
+        if released is None:
+            return None
+        # A beat waits as the one that is kept next, those at the end as the last one.
+        turn = np.searchsorted(self._kept, np.arange(len(self.keep))).clip(max=self._kept.size - 1)
+        waits = released.reshape(-1, self._kept.size)[:, turn].ravel()
+        return one_by_one(np.maximum(offered.times, waits))
+
+
 def reduction(terms: int, beats: int) -> Pipeline:
     """A tree of two-input units over the ``terms`` of a beat, a register after every level, then one over ``beats``."""
     return Pipeline(1 + max(1, (terms - 1).bit_length()), beats)

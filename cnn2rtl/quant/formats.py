@@ -33,6 +33,15 @@ def readers_of(graph: FloatGraph, name: str) -> tuple[Node, ...]:
     return () if name == graph.output else tuple(found)
 
 
+def channels_stay(graph: FloatGraph, name: str) -> bool:
+    """Whether the codes of tensor ``name`` keep their channels up to those readers."""
+    return all(
+        node.op.keeps_channels and channels_stay(graph, node.name)
+        for node in graph.consumers(name)
+        if node.op.keeps_format(node.clamp)
+    )
+
+
 def tied(graph: FloatGraph) -> Mapping[str, tuple[Node, ...]]:
     """Layers whose tensors must have one format, as some layer takes their codes side by side, by the name of each."""
     groups: dict[str, tuple[Node, ...]] = {}
@@ -54,11 +63,18 @@ def makers_of(graph: FloatGraph, name: str) -> tuple[Node, ...]:
 
 
 def choose(
-    nodes: Sequence[Node], seen: Seen, bits: int, scheme: Scheme, ranges: Ranges, readers: tuple[Node, ...]
+    nodes: Sequence[Node],
+    seen: Seen,
+    bits: int,
+    scheme: Scheme,
+    ranges: Ranges,
+    readers: tuple[Node, ...],
+    in_place: bool = True,
 ) -> QFormat:
     """The format of the tensor that ``nodes[0]`` makes for ``readers`` (none: the network's output).
 
     The tensors of all ``nodes`` get the same one but for their clamps; ``seen`` and ``readers`` are those of all.
+    ``in_place`` says that channels are what they were when the readers get them.
 
     Where all readers keep the channels apart (depthwise, pooling), each channel gets the finest scale that
     its values need. That costs nothing: the requantisation has a shift and a multiplier per channel anyway,
@@ -75,7 +91,8 @@ def choose(
     whole = QFormat.covering(float(low.min()), float(high.max()), bits, grid)
     whole = replace(whole, scale=float(_narrowed(seen, whole, np.array([whole.coarsest]), grid, ranges)[0]))
     whole = whole.clamped(nodes[0].clamp.lo, nodes[0].clamp.hi)
-    if not readers or not all(reader.op.channelwise for reader in readers) or seen.low.size == 1 or len(nodes) > 1:
+    apart = in_place and len(nodes) == 1 and all(reader.op.channelwise for reader in readers)
+    if not readers or not apart or seen.low.size == 1:
         return whole
     cover = np.maximum(high / max(whole.hi, 1), low / min(whole.lo, -1))
     finest = whole.coarsest * 2.0**-bits

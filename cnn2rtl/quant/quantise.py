@@ -12,7 +12,7 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatArray, FloatGraph, Node
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.calibrate import Progress, Seen, silent
-from cnn2rtl.quant.formats import Ranges, choose, readers_of, tied
+from cnn2rtl.quant.formats import Ranges, channels_stay, choose, readers_of, tied
 from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode, QuantOptions
 from cnn2rtl.quant.qformat import PIXEL, IntArray, QFormat, Scheme
 from cnn2rtl.quant.reconstruct import adapted, corrected
@@ -108,7 +108,8 @@ def _wish(graph: FloatGraph, node: Node, together: Sequence[Node], seen: Mapping
     readers = {name: () if name == scores else readers_of(graph, name) for name in names}
     every = tuple(reader for found in readers.values() for reader in found) if all(readers.values()) else ()
     whole = seen[node.name] if len(names) == 1 else Seen.together([seen[name] for name in sorted(names)])
-    return choose([graph[name] for name in names], whole, bits, recipe.scheme, recipe.ranges, every)
+    in_place = channels_stay(graph, node.name)
+    return choose([graph[name] for name in names], whole, bits, recipe.scheme, recipe.ranges, every, in_place)
 
 
 class _Fitting:

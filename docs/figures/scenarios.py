@@ -191,6 +191,11 @@ SCENARIOS = (
         [*ones(1, 4), *[(5,)] * 5, (6,), N, N, N, N], "11100001111111", (1, 1),
     ),
     stream(
+        "stream_select", "The first and the last of three beats, with lanes exchanged",
+        {"BITS": 8, "IN_LANES": 2, "OUT_LANES": 2, "BEATS": 3, "KEEP": "3'b101", "LANES": "{16'd0, 16'd1}"}, (8, 8),
+        [(1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (9, 10), (11, 12), N, N], "111101111", (2, 2),
+    ),
+    stream(
         "tap_reduce", "Maximum over 2 taps per beat and 2 beats per window",
         {"MAX": 1, "TAPS": 2, "STEPS": 2, "BITS": 8, "OUT_BITS": 8}, (8, 8),
         [(3, 7), (5, 1), (2, 2), (9, 4), (4, 8), (0, 1), (0, 1), N, N, N], "1111101111", (2, 1),

@@ -32,6 +32,7 @@ from cnn2rtl.ops import (
     MaxPool2d,
     Op,
     Rescale,
+    Select,
     Table,
     Window,
 )
@@ -165,6 +166,13 @@ SAMPLES: Mapping[str, Sequence[Sample]] = {
     "rescale": [
         Sample(Rescale(), (6, 4, 3), RELU6, signed=True),
         Sample(Rescale(), (1, 1, 1), Clamp(-0.3, 0.2), SCALE, signed=True),
+    ],
+    "select": [
+        Sample(Select((4, 5, 6, 7)), (8, 4, 3), signed=True),
+        Sample(Select((0, 3, 6, 1, 4, 7, 2, 5, 8)), (9, 3, 3), signed=True),
+        Sample(Select((5, 5, 0)), (7, 3, 2), RELU6, SCALE, signed=True),
+        Sample(Select((0, 0, 0, 0, 0)), (1, 2, 2)),
+        Sample(Select((1, 4)), (5, 3, 3), options=LOW, signed=True),
     ],
     "table": [
         Sample(Table("silu"), (5, 4, 3), signed=True),

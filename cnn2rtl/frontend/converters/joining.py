@@ -82,8 +82,6 @@ def concat(call: Call) -> Map:
         raise Refused("joins feature maps with constants, which is not supported")
     if len(maps) == 1:
         return maps[0]
-    if dim == 1 and all(m.plain for m in maps):
-        return call.layer(Concat(), *maps).reshaped(call.out)
     if all(m.node == maps[0].node and m.value == maps[0].value for m in maps):
         return _of_one(call, maps, dim)
     if dim != 1:

@@ -6,17 +6,17 @@ from cnn2rtl.frontend.call import Call, Map, Refused
 
 
 def reshape(call: Call) -> Map:
-    """Nothing by itself: values that stay in order are only named otherwise."""
+    """Nothing: values that stay in order are only named otherwise."""
     return call.source.reshaped(call.out)
 
 
 def expand(call: Call) -> Map:
-    """Nothing by itself, where the next layer can take the values once."""
+    """``select`` for channels; nothing where the next layer can take the values once."""
     return call.source.expanded(call.out)
 
 
 def move(call: Call) -> Map | list[Map]:
-    """Nothing by itself, where the next layer can take the values in any order, as ``linear`` can."""
+    """``select`` for what moves channels alone; nothing where the next layer can take any order, as ``linear`` can."""
     return call.source.moved(call.target, dict(call.args), call.name)
 
 

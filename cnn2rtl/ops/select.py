@@ -1,0 +1,122 @@
+"""Channels picked in any order: slices, splits, channel shuffles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.ops import units
+from cnn2rtl.ops.base import Op, register
+from cnn2rtl.ops.hardware import Bits, Folding, Instance, ParameterValue, Unit, ceil_div, pack, pareto, useful
+from cnn2rtl.ops.timing import Picked
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.qformat import IntArray, QFormat
+from cnn2rtl.quant.rescaling import quantise_rescaling, rescaled
+
+if TYPE_CHECKING:
+    from cnn2rtl.export.onnx import OnnxWriter
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class Select(Op):
+    """Output channel i is input channel ``indices[i]``; one may be there more than once, or not at all."""
+
+    kind = "select"
+    keeps_channels = False
+    indices: tuple[int, ...]
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        c, h, w = shapes[0]
+        if not self.indices or min(self.indices) < 0 or max(self.indices) >= c:
+            raise ValueError(f"takes channels {self.indices} of {c}")
+        return (len(self.indices), h, w)
+
+    @cached_property
+    def _order(self) -> IntArray:
+        return np.array(self.indices, np.int64)
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        return inputs[0][..., self._order]
+
+    def keeps_format(self, clamp: Clamp) -> bool:
+        return clamp == Clamp()
+
+    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
+        source = inputs[0]
+        if self.keeps_format(clamp):
+            return QuantLayer(source=source, out=source)
+        return quantise_rescaling(source, out, clamp, options)
+
+    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
+        picked: IntArray = np.ascontiguousarray(inputs[0][..., self._order])
+        return picked if layer.requant is None else rescaled(picked, layer)
+
+    def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
+        picked = writer.op("Gather", inputs[0], self._order, axis=1)
+        return picked if layer.requant is None else writer.requantised(picked, layer)
+
+    def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
+        (c, height, width), outputs = shapes[0], len(self.indices)
+        found = []
+        for lanes in useful(c):
+            beats = ceil_div(c, lanes)
+            picked = self._picked(c, lanes)
+            if picked is not None:
+                found.append(Folding(lanes, 1, lanes, len(picked[1]), height * width * beats, multiplies=False))
+            # Whole pixels, and as many lanes behind as keep pace.
+            for given in useful(outputs):
+                cycles = height * width * max(beats, ceil_div(outputs, given))
+                found.append(Folding(lanes, 1, lanes, given, cycles, multiplies=False))
+        return pareto(found)
+
+    def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
+        (c, height, width), outputs = shapes[0], len(self.indices)
+        lanes, given, bits = folding.lanes_in, folding.lanes_out, layer.source.bits
+        picked = self._picked(c, lanes)
+        if picked is not None and len(picked[1]) == given:
+            chain: tuple[Instance, ...] = (_select(*picked, lanes, bits),)
+        else:
+            chain = (
+                *units.gearbox("gather", bits, c, lanes, c),
+                _select((True,), self.indices, c, bits),
+                *units.gearbox("spread", bits, outputs, outputs, given),
+            )
+        roms = {}
+        if layer.requant is not None:
+            scale, roms["requant"] = units.requantise(
+                layer, channels=outputs, lanes=given, acc_bits=bits, acc_signed=layer.source.signed
+            )
+            chain = (*chain, scale)
+        return Unit(chain, f"{outputs} of {c} channels, {height}x{width} pixels", roms)
+
+    def _picked(self, channels: int, lanes: int) -> tuple[tuple[bool, ...], tuple[int, ...]] | None:
+        """Which beats of ``channels`` are kept, and which ``lanes`` of each; ``None`` where it takes whole pixels.
+
+        It does unless every beat that is kept gives the same lanes, and the beats come in their order.
+        """
+        beats, within = self._order // lanes, self._order % lanes
+        kept = np.unique(beats)
+        if beats.size % kept.size:
+            return None
+        rows = (kept.size, beats.size // kept.size)
+        if np.any(beats.reshape(rows) != kept[:, None]) or np.any(within.reshape(rows) != within[: rows[1]]):
+            return None
+        return tuple(np.isin(np.arange(ceil_div(channels, lanes)), kept).tolist()), tuple(within[: rows[1]].tolist())
+
+
+def _select(keep: tuple[bool, ...], order: tuple[int, ...], lanes: int, bits: int) -> Instance:
+    parameters: dict[str, ParameterValue] = {
+        "BITS": bits,
+        "IN_LANES": lanes,
+        "OUT_LANES": len(order),
+        "BEATS": len(keep),
+        "KEEP": Bits(len(keep), pack(np.array([keep], np.int64), 1)[0]),
+        "LANES": Bits(16 * len(order), pack(np.array([order], np.int64), 16)[0]),
+    }
+    return Instance("select", "stream_select", parameters, lanes * bits, len(order) * bits, Picked(keep))
