@@ -135,7 +135,7 @@ def test_archives_of_ordinary_kinds_pass_the_checks(tmp_path: Path) -> None:
 
         def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
             y = self.net((x - self.mean) / torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1))
-            return {"out": y.view(x.shape[0], -1)}
+            return {"out": y.view(x.shape[0], 4, -1)}
 
     dynamic = ({0: torch.export.Dim("batch")},)
     for i, (content, nodes) in enumerate(

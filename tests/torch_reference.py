@@ -32,15 +32,16 @@ def integer_tensors(graph: QuantGraph, images: np.ndarray) -> dict[str, IntArray
 
 def requantised(total: torch.Tensor, requant: Requant) -> torch.Tensor:
     """``total`` (n, c, h, w) times multiplier / 2**shift, rounded half up, with the zero point and clamped."""
+    # Of each channel, perhaps of each pixel, too.
     multiplier, shift = (
-        np.broadcast_to(values, total.shape[1]).tolist() for values in (requant.multiplier, requant.shift)
+        np.broadcast_to(np.moveaxis(np.array(values, ndmin=3), 2, 0), total.shape).ravel().tolist()
+        for values in (requant.multiplier, requant.shift)
     )
-    result = torch.empty_like(total)
-    for c, (m, s) in enumerate(zip(multiplier, shift, strict=True)):
-        whole = [(2 * v * m + (1 << s)) // (2 << s) for v in total[:, c].flatten().tolist()]
-        clamped = [min(max(v + requant.zero, requant.lo), requant.hi) for v in whole]
-        result[:, c] = torch.tensor(clamped, dtype=torch.int64).reshape(total[:, c].shape)
-    return result
+    whole = [
+        (2 * v * m + (1 << s)) // (2 << s) for v, m, s in zip(total.flatten().tolist(), multiplier, shift, strict=True)
+    ]
+    clamped = [min(max(v + requant.zero, requant.lo), requant.hi) for v in whole]
+    return torch.tensor(clamped, dtype=torch.int64).reshape(total.shape)
 
 
 def patches(x: torch.Tensor, window: Window, pad: torch.Tensor | int) -> torch.Tensor:
@@ -49,7 +50,8 @@ def patches(x: torch.Tensor, window: Window, pad: torch.Tensor | int) -> torch.T
     inside = F.pad(torch.ones_like(x, dtype=torch.bool), (left, right, top, bottom))
     border = torch.as_tensor(pad).reshape(1, -1, 1, 1)
     padded = torch.where(inside, F.pad(x, (left, right, top, bottom)), border)
-    return padded.unfold(2, window.kernel[0], window.stride[0]).unfold(3, window.kernel[1], window.stride[1])
+    cut = padded.unfold(2, window.reach[0], window.stride[0]).unfold(3, window.reach[1], window.stride[1])
+    return cut[..., :: window.dilation[0], :: window.dilation[1]]
 
 
 def _parts(node: QuantNode) -> tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor | int, Requant]:
@@ -142,7 +144,8 @@ def _table(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
 
 def _select(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
     assert node.layer is not None
-    picked = torch.stack([x[:, channel] for channel in node.op.indices], 1)  # type: ignore[attr-defined]
+    channels = [x[:, channel] for channel in node.op.indices]  # type: ignore[attr-defined]
+    picked = torch.stack(channels, 1).reshape(len(x), *node.shape)
     return picked if node.layer.requant is None else _rescale(picked, node)
 
 

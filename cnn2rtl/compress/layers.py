@@ -27,13 +27,16 @@ def sums(op: Op, x: Tensor, weight: Tensor, border: Tensor) -> Tensor:
 
 @sums.register
 def _(op: Conv2d, x: Tensor, weight: Tensor, border: Tensor) -> Tensor:
-    return F.conv2d(_padded(x, op.window, border), weight, stride=op.window.stride, groups=op.groups)
+    return F.conv2d(
+        _padded(x, op.window, border), weight, stride=op.window.stride, dilation=op.window.dilation, groups=op.groups
+    )
 
 
 @sums.register
 def _(op: DepthwiseConv2d, x: Tensor, weight: Tensor, border: Tensor) -> Tensor:
     padded = _padded(x, op.window, border)
-    return F.conv2d(padded, weight[:, None], stride=op.window.stride, groups=weight.shape[0])
+    window, groups = op.window, weight.shape[0]
+    return F.conv2d(padded, weight[:, None], stride=window.stride, dilation=window.dilation, groups=groups)
 
 
 @sums.register
@@ -50,7 +53,12 @@ def _(op: AvgPool2d, x: Tensor, weight: Tensor, border: Tensor) -> Tensor:
 @sums.register
 def _(op: MaxPool2d, x: Tensor, weight: Tensor, border: Tensor) -> Tensor:
     # No code is as low as this, so the border never wins.
-    return F.max_pool2d(_padded(x, op.window, x.new_full((1,), -(2.0**17))), op.window.kernel, op.window.stride)
+    return F.max_pool2d(
+        _padded(x, op.window, x.new_full((1,), -(2.0**17))),
+        op.window.kernel,
+        op.window.stride,
+        dilation=op.window.dilation,
+    )
 
 
 @sums.register

@@ -115,7 +115,8 @@ class Layer(nn.Module):
         bound = self.bound + int(bias.detach().abs().max())
         exact = self._exact(bound * int(requant.multiplier.max()) + ((1 << int(requant.shift.max())) >> 1))
         factor = torch.from_numpy(np.ldexp(requant.multiplier.astype(np.float64), -requant.shift.astype(np.int32)))
-        value = (total.to(exact) + bias.to(exact)[:, None, None]) * factor.to(exact)[:, None, None]
+        factor = factor.reshape(*factor.shape[:-1] or (1, 1), -1).permute(2, 0, 1)
+        value = (total.to(exact) + bias.to(exact)[:, None, None]) * factor.to(exact)
         return rounded(value).clamp(requant.lo, requant.hi).to(torch.float32)
 
     def _exact(self, bound: int) -> torch.dtype:

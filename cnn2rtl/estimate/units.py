@@ -385,9 +385,10 @@ def window_buffer(p: Parameters) -> Parts:
     y_banks, x_banks = rows if taps_y > 1 else 1, taps_x
     columns = ceil_div(in_w + p["PAD_LEFT"] % x_banks, x_banks)
     words = columns * beats * (1 if y_banks > 1 else rows)
-    span = (in_h + rows + p["KERNEL_Y"] + p["STRIDE_Y"] + p["PAD_TOP"] + 2) * (in_w + p["KERNEL_X"] + p["STRIDE_X"])
+    reach_y, reach_x = (max(0, p[f"KERNEL_{axis}"] - 1) * max(1, p[f"DILATION_{axis}"]) + 1 for axis in "YX")
+    span = (in_h + rows + reach_y + p["STRIDE_Y"] + p["PAD_TOP"] + 2) * (in_w + reach_x + p["STRIDE_X"])
     position, address = clog2(span) + 2, at_least_1(clog2(words))
-    coordinate = clog2(in_h + in_w + 2 * p["KERNEL_Y"] + 2 * p["KERNEL_X"] + p["STRIDE_Y"] + p["STRIDE_X"]) + 2
+    coordinate = clog2(in_h + in_w + 2 * reach_y + 2 * reach_x + p["STRIDE_Y"] + p["STRIDE_X"]) + 2
     taps = taps_y * taps_x
     features = {
         "one": 1,

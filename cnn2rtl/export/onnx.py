@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,7 @@ class OnnxWriter:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = {}
 
-    def op(self, kind: str, *inputs: str | int | np.integer | np.ndarray, **attributes: Any) -> str:
+    def op(self, kind: str, *inputs: str | int | np.number | np.ndarray, **attributes: Any) -> str:
         """Apply the operator ``kind``; numbers are int64, arrays what they are."""
         names = [value if isinstance(value, str) else self._constant(np.asarray(value)) for value in inputs]
         result = f"{self.layer}/{kind}_{len(self.nodes)}"
@@ -106,7 +106,13 @@ class OnnxWriter:
 
     def maximum(self, codes: str, window: Window) -> str:
         """The largest code under the window; padding never wins."""
-        largest = self.op("MaxPool", self.cast(codes, np.float32), **_geometry(window))
+        pixels = self.cast(codes, np.float32)
+        if any(pad >= size for pad, size in zip(window.padding, np.repeat(window.kernel, 2), strict=True)):
+            # More than MaxPool has: no code is as low as what is put there.
+            top, bottom, left, right = window.padding
+            pads = np.array([0, 0, top, left, 0, 0, bottom, right])
+            pixels, window = self.op("Pad", pixels, pads, np.float32(-np.inf)), replace(window, padding=(0, 0, 0, 0))
+        largest = self.op("MaxPool", pixels, **_geometry(window))
         return self.cast(largest, np.int64)
 
     def sums(self, codes: str, layer: QuantLayer, kernels: IntArray, window: Window, groups: int = 1) -> str:
@@ -114,7 +120,7 @@ class OnnxWriter:
         if layer.pad is not None:
             # What surrounds the map is not 0: it is made 0, and what it was after the padding.
             top, bottom, left, right = window.padding
-            border, window = per_channel(layer.pad), Window(window.kernel, window.stride)
+            border, window = per_channel(layer.pad), replace(window, padding=(0, 0, 0, 0))
             padded = self.op("Pad", self.op("Sub", codes, border), np.array([0, 0, top, left, 0, 0, bottom, right]))
             codes = self.op("Add", padded, border)
         total = ""
@@ -169,13 +175,19 @@ class OnnxWriter:
 
 
 def per_channel(values: IntArray) -> IntArray:
-    """``values``, (channels,), as they meet a map (n, c, h, w)."""
-    return values.astype(np.int64).reshape(-1, 1, 1)
+    """``values``, (channels,) or (h, w, channels), as they meet a map (n, c, h, w)."""
+    pixels = values.astype(np.int64).reshape(values.shape if values.ndim == 3 else (1, 1, -1))
+    return pixels.transpose(2, 0, 1)
 
 
 def _geometry(window: Window) -> dict[str, Sequence[int]]:
     top, bottom, left, right = window.padding
-    return {"kernel_shape": window.kernel, "strides": window.stride, "pads": (top, left, bottom, right)}
+    return {
+        "kernel_shape": window.kernel,
+        "strides": window.stride,
+        "pads": (top, left, bottom, right),
+        "dilations": window.dilation,
+    }
 
 
 def _digits(kernels: IntArray) -> list[tuple[np.ndarray, np.uint8, int]]:

@@ -14,22 +14,22 @@ from cnn2rtl.quant.qformat import IntArray
 
 def layers(view: Map) -> Iterator[tuple[str, Op]]:
     """The layers, each with a word for its name, that make a map of ``view`` from its node's; else :class:`Refused`."""
-    c, h, w = view.shape
+    _, h, w = view.shape
     index = view.positions.reshape(view.sized)
-    channel, pixel = index // (h * w), index % (h * w)
+    channel = index // (h * w)
     if np.any(index < 0):
         raise refusal(view)
     channels = channel[:, 0, 0]
-    in_place = np.arange(h * w).reshape(1, h, w)
-    if index.shape[1:] == (h, w) and np.all(pixel == in_place) and np.all(channel == channels[:, None, None]):
-        if not _in_order(channels, c):
-            yield "select", Select(tuple(channels.tolist()))
+    if index[0].size == h * w and np.all(index == channels[:, None, None] * (h * w) + _raster(index.shape[1:])):
+        size = index.shape[1:]
+        yield "select", Select(tuple(channels.tolist()), None if size == (h, w) else (size[0], size[1]))
         return
     raise refusal(view)
 
 
-def _in_order(numbers: IntArray, count: int) -> bool:
-    return np.array_equal(numbers, np.arange(count))
+def _raster(size: tuple[int, ...]) -> IntArray:
+    """The number of each pixel, (1, h, w)."""
+    return np.arange(size[0] * size[1]).reshape(1, *size)
 
 
 def refusal(view: Map) -> Refused:

@@ -69,9 +69,10 @@ class Map:
         """The same view of another node's map."""
         return replace(self, node=node, shape=shape)
 
-    def reshaped(self, dims: tuple[int, ...]) -> Map:
+    def reshaped(self, dims: tuple[int, ...], name: str = "") -> Map:
         """The same values in the same order."""
-        return replace(self, dims=dims, index=None if self.index is None else self.index.reshape(dims))
+        index = None if self.index is None else self.index.reshape(dims)
+        return replace(self, dims=dims, index=index, name=name or self.name)
 
     def at(self, index: IntArray, value: float | None = None, name: str = "") -> Map:
         """Other values of the same node's map."""
@@ -84,9 +85,9 @@ class Map:
             name=name or self.name,
         )
 
-    def expanded(self, dims: tuple[int, ...]) -> Map:
+    def expanded(self, dims: tuple[int, ...], name: str = "") -> Map:
         """Repeated along dimensions of size 1, and along new ones in front, as torch broadcasts."""
-        return self if dims == self.dims else self.at(np.broadcast_to(self.positions, dims))
+        return self if dims == self.dims else self.at(np.broadcast_to(self.positions, dims), name=name)
 
     def moved(self, operator: Callable[..., Any], args: dict[str, Any], name: str) -> Map | list[Map]:
         """What ``operator`` makes of it; ``args`` hold this view, and nothing else that depends on the input."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.graph import Clamp, FloatArray, Shape, times
 from cnn2rtl.ops import units
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.ops.hardware import Folding, Unit
@@ -25,20 +25,27 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True, eq=False)
 class AvgPool2d(Op):
-    """The mean of the pixels under the window, per channel; padding counts as zeros."""
+    """The mean of the pixels under the window, per channel; padding counts as zeros.
+
+    ``counts``, (h_out, w_out), is what the sum under each window is divided by, where that is not the window's taps.
+    """
 
     kind = "avgpool2d"
     channelwise = True
     window: Window
+    counts: IntArray | None = None
 
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
-        return self.window.out_shape(shapes[0])
+        shape = self.window.out_shape(shapes[0])
+        if self.counts is not None and self.counts.shape != shape[1:]:
+            raise ValueError(f"divides {times(self.counts.shape)} sums, but there are {times(shape[1:])}")
+        return shape
 
     def like_study(self, shapes: Sequence[Shape]) -> int:
         return (self.window.taps + 1) * prod(self.out_shape(shapes))
 
     def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
-        return self.total(inputs[0]) / self.window.taps
+        return self.total(inputs[0]) / (self.window.taps if self.counts is None else self.counts[..., None])
 
     def total(self, x: Array, pad_value: float = 0) -> Array:
         """Sum of the pixels under each window, (n, h_out, w_out, c)."""
@@ -58,7 +65,7 @@ class AvgPool2d(Op):
     def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
         (source,) = inputs
         pad = np.array([source.zero]) if self.window.padded and source.zero else None
-        return quantise_rescaling(source, out, clamp, options, self.window.taps, pad)
+        return quantise_rescaling(source, out, clamp, options, self.window.taps, pad, self.counts)
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         return rescaled(self.sums(inputs, layer), layer)

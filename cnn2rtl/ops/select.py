@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.graph import Clamp, FloatArray, Shape, times
 from cnn2rtl.ops import units
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.ops.hardware import Bits, Folding, Instance, ParameterValue, Unit, ceil_div, pack, pareto, useful
 from cnn2rtl.ops.timing import Picked
+from cnn2rtl.ops.window import Array
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
 from cnn2rtl.quant.rescaling import quantise_rescaling, rescaled
@@ -25,24 +26,37 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True, eq=False)
 class Select(Op):
-    """Output channel i is input channel ``indices[i]``; one may be there more than once, or not at all."""
+    """Output channel i is input channel ``indices[i]``; one may be there more than once, or not at all.
+
+    With a ``size`` (h, w) the pixels, in raster order as they are, form rows of another length.
+    """
 
     kind = "select"
     keeps_channels = False
     indices: tuple[int, ...]
+    size: tuple[int, int] | None = None
 
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
         c, h, w = shapes[0]
         if not self.indices or min(self.indices) < 0 or max(self.indices) >= c:
             raise ValueError(f"takes channels {self.indices} of {c}")
-        return (len(self.indices), h, w)
+        size = self.size or (h, w)
+        if size[0] * size[1] != h * w:
+            raise ValueError(f"makes {times(size)} pixels of {h}x{w}")
+        return (len(self.indices), *size)
 
     @cached_property
     def _order(self) -> IntArray:
         return np.array(self.indices, np.int64)
 
+    def _select(self, x: Array) -> Array:
+        picked: Any = np.ascontiguousarray(x[..., self._order])
+        n, h, w, c = picked.shape
+        sized: Array = picked.reshape(n, *(self.size or (h, w)), c)
+        return sized
+
     def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
-        return inputs[0][..., self._order]
+        return self._select(inputs[0])
 
     def keeps_format(self, clamp: Clamp) -> bool:
         return clamp == Clamp()
@@ -54,11 +68,13 @@ class Select(Op):
         return quantise_rescaling(source, out, clamp, options)
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
-        picked: IntArray = np.ascontiguousarray(inputs[0][..., self._order])
+        picked = self._select(inputs[0])
         return picked if layer.requant is None else rescaled(picked, layer)
 
     def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
         picked = writer.op("Gather", inputs[0], self._order, axis=1)
+        if self.size is not None:
+            picked = writer.op("Reshape", picked, np.array([0, 0, *self.size], np.int64))
         return picked if layer.requant is None else writer.requantised(picked, layer)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:

@@ -338,7 +338,7 @@ class Windows(Timing):
         spaced = replace(self, spacing=pace if pace >= least else 1)
         starts = spaced(offered).start
         # With fewer, a window's last pixel finds no room before the window has left.
-        rows = max(self.window.kernel[0], -(-int((self._last - self._kept).max() + 1) // self.size[1]))
+        rows = max(self.window.reach[0], -(-int((self._last - self._kept).max() + 1) // self.size[1]))
         while True:
             buffer = replace(spaced, rows=rows)
             if np.array_equal(buffer(held_up(buffer._room(starts))).start, starts):

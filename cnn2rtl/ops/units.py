@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import gcd
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def window_buffer(
         pad_word[:channels] = pad
     window_beats = groups * folds * repeat * (window.taps // (taps[0] * taps[1]))
     columns = ceil_div(width + window.padding[2] % taps[1], taps[1]) * taps[1]
-    rows = window.kernel[0] + 1
+    rows = window.reach[0] + 1
     return LineBuffer(
         "window",
         "window_buffer",
@@ -89,6 +90,8 @@ def window_buffer(
             "KERNEL_X": window.kernel[1],
             "STRIDE_Y": window.stride[0],
             "STRIDE_X": window.stride[1],
+            "DILATION_Y": window.dilation[0],
+            "DILATION_X": window.dilation[1],
             "PAD_TOP": window.padding[0],
             "PAD_LEFT": window.padding[2],
             "TAPS_Y": taps[0],
@@ -195,30 +198,34 @@ def requantise(
 ) -> tuple[Instance, Rom]:
     """The requantisation of ``channels`` channels, ``lanes`` per beat, with its parameter ROM.
 
-    Parameters that are the same for all channels shrink to one word (a per-tensor rescaling).
+    Parameters that are the same for all channels shrink to one word (a per-tensor rescaling). They may differ from
+    pixel to pixel as well, as (h, w, channels).
     """
     requant = layer.requant
     assert requant is not None
-    bias = np.broadcast_to(0 if layer.bias is None else layer.bias, channels)
-    shift, multiplier = np.broadcast_to(requant.shift, channels), np.broadcast_to(requant.multiplier, channels)
+    each = (*requant.shift.shape[:-1], channels)
+    bias = np.broadcast_to(0 if layer.bias is None else layer.bias, each)
+    shift, multiplier = np.broadcast_to(requant.shift, each), np.broadcast_to(requant.multiplier, each)
     # Where a shift leaves nothing of any sum, a longer one, whose half might not fit, leaves no less.
-    reach = np.concatenate([bias, bias + layer.acc_lo, bias + layer.acc_hi])
+    reach = np.stack([bias, bias + layer.acc_lo, bias + layer.acc_hi])
     product_bits = signed_bits(int(reach.min()), int(reach.max())) + (requant.multiplier_bits or requant.pre_shift)
     shift = np.minimum(shift, product_bits)
     if requant.multiplier_bits == 0:
         # The rounding half goes into the bias; where the net shift is to the left there is nothing to round.
         net = shift - requant.pre_shift
         bias = bias + np.where(net > 0, np.int64(1) << np.maximum(net - 1, 0), 0)
-    reach = np.concatenate([bias, bias + layer.acc_lo, bias + layer.acc_hi])
+    reach = np.stack([bias, bias + layer.acc_lo, bias + layer.acc_hi])
     sum_bits = max(signed_bits(int(reach.min()), int(reach.max())), acc_bits + (not acc_signed))
     base = int(shift.min())
     shift_bits = int(shift.max() - base).bit_length()
 
     folds = ceil_div(channels, lanes)
-    entries = np.zeros((folds * lanes, 3), np.int64)
-    entries[:channels] = np.stack([bias, multiplier, shift - base], 1)
-    if not np.any(entries[:channels] != entries[0]):
-        folds, entries = 1, np.repeat(entries[:1], lanes, 0)
+    found = np.stack([bias, multiplier, shift - base], -1).reshape(-1, channels, 3)
+    entries = np.zeros((len(found), folds * lanes, 3), np.int64)
+    entries[:, :channels] = found
+    if not np.any(found != found[0, 0]):
+        entries = np.tile(found[0, 0], (1, lanes, 1))
+    folds = entries.size // (3 * lanes)
     widths = np.tile([sum_bits, requant.multiplier_bits, shift_bits], lanes)
     word_bits = int(widths.sum())
     instance = Instance(
@@ -273,7 +280,9 @@ def pad_axis(values: IntArray, axis: int, length: int) -> IntArray:
 def tap_choices(window: Window) -> tuple[tuple[int, int], ...]:
     """How many tap rows and columns a beat of the window may hold."""
     ky, kx = window.kernel
-    return tuple(dict.fromkeys(((1, 1), (ky, 1), (ky, kx))))
+    # Columns lie in as many memories as are read side by side: with some dilations two taps would share one.
+    apart = gcd(window.dilation[1], kx) == 1
+    return tuple(dict.fromkeys(((1, 1), (ky, 1), *(((ky, kx),) if apart else ()))))
 
 
 def lane_foldings(shape: Shape) -> tuple[Folding, ...]:

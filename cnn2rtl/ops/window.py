@@ -17,11 +17,25 @@ Array = TypeVar("Array", bound=np.ndarray[Any, Any])
 
 @dataclass(frozen=True)
 class Window:
-    """``kernel`` and ``stride`` are (y, x); ``padding`` is (top, bottom, left, right), in pixels."""
+    """``kernel``, ``stride`` and ``dilation`` are (y, x); ``padding`` is (top, bottom, left, right), in pixels.
+
+    A dilation means nothing where there is but one tap, and is 1 there.
+    """
 
     kernel: tuple[int, int]
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    def __post_init__(self) -> None:
+        (ky, kx), (dy, dx) = self.kernel, self.dilation
+        object.__setattr__(self, "dilation", (dy if ky > 1 else 1, dx if kx > 1 else 1))
+
+    @cached_property
+    def reach(self) -> tuple[int, int]:
+        """Rows and columns from the first tap to the last, (y, x)."""
+        (ky, kx), (dy, dx) = self.kernel, self.dilation
+        return (ky - 1) * dy + 1, (kx - 1) * dx + 1
 
     @cached_property
     def taps(self) -> int:
@@ -35,15 +49,15 @@ class Window:
     @property
     def tiles(self) -> bool:
         """Whether windows lie side by side: no overlap, no gap, no padding."""
-        return self.kernel == self.stride and not self.padded
+        return self.kernel == self.stride and not self.padded and self.dilation == (1, 1)
 
     def out_size(self, height: int, width: int) -> tuple[int, int]:
         """Output (h, w); raises ``ValueError`` where the window does not fit the padded map."""
         top, bottom, left, right = self.padding
-        room = (height + top + bottom - self.kernel[0], width + left + right - self.kernel[1])
+        room = (height + top + bottom - self.reach[0], width + left + right - self.reach[1])
         if min(room) < 0:
             raise ValueError(
-                f"a {self.kernel[0]}x{self.kernel[1]} window does not fit a {height}x{width} map "
+                f"a {self.reach[0]}x{self.reach[1]} window does not fit a {height}x{width} map "
                 f"with padding {self.padding}"
             )
         return room[0] // self.stride[0] + 1, room[1] // self.stride[1] + 1
@@ -58,7 +72,7 @@ class Window:
         A window that reaches into the padding on the right waits for as many pixels of the next row.
         """
         y, x = self._origins(height, width)
-        last = (y + self.kernel[0] - 1) * width + x + self.kernel[1] - 1
+        last = (y + self.reach[0] - 1) * width + x + self.reach[1] - 1
         return last.clip(0, height * width - 1).ravel()
 
     def kept_pixels(self, height: int, width: int) -> IntArray:
@@ -93,10 +107,11 @@ class Window:
         else:
             padded = x
         h_out, w_out = self.out_size(x.shape[1], x.shape[2])
-        (sy, sx), (ky_count, kx_count) = self.stride, self.kernel
-        for ky in range(ky_count):
-            for kx in range(kx_count):
-                yield ky, kx, padded[:, ky : ky + sy * (h_out - 1) + 1 : sy, kx : kx + sx * (w_out - 1) + 1 : sx]
+        (sy, sx), (dy, dx) = self.stride, self.dilation
+        for ky in range(self.kernel[0]):
+            for kx in range(self.kernel[1]):
+                y, x0 = ky * dy, kx * dx
+                yield ky, kx, padded[:, y : y + sy * (h_out - 1) + 1 : sy, x0 : x0 + sx * (w_out - 1) + 1 : sx]
 
     def patches(self, x: Array, pad_value: Array | float = 0) -> Array:
         """The pixels under every window side by side, (n * h_out * w_out, c, taps)."""

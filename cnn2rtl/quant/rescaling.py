@@ -30,11 +30,18 @@ def aligning(scales: Sequence[float]) -> tuple[float, tuple[int, ...]]:
 
 
 def quantise_rescaling(
-    source: QFormat, out: QFormat, clamp: Clamp, options: QuantOptions, terms: int = 1, pad: IntArray | None = None
+    source: QFormat,
+    out: QFormat,
+    clamp: Clamp,
+    options: QuantOptions,
+    terms: int = 1,
+    pad: IntArray | None = None,
+    divisors: IntArray | None = None,
 ) -> QuantLayer:
     """A layer ``clamp(mean of terms values)``: an integer sum and one rescaling for all channels.
 
     ``pad`` is the code around the map, (1,), where it is not 0. There is a bias only for the zero point of ``source``.
+    Sums are divided by ``terms``, or by ``divisors``, (h, w), pixel by pixel.
     """
     out = out.clamped(clamp.lo, clamp.hi)
     lo, hi = reach(source, pad)
@@ -43,10 +50,17 @@ def quantise_rescaling(
         out=out,
         bias=np.array([-source.zero * terms]) if source.zero else None,
         pad=pad,
-        requant=Requant.between(np.atleast_1d(source.scales / terms), out, options.scheme),
+        requant=Requant.between(_per_term(source, terms, divisors), out, options.scheme),
         acc_lo=np.array([lo * terms]),
         acc_hi=np.array([hi * terms]),
     )
+
+
+def _per_term(source: QFormat, terms: int, divisors: IntArray | None) -> np.ndarray:
+    """What a unit of the sums is worth, (channels,) or (h, w, channels)."""
+    if divisors is None:
+        return np.atleast_1d(source.scales / terms)
+    return np.atleast_1d(source.scales) / divisors[..., None]
 
 
 def rescaled(total: np.ndarray, layer: QuantLayer) -> IntArray:

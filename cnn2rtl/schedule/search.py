@@ -34,6 +34,12 @@ class Target:
     def wanted(self) -> str:
         return f"{self.fps:g} frames/s at {self.clock_mhz:g} MHz"
 
+    @property
+    def cycles(self) -> int | None:
+        """Of a frame at most."""
+        # Frames per second that were worked out from cycles give these cycles again.
+        return None if self.fps is None else int(self.clock_mhz * 1e6 / self.fps * (1 + 1e-12))
+
 
 DEFAULT_MULTIPLIERS = 64
 
@@ -82,8 +88,8 @@ def search(graph: QuantGraph, target: Target) -> Choice:
         return Choice(pick(interval), budget.fit(pick(interval)).places)
 
     intervals = sorted({f.cycles for options in choices.values() for f in options if f.cycles >= floor})
-    if target.fps is not None:
-        limit = int(target.clock_mhz * 1e6 / target.fps)
+    limit = target.cycles
+    if limit is not None:
         problems = too_much(limit)
         if not problems:
             return choice(limit)
@@ -121,7 +127,7 @@ def _least(choices: Mapping[str, Sequence[Folding]]) -> int:
 def _check(graph: QuantGraph, choices: Mapping[str, Sequence[Folding]], target: Target) -> None:
     """Raise :class:`UserError` for what no folding can change."""
     problems = []
-    limit = inf if target.fps is None else int(target.clock_mhz * 1e6 / target.fps)
+    limit = inf if target.cycles is None else target.cycles
     slowest = max(choices, key=lambda name: choices[name][0].cycles)
     floor = choices[slowest][0].cycles
     if limit < floor:

@@ -128,6 +128,14 @@ SAMPLES: Mapping[str, Sequence[Sample]] = {
         Sample(AvgPool2d(Window((3, 3), (2, 2), (1, 1, 1, 1))), (5, 7, 6), options=SCALE, signed=True),
         Sample(AvgPool2d(Window((5, 4), (5, 4))), (9, 5, 4), RELU, signed=True),
         Sample(AvgPool2d(Window((1, 1))), (1, 1, 1)),
+        Sample(
+            AvgPool2d(Window((3, 3), (2, 2), (1, 1, 1, 1)), np.array([[4, 6, 6], [6, 9, 9], [6, 9, 9]])),
+            (5, 6, 6),
+            RELU,
+            signed=True,
+        ),
+        Sample(AvgPool2d(Window((2, 2), (2, 2)), np.full((2, 3), 3)), (3, 4, 6), options=SCALE, signed=True),
+        Sample(AvgPool2d(Window((2, 1), (2, 1)), np.array([[1, 2, 2]])), (2, 2, 3), options=LOW),
     ],
     "concat": [
         Sample(Concat(), (4, 5, 4), signed=True, beside=(6,)),
@@ -143,6 +151,7 @@ SAMPLES: Mapping[str, Sequence[Sample]] = {
         Sample(conv(1, 4, same(5)), (1, 1, 1), options=HIGH),
         Sample(conv(6, 6, same(1, 2), groups=3), (6, 5, 5), options=HIGH, signed=True),
         Sample(conv(3, 2, Window((4, 4))), (3, 4, 4), signed=True),
+        Sample(conv(3, 4, Window((3, 3), padding=(2, 2, 2, 2), dilation=(2, 2)), pad=0.3), (3, 6, 7), signed=True),
     ],
     "depthwise_conv2d": [
         Sample(depthwise(5, same(3)), (5, 6, 5), RELU6, signed=True),
@@ -150,6 +159,7 @@ SAMPLES: Mapping[str, Sequence[Sample]] = {
         Sample(depthwise(7, Window((1, 1))), (7, 3, 4), options=HIGH, signed=True),
         Sample(depthwise(4, Window((5, 2), (1, 2), (2, 2, 1, 0))), (4, 6, 6), options=LOW, signed=True),
         Sample(depthwise(1, same(3)), (1, 1, 1)),
+        Sample(depthwise(3, Window((3, 2), (1, 2), (2, 2, 1, 1), (2, 2))), (3, 6, 7), RELU, signed=True),
     ],
     "linear": [
         Sample(Linear(weights(10, 13, 1, 1), weights(10)), (13, 1, 1), options=SCALE, signed=True),
@@ -162,6 +172,7 @@ SAMPLES: Mapping[str, Sequence[Sample]] = {
         Sample(MaxPool2d(Window((3, 3), (2, 2), (1, 1, 1, 1))), (3, 7, 6), signed=True),
         Sample(MaxPool2d(Window((2, 3), (1, 1), (1, 0, 1, 1))), (4, 5, 5), RELU6, SCALE, signed=True),
         Sample(MaxPool2d(Window((1, 2), (3, 2))), (2, 7, 5)),
+        Sample(MaxPool2d(Window((2, 2), (2, 1), (1, 1, 1, 2), (3, 2))), (3, 7, 5), signed=True),
     ],
     "rescale": [
         Sample(Rescale(), (6, 4, 3), RELU6, signed=True),
@@ -173,6 +184,7 @@ SAMPLES: Mapping[str, Sequence[Sample]] = {
         Sample(Select((5, 5, 0)), (7, 3, 2), RELU6, SCALE, signed=True),
         Sample(Select((0, 0, 0, 0, 0)), (1, 2, 2)),
         Sample(Select((1, 4)), (5, 3, 3), options=LOW, signed=True),
+        Sample(Select((0, 1, 2), (1, 12)), (3, 4, 3), signed=True),
     ],
     "table": [
         Sample(Table("silu"), (5, 4, 3), signed=True),

@@ -40,10 +40,11 @@ class WindowBuffer(StreamCase):
     bits: int = 8
     padded_with_codes: bool = False
     spacing: int = 1
+    dilation: tuple[int, int] = (1, 1)
 
     @cached_property
     def window(self) -> Window:
-        return Window(self.kernel, self.stride, self.padding)
+        return Window(self.kernel, self.stride, self.padding, self.dilation)
 
     @property
     def pixel_beats(self) -> int:
@@ -87,8 +88,9 @@ class WindowBuffer(StreamCase):
         padded[:] = self._in_beats(self.pad)
         padded[top : top + self.height, left : left + self.width] = pixels
 
-        (ky, kx), (sy, sx), (ty, tx) = self.kernel, self.stride, self.taps
-        windows = np.lib.stride_tricks.sliding_window_view(padded, self.kernel, (0, 1))[::sy, ::sx]
+        (ky, kx), (sy, sx), (ty, tx), (dy, dx) = self.kernel, self.stride, self.taps, self.dilation
+        windows = np.lib.stride_tricks.sliding_window_view(padded, self.window.reach, (0, 1))
+        windows = windows[::sy, ::sx, ..., ::dy, ::dx]
         h_out, w_out = windows.shape[:2]
         # (y, x, group, fold, lane, tap row block, tap row, tap column block, tap column)
         windows = windows.reshape(h_out, w_out, self.groups, -1, self.lanes, ky // ty, ty, kx // tx, tx)
@@ -105,7 +107,7 @@ class WindowBuffer(StreamCase):
         """A frame takes as long as its pixels, or its windows: padding, row and frame ends are free."""
         top, _, left, _ = self.padding
         # The first window's last tap, in raster order; one outside the map waits for what the map has.
-        tap = (self.kernel[0] - 1 - top) * self.width + self.kernel[1] - 1 - left
+        tap = (self.window.reach[0] - 1 - top) * self.width + self.window.reach[1] - 1 - left
         completes = min(max(tap, 0), self.height * self.width - 1)
         assert done.given[0] == done.taken[(completes + 1) * self.pixel_beats - 1] + LATENCY
         ends = done.given[beats_out - 1 :: beats_out]
@@ -152,6 +154,11 @@ CASES = (
     WindowBuffer(1, 6, 5, (3, 3), padding=ONE, taps=(3, 3), spacing=4),
     WindowBuffer(2, 7, 8, (3, 3), (2, 2), ONE, lanes=2, spacing=23),
     WindowBuffer(3, 3, 4, (2, 1), (1, 1), (1, 0, 0, 0), taps=(2, 1), spacing=6),
+    WindowBuffer(2, 7, 9, (3, 3), padding=(2, 2, 2, 2), dilation=(2, 2), padded_with_codes=True),
+    WindowBuffer(1, 8, 9, (3, 3), padding=(2, 2, 2, 2), taps=(3, 3), dilation=(2, 2)),
+    WindowBuffer(3, 9, 11, (3, 3), (2, 2), (1, 4, 3, 0), taps=(3, 3), lanes=2, dilation=(3, 4), padded_with_codes=True),
+    WindowBuffer(1, 9, 13, (2, 5), (1, 3), (0, 3, 4, 2), taps=(2, 5), dilation=(4, 3), bits=4),
+    WindowBuffer(2, 6, 8, (3, 2), padding=(0, 0, 1, 1), taps=(3, 1), dilation=(2, 2), lanes=2, repeat=2),
 )
 
 

@@ -36,7 +36,10 @@ module window_buffer #(
     parameter STRIDE_X = 1,
     parameter PAD_TOP = 1,
     parameter PAD_LEFT = 1,
-    // Taps per beat: 1 or KERNEL_Y rows, 1 or KERNEL_X columns.
+    // Pixels from one tap to the next, >= 1.
+    parameter DILATION_Y = 1,
+    parameter DILATION_X = 1,
+    // Taps per beat: 1 or KERNEL_Y rows, 1 or KERNEL_X columns; the latter need a DILATION_X prime to KERNEL_X.
     parameter TAPS_Y = 1,
     parameter TAPS_X = 1,
     // Rows in the ring: computed by the generator so that no window ever waits for room.
@@ -58,6 +61,20 @@ module window_buffer #(
     input  wire                                m_ready,
     output wire [TAPS_Y*TAPS_X*LANES*BITS-1:0] m_data
 );
+    // Rows and columns from a window's first tap to its last.
+    localparam REACH_Y = (KERNEL_Y - 1) * DILATION_Y + 1;
+    localparam REACH_X = (KERNEL_X - 1) * DILATION_X + 1;
+
+    // The greatest common divisor.
+    function integer divisor(input integer a, input integer b);
+        integer k;
+        begin
+            divisor = 1;
+            for (k = 2; k <= a; k = k + 1)
+                if (a % k == 0 && b % k == 0) divisor = k;
+        end
+    endfunction
+
     generate
         if (TAPS_Y != 1 && TAPS_Y != KERNEL_Y) begin : g_taps_y
             TAPS_Y_must_be_1_or_KERNEL_Y u_error ();
@@ -65,8 +82,11 @@ module window_buffer #(
         if (TAPS_X != 1 && TAPS_X != KERNEL_X) begin : g_taps_x
             TAPS_X_must_be_1_or_KERNEL_X u_error ();
         end
-        if (ROWS < KERNEL_Y) begin : g_rows
-            ROWS_must_be_at_least_KERNEL_Y u_error ();
+        if (divisor(TAPS_X, DILATION_X) != 1) begin : g_dilation
+            DILATION_X_must_be_prime_to_TAPS_X u_error ();
+        end
+        if (ROWS < REACH_Y) begin : g_rows
+            ROWS_must_be_at_least_those_of_a_window u_error ();
         end
     endgenerate
 
@@ -85,7 +105,7 @@ module window_buffer #(
 
     // Positions are pixels in raster order since the start of the frame; those of the padding are negative.
     localparam FRAME = IN_H * IN_W;
-    localparam SPAN  = (KERNEL_Y - 1) * IN_W + KERNEL_X - 1;             // first to last tap of a window
+    localparam SPAN  = (REACH_Y - 1) * IN_W + REACH_X - 1;               // first to last tap of a window
     localparam START = 0 - PAD_TOP * IN_W - PAD_LEFT;
     localparam ROW_STEP = STRIDE_Y * IN_W - (OUT_W - 1) * STRIDE_X;      // last window of a row to the next one's first
 
@@ -103,14 +123,14 @@ module window_buffer #(
                           : FREE_ENTER + (LAST_Y - FIRST_Y) * STRIDE_Y * IN_W + LAST_X * STRIDE_X;
     localparam FREE_FRAME = FRAME + FREE_START - FREE_END;
 
-    localparam POS_W  = $clog2((IN_H + ROWS + KERNEL_Y + STRIDE_Y + PAD_TOP + 2) * (IN_W + KERNEL_X + STRIDE_X)) + 2;
+    localparam POS_W  = $clog2((IN_H + ROWS + REACH_Y + STRIDE_Y + PAD_TOP + 2) * (IN_W + REACH_X + STRIDE_X)) + 2;
     localparam ADDR_W = (BANK_WORDS > 1) ? $clog2(BANK_WORDS) : 1;
     localparam FOLD_W = (BEATS > 1) ? $clog2(BEATS) : 1;
     localparam REP_W  = $clog2(REPEAT + 1);
     localparam GROUP_W = $clog2(GROUPS + 1);
     localparam SLOT_W = $clog2(2 * ROWS + 1);
     localparam BANK_W = $clog2(2 * X_BANKS + STRIDE_X + 1);
-    localparam XY_W   = $clog2(IN_H + IN_W + 2 * KERNEL_Y + 2 * KERNEL_X + STRIDE_Y + STRIDE_X) + 2;
+    localparam XY_W   = $clog2(IN_H + IN_W + 2 * REACH_Y + 2 * REACH_X + STRIDE_Y + STRIDE_X) + 2;
     localparam COUNT_W = XY_W;
     localparam REST_W = $clog2(SPACING + 1);
 
@@ -142,8 +162,9 @@ module window_buffer #(
     localparam [COUNT_W-1:0] FINAL_W_X   = IN_W[COUNT_W-1:0] - 1'b1;
     localparam [COUNT_W-1:0] FINAL_OUT_X = OUT_W[COUNT_W-1:0] - 1'b1;
     localparam [COUNT_W-1:0] FINAL_OUT_Y = OUT_H[COUNT_W-1:0] - 1'b1;
-    localparam [COUNT_W-1:0] FINAL_KX    = X_BLOCKS[COUNT_W-1:0] - 1'b1;
-    localparam [COUNT_W-1:0] FINAL_KY    = Y_BLOCKS[COUNT_W-1:0] - 1'b1;
+    localparam LAST_KX = (X_BLOCKS - 1) * DILATION_X, LAST_KY = (Y_BLOCKS - 1) * DILATION_Y;
+    localparam [COUNT_W-1:0] FINAL_KX    = LAST_KX[COUNT_W-1:0], FINAL_KY = LAST_KY[COUNT_W-1:0];
+    localparam [COUNT_W-1:0] KX_STEP     = DILATION_X[COUNT_W-1:0], KY_STEP = DILATION_Y[COUNT_W-1:0];
     localparam signed [XY_W-1:0] HEIGHT_XY = IN_H[XY_W-1:0], WIDTH_XY = IN_W[XY_W-1:0];
     localparam signed [XY_W-1:0] STRIDE_Y_XY = STRIDE_Y[XY_W-1:0], STRIDE_X_XY = STRIDE_X[XY_W-1:0];
     localparam signed [XY_W-1:0] FIRST_Y_XY = -PAD_TOP[XY_W-1:0], FIRST_X_XY = -PAD_LEFT[XY_W-1:0];
@@ -195,7 +216,7 @@ module window_buffer #(
     // ---------------------------------------------------------------- read side: which beat is next
     reg signed [POS_W-1:0] loaded;        // position that the next pixel to be completed will have
     reg signed [POS_W-1:0] need;          // position of the window's last tap
-    reg [COUNT_W-1:0] kx, ky;             // first tap of the beat
+    reg [COUNT_W-1:0] kx, ky;             // pixels from the window's first tap to the beat's
     reg [FOLD_W-1:0]  fold, fold_base;    // beat of the pixel, and the first of its group
     reg [REP_W-1:0]   rep;
     reg [GROUP_W-1:0] group;
@@ -247,7 +268,11 @@ module window_buffer #(
     localparam FRAME_ROWS  = IN_H - (OUT_H - 1) * STRIDE_Y;
     localparam FRAME_SLOTS = (FRAME_ROWS % ROWS + ROWS) % ROWS;
     localparam FRAME_WORDS = FRAME_SLOTS * ROW_WORDS;
-    localparam [SLOT_W-1:0] FIRST_SLOT_S = FIRST_SLOT[SLOT_W-1:0], ONE_S = 1;
+    localparam KY_SLOTS    = DILATION_Y % ROWS;
+    localparam KY_WORDS    = KY_SLOTS * ROW_WORDS;
+    localparam KX_WORDS    = DILATION_X * BEATS;
+    localparam [SLOT_W-1:0] FIRST_SLOT_S = FIRST_SLOT[SLOT_W-1:0], KY_SLOTS_S = KY_SLOTS[SLOT_W-1:0];
+    localparam [ADDR_W-1:0] KY_WORDS_A = KY_WORDS[ADDR_W-1:0], KX_WORDS_A = KX_WORDS[ADDR_W-1:0];
     localparam [SLOT_W-1:0] Y_SLOTS_S = Y_SLOTS[SLOT_W-1:0], FRAME_SLOTS_S = FRAME_SLOTS[SLOT_W-1:0];
     localparam [ADDR_W-1:0] FIRST_ROW_A = FIRST_ROW[ADDR_W-1:0];
     localparam [ADDR_W-1:0] Y_WORDS_A = Y_WORDS[ADDR_W-1:0], FRAME_WORDS_A = FRAME_WORDS[ADDR_W-1:0];
@@ -283,12 +308,12 @@ module window_buffer #(
             row       <= FIRST_ROW_A;
             need      <= START_NEED_P;
         end else if (go) begin
-            kx     <= last_kx ? {COUNT_W{1'b0}} : kx + 1'b1;
-            kx_col <= last_kx ? {ADDR_W{1'b0}} : kx_col + BEATS_A;
+            kx     <= last_kx ? {COUNT_W{1'b0}} : kx + KX_STEP;
+            kx_col <= last_kx ? {ADDR_W{1'b0}} : kx_col + KX_WORDS_A;
             if (last_kx) begin
-                ky      <= last_ky ? {COUNT_W{1'b0}} : ky + 1'b1;
-                ky_slot <= last_x ? next_slot : last_ky ? slot : slot_after(ky_slot, ONE_S);
-                if (Y_BANKS == 1) ky_row <= last_x ? next_row : last_ky ? row : row_after(ky_row, ROW_A);
+                ky      <= last_ky ? {COUNT_W{1'b0}} : ky + KY_STEP;
+                ky_slot <= last_x ? next_slot : last_ky ? slot : slot_after(ky_slot, KY_SLOTS_S);
+                if (Y_BANKS == 1) ky_row <= last_x ? next_row : last_ky ? row : row_after(ky_row, KY_WORDS_A);
             end
             if (last_group) begin
                 fold      <= 0;
@@ -375,16 +400,48 @@ module window_buffer #(
     extend #(.IN_W(FOLD_W), .OUT_W(ADDR_W)) u_fold (.in(fold), .out(fold_a));
     wire [ADDR_W-1:0] base = ky_row + col + kx_col + fold_a;
 
+    // Tap by tap of a row: how many memories, and addresses, it lies behind the first.
+    function [TAPS_X*32-1:0] memories_of_tap(input integer step);
+        integer tap;
+        for (tap = 0; tap < TAPS_X; tap = tap + 1) memories_of_tap[tap*32 +: 32] = (tap * step) % X_BANKS;
+    endfunction
+    function [TAPS_X*32-1:0] addresses_of_tap(input integer step);
+        integer tap;
+        for (tap = 0; tap < TAPS_X; tap = tap + 1) addresses_of_tap[tap*32 +: 32] = (tap * step) / X_BANKS * BEATS;
+    endfunction
+    localparam [TAPS_X*32-1:0] MEMORIES_OF_TAP  = memories_of_tap(DILATION_X);
+    localparam [TAPS_X*32-1:0] ADDRESSES_OF_TAP = addresses_of_tap(DILATION_X);
+
     genvar xb, yb, gx, gy;
     generate
         for (xb = 0; xb < X_BANKS; xb = xb + 1) begin : g_addr
             localparam [BANK_W-1:0] BANK = xb;
-            // Memories before that of x0 hold the columns after the row's next address.
-            assign addr[xb*ADDR_W +: ADDR_W] = (BANK < bank) ? base + BEATS_A : base;
+            if (DILATION_X == 1 || X_BANKS == 1) begin : g_side_by_side
+                // Memories before that of x0 hold the columns after the row's next address.
+                assign addr[xb*ADDR_W +: ADDR_W] = (BANK < bank) ? base + BEATS_A : base;
+            end else begin : g_apart
+                // Each memory holds one tap: so many memories on from that of x0, and so many addresses.
+                reg [ADDR_W-1:0] tap_addr;
+                reg [BANK_W-1:0] to;
+                reg wrap;
+                integer tap;
+                always @* begin
+                    tap_addr = base;
+                    for (tap = 1; tap < TAPS_X; tap = tap + 1) begin
+                        to   = bank + MEMORIES_OF_TAP[tap*32 +: BANK_W];
+                        wrap = to >= BANKS_B;
+                        if (wrap) to = to - BANKS_B;
+                        if (to == BANK)
+                            tap_addr = base + ADDRESSES_OF_TAP[tap*32 +: ADDR_W] + (wrap ? BEATS_A : {ADDR_W{1'b0}});
+                    end
+                end
+                assign addr[xb*ADDR_W +: ADDR_W] = tap_addr;
+            end
         end
         for (gy = 0; gy < TAPS_Y; gy = gy + 1) begin : g_outside_y
             for (gx = 0; gx < TAPS_X; gx = gx + 1) begin : g_outside_x
-                localparam signed [XY_W-1:0] TAP_Y = gy, TAP_X = gx;
+                localparam DOWN = gy * DILATION_Y, RIGHT = gx * DILATION_X;
+                localparam signed [XY_W-1:0] TAP_Y = DOWN[XY_W-1:0], TAP_X = RIGHT[XY_W-1:0];
                 wire signed [XY_W-1:0] y = y0 + $signed(ky) + TAP_Y;
                 wire signed [XY_W-1:0] x = x0 + $signed(kx) + TAP_X;
                 assign outside[gy*TAPS_X + gx] = (y < 0) || (y >= HEIGHT_XY) || (x < 0) || (x >= WIDTH_XY);
@@ -456,7 +513,8 @@ module window_buffer #(
     // than one among all memories.
     generate
         for (gy = 0; gy < TAPS_Y; gy = gy + 1) begin : g_tap_y
-            localparam [SLOT_W-1:0] TAP_Y = gy;
+            localparam DOWN = gy * DILATION_Y;
+            localparam [SLOT_W-1:0] TAP_Y = DOWN[SLOT_W-1:0];
             wire [SLOT_W-1:0] from_y = (Y_BANKS == 1) ? {SLOT_W{1'b0}} : slot_after(slot3, TAP_Y);
             reg [X_BANKS*BEAT_W-1:0] ring_row;
             integer k;
@@ -466,7 +524,8 @@ module window_buffer #(
                     if (from_y == k[SLOT_W-1:0]) ring_row = words[k*X_BANKS*BEAT_W +: X_BANKS*BEAT_W];
             end
             for (gx = 0; gx < TAPS_X; gx = gx + 1) begin : g_tap_x
-                localparam [BANK_W-1:0] TAP_X = gx;
+                localparam RIGHT = (gx * DILATION_X) % X_BANKS;
+                localparam [BANK_W-1:0] TAP_X = RIGHT[BANK_W-1:0];
                 wire [BANK_W-1:0] sum_x  = bank3 + TAP_X;
                 wire [BANK_W-1:0] from_x = (sum_x >= BANKS_B) ? sum_x - BANKS_B : sum_x;
                 reg [BEAT_W-1:0] pixel;

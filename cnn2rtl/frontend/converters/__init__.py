@@ -63,6 +63,8 @@ CONVERTERS: dict[str, Converter] = {
     "aten._adaptive_avg_pool2d.default": pooling.adaptive_avg_pool,
     "aten.adaptive_avg_pool1d.default": pooling.adaptive_avg_pool,
     "aten.mean.dim": pooling.mean,
+    "aten.sum.dim_IntList": pooling.total,
+    "aten.amax.default": pooling.largest,
     "aten.add.Tensor": joining.arithmetic,
     "aten.add.Scalar": joining.arithmetic,
     "aten.sub.Tensor": joining.arithmetic,

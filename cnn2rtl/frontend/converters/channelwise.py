@@ -115,7 +115,7 @@ def affine(
 
     So are the ``statistics``, mean and standard deviation of the result.
     """
-    source = source.expanded(call.out)
+    source = source.expanded(call.out, call.name)
     if source.permutes:
         # Before what reorders the values, so that the layer ahead can take it over.
         base, where = Map(source.node, source.shape, source.shape), source.positions

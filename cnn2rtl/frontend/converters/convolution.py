@@ -18,14 +18,11 @@ def convolution(call: Call) -> Op | Map:
         # Its weights are the other way round: nothing below would fit it.
         raise Refused("transposed convolution is not supported")
     weight, bias = _weight(call), call.constant("bias")
-    dilation = call.pair("dilation", (1, 1))
-    if dilation != (1, 1):
-        raise Refused(f"dilation {dilation[0]}x{dilation[1]} is not supported; use dilation=1")
-    kernel = (weight.shape[2], weight.shape[3])
+    kernel, dilation = (weight.shape[2], weight.shape[3]), call.pair("dilation", (1, 1))
     return Conv2d(
         weight=weight,
         bias=np.zeros(weight.shape[0]) if bias is None else bias,
-        window=Window(kernel, call.pair("stride", (1, 1)), _padding(call, kernel)),
+        window=Window(kernel, call.pair("stride", (1, 1)), _padding(call, Window(kernel, dilation=dilation)), dilation),
         groups=int(call.args["groups"]),
         biased=bias is not None,
     )
@@ -39,13 +36,13 @@ def _weight(call: Call) -> FloatArray:
     return weight if rank == 3 else weight[:, :, None]
 
 
-def _padding(call: Call, kernel: tuple[int, int]) -> tuple[int, int, int, int]:
+def _padding(call: Call, window: Window) -> tuple[int, int, int, int]:
     if call.args["padding"] == "valid":
         return (0, 0, 0, 0)
     if call.args["padding"] == "same":
-        # An even kernel needs an odd number of pixels; torch puts the extra one below and to the right.
-        (ky, kx) = kernel
-        return ((ky - 1) // 2, ky // 2, (kx - 1) // 2, kx // 2)
+        # An even reach needs an odd number of pixels; torch puts the extra one below and to the right.
+        (y, x) = window.reach
+        return ((y - 1) // 2, y // 2, (x - 1) // 2, x // 2)
     y, x = call.pair("padding", (0, 0), along=0)
     return (y, y, x, x)
 

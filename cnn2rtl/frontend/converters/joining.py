@@ -66,7 +66,7 @@ def _of_two(call: Call, name: str, left: Map, right: Map) -> Map:
 
 def elementwise(call: Call, op: Add, left: Map, right: Map) -> Map:
     """``op`` on two maps, value by value; ahead of what reorders both of them alike."""
-    left, right = left.expanded(call.out), right.expanded(call.out)
+    left, right = left.expanded(call.out, call.name), right.expanded(call.out, call.name)
     alike = left.shape == right.shape and np.array_equal(left.positions, right.positions)
     if alike and left.permutes:
         made = call.layer(op, *(Map(m.node, m.shape, m.shape) for m in (left, right)))

@@ -7,12 +7,12 @@ from cnn2rtl.frontend.call import Call, Map, Refused
 
 def reshape(call: Call) -> Map:
     """Nothing: values that stay in order are only named otherwise."""
-    return call.source.reshaped(call.out)
+    return call.source.reshaped(call.out, call.name)
 
 
 def expand(call: Call) -> Map:
     """``select`` for channels; nothing where the next layer can take the values once."""
-    return call.source.expanded(call.out)
+    return call.source.expanded(call.out, call.name)
 
 
 def move(call: Call) -> Map | list[Map]:

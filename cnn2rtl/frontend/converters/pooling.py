@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
-from cnn2rtl.frontend.call import Call, Refused
-from cnn2rtl.ops import AvgPool2d, MaxPool2d, Op, Window
+import numpy as np
+
+from cnn2rtl.frontend.call import Call, Map, Refused
+from cnn2rtl.ops import AvgPool2d, Conv2d, MaxPool2d, Op, Window
+from cnn2rtl.quant.qformat import IntArray
 
 
 def max_pool(call: Call) -> Op:
     """``maxpool2d``; in the 1-D form with one row."""
-    if call.pair("dilation", (1, 1)) != (1, 1):
-        raise Refused("dilation is not supported in pooling; use dilation=1")
-    return MaxPool2d(_window(call))
+    return MaxPool2d(_window(call, call.pair("dilation", (1, 1))))
 
 
 def avg_pool(call: Call) -> Op:
     """``avgpool2d``; in the 1-D form with one row."""
-    window = _window(call)
-    if window.padded and not call.args["count_include_pad"]:
-        raise Refused("padding with count_include_pad=False is not supported; use count_include_pad=True or padding=0")
-    if call.args.get("divisor_override") not in (None, window.taps):
-        raise Refused("divisor_override is not supported")
-    return AvgPool2d(window)
+    window, override = _window(call), call.args.get("divisor_override")
+    counts = _counts(call, window)
+    if override is not None:
+        counts = np.full_like(counts, override)
+    return AvgPool2d(window, None if np.all(counts == window.taps) else counts)
 
 
-def _window(call: Call) -> Window:
-    _, height, width = call.image.sized
+def _window(call: Call, dilation: tuple[int, int] = (1, 1)) -> Window:
+    """Where ``ceil_mode`` lets the last window stick out, with more padding below and on the right."""
+    size, out = call.image.sized[1:], _pixels(call)
     kernel = call.pair("kernel_size")
-    y, x = call.pair("padding", (0, 0), along=0)
-    window = Window(kernel, call.pair("stride", kernel), (y, y, x, x))
-    # ceil_mode matters only where the last window would stick out.
-    if call.args["ceil_mode"] and window.out_size(height, width) != _pixels(call):
-        raise Refused(f"ceil_mode=True is not supported where windows stick out of the {height}x{width} map")
-    return window
+    stride, (y, x) = call.pair("stride", kernel), call.pair("padding", (0, 0), along=0)
+    reach = Window(kernel, dilation=dilation).reach
+    bottom, right = (
+        max(before, (count - 1) * step + length - before - pixels)
+        for before, count, step, length, pixels in zip((y, x), out, stride, reach, size, strict=True)
+    )
+    return Window(kernel, stride, (y, bottom, x, right), dilation)
+
+
+def _counts(call: Call, window: Window) -> IntArray:
+    """What torch divides the sum under each window by, (h_out, w_out).
+
+    That is the pixels under it, with those of the padding if ``count_include_pad``, but never what ``ceil_mode`` adds.
+    """
+    lengths = []
+    sizes, paddings = call.image.sized[1:], call.pair("padding", (0, 0), along=0)
+    for size, padding, out, kernel, stride in zip(
+        sizes, paddings, _pixels(call), window.kernel, window.stride, strict=True
+    ):
+        first = np.arange(out) * stride - padding
+        end = np.minimum(first + kernel, size + padding)
+        if not call.args["count_include_pad"]:
+            first, end = np.maximum(first, 0), np.minimum(end, size)
+        lengths.append(end - first)
+    counts: IntArray = np.outer(*lengths)
+    return counts
 
 
 def _pixels(call: Call) -> tuple[int, int]:
@@ -49,10 +70,48 @@ def adaptive_avg_pool(call: Call) -> Op:
     return AvgPool2d(Window(kernel, kernel))
 
 
-def mean(call: Call) -> Op:
-    """``avgpool2d`` over the whole map."""
-    _, height, width = call.image.sized
-    rank = 1 + len(call.source.dims)
-    if {dim % rank for dim in call.args["dim"] or ()} != set(range(2, rank)):
-        raise Refused("only the mean over height and width (dim=(2, 3)) is supported")
-    return AvgPool2d(Window((height, width), (height, width)))
+def mean(call: Call) -> Map:
+    """``avgpool2d`` over rows, columns or both; over the channels a 1x1 ``conv2d``."""
+    return _over(call, sums=False)
+
+
+def total(call: Call) -> Map:
+    """As ``avgpool2d`` over rows, columns or both; over the channels a 1x1 ``conv2d``."""
+    return _over(call, sums=True)
+
+
+def largest(call: Call) -> Map:
+    """``maxpool2d`` over rows, columns or both."""
+    source, (channels, window) = call.source, _reduced(call)
+    if channels:
+        raise Refused("is supported over rows and columns alone, not over the channels")
+    return call.layer(MaxPool2d(window), source).reshaped(call.out)
+
+
+def _over(call: Call, sums: bool) -> Map:
+    channels, window = _reduced(call)
+    source = call.source
+    if window.taps > 1 or not channels:
+        out = window.out_size(*source.sized[1:])
+        op = AvgPool2d(window, np.ones(out, np.int64) if sums else None)
+        source = call.layer(op, source, part="pixels" if channels else "")
+    if channels:
+        count = source.sized[0]
+        weight = np.full((1, count, 1, 1), 1.0 if sums else 1.0 / count)
+        source = call.layer(Conv2d(weight=weight, bias=np.zeros(1), window=Window((1, 1)), biased=False), source)
+    return source.reshaped(call.out)
+
+
+def _reduced(call: Call) -> tuple[bool, Window]:
+    """Whether channels are reduced to one, and the window of the rows and columns that are."""
+    source, given = call.source, call.args["dim"]
+    rank = 1 + len(source.dims)
+    dims = {dim % rank for dim in ([given] if isinstance(given, int) else given or range(rank))}
+    if 0 in dims:
+        raise Refused("goes over the images of a batch, too; give it the dimensions behind the first, as in dim=(2, 3)")
+    _, height, width = source.sized
+    # Dimensions of the tensor as (c, h, w).
+    axes = {1: 0, 2: 1 if rank == 4 else 2, 3: 2}
+    reduced = {axes[dim] for dim in dims}
+    kernel = (height if 1 in reduced else 1, width if 2 in reduced else 1)
+    return 0 in reduced, Window(kernel, kernel)
