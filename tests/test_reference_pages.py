@@ -23,10 +23,12 @@ from cnn2rtl.ops import (
     AvgPool2d,
     Concat,
     Conv2d,
+    DepthToSpace,
     DepthwiseConv2d,
     Linear,
     MaxPool2d,
     Op,
+    Resample,
     Rescale,
     Select,
     Table,
@@ -228,6 +230,14 @@ EXAMPLES: dict[str, Sequence[Example]] = {
         for indices, clamp in (((4, 5, 6, 7), FREE), ((7, 0, 3), RELU), ((0, 4, 1, 5, 2, 6, 3, 7), FREE))
     ),
     "table": (Example(Table("sigmoid"), (7, 3, 4)),),
+    "resample": (
+        Example(Resample((0, 0, 1, 1, 2, 2), (0, 1, 1)), (7, 3, 2)),
+        Example(Resample((2, -1), (0, 1)), (7, 3, 4), clamp=RELU),
+    ),
+    "depth_to_space": (
+        Example(DepthToSpace((2, 2)), (12, 3, 4)),
+        Example(DepthToSpace((2, 1), (1, 0), (3, 4)), (12, 3, 4), clamp=RELU),
+    ),
     "rescale": (Example(Rescale(), (7, 3, 4), clamp=RELU),),
     "argmax": (Example(ArgMax(), (12, 2, 3)),),
 }

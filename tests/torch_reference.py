@@ -149,15 +149,45 @@ def _select(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
     return picked if node.layer.requant is None else _rescale(picked, node)
 
 
+def _moved(x: torch.Tensor, rows: tuple[int, ...], columns: tuple[int, ...], pad: torch.Tensor) -> torch.Tensor:
+    """Pixel by pixel; ``pad`` is (1,) or (c,)."""
+    constant = pad.expand(x.shape[:2])
+    grid = [[constant if min(row, column) < 0 else x[:, :, row, column] for column in columns] for row in rows]
+    return torch.stack([torch.stack(line, -1) for line in grid], -2)
+
+
+def _resample(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    assert node.layer is not None
+    pad = torch.from_numpy(np.zeros(1, np.int64) if node.layer.pad is None else node.layer.pad)
+    return _moved(x if node.layer.requant is None else _rescale(x, node), node.op.rows, node.op.columns, pad)  # type: ignore[attr-defined]
+
+
+def _depth_to_space(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    assert node.layer is not None
+    (by, bx), (oy, ox) = node.op.block, node.op.offset  # type: ignore[attr-defined]
+    c, h, w = node.shape
+    # PixelShuffle has the channels of the result outermost.
+    order = torch.arange(x.shape[1]).reshape(by * bx, c).T.flatten()
+    if by == bx:
+        fine = F.pixel_shuffle(x[:, order], by)
+    else:
+        parts = x.reshape(len(x), by, bx, c, *x.shape[2:])
+        fine = torch.einsum("nijchw->nchiwj", parts).reshape(len(x), c, x.shape[2] * by, x.shape[3] * bx)
+    cut = fine[:, :, oy : oy + h, ox : ox + w]
+    return cut if node.layer.requant is None else _rescale(cut, node)
+
+
 REFERENCE: Mapping[str, Callable[..., torch.Tensor]] = {
     "add": _add,
     "argmax": _argmax,
     "avgpool2d": _avgpool2d,
     "concat": _concat,
     "conv2d": _conv2d,
+    "depth_to_space": _depth_to_space,
     "depthwise_conv2d": _depthwise,
     "linear": _linear,
     "maxpool2d": _maxpool2d,
+    "resample": _resample,
     "rescale": _rescale,
     "select": _select,
     "table": _table,

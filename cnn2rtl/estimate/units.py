@@ -378,6 +378,23 @@ def argmax(p: Parameters) -> Parts:
     })  # fmt: skip
 
 
+@describes("resample")
+def resample(p: Parameters) -> Parts:
+    beat_bits, in_beats = p["LANES"] * p["BITS"], p["BLOCK_Y"] * p["BLOCK_X"] * p["FOLDS"]
+    words = p["ROWS"] * p["IN_W"] * in_beats
+    position = clog2((p["ROWS"] + 2 * p["IN_H"] + 2) * p["IN_W"] + 1) + 2
+    address, fold = at_least_1(clog2(words)), at_least_1(clog2(p["FOLDS"]))
+    rows, columns = at_least_1(clog2(p["OUT_H"])), at_least_1(clog2(p["OUT_W"]))
+    # Counters and their additions; the tables, a look-up table for 64 entries of a bit; the choice of the constant.
+    tables = ceil_div(p["OUT_H"], 64) * (2 * position + 2 * address) + ceil_div(p["OUT_W"], 64) * (position + address)
+    counters = 4 * position + 3 * address + rows + columns + clog2(in_beats)
+    return Parts(
+        memories=(Memory(beat_bits, words, True, p.place),),
+        luts=counters + 3 * address + tables + beat_bits,
+        flip_flops=3 * position + 3 * address + rows + columns + 4 * fold + clog2(in_beats) + 2 * beat_bits + 7,
+    )
+
+
 @describes("window_buffer")
 def window_buffer(p: Parameters) -> Parts:
     in_h, in_w, rows, taps_y, taps_x = p["IN_H"], p["IN_W"], p["ROWS"], p["TAPS_Y"], p["TAPS_X"]

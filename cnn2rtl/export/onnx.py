@@ -17,6 +17,7 @@ import numpy as np
 
 from cnn2rtl import __version__
 from cnn2rtl.errors import Problems, UserError
+from cnn2rtl.ops.moves import Sources
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
@@ -114,6 +115,16 @@ class OnnxWriter:
             pixels, window = self.op("Pad", pixels, pads, np.float32(-np.inf)), replace(window, padding=(0, 0, 0, 0))
         largest = self.op("MaxPool", pixels, **_geometry(window))
         return self.cast(largest, np.int64)
+
+    def moved(self, codes: str, sources: Sources, layer: QuantLayer) -> str:
+        """The pixels that ``sources`` tells of, on the fine grid; the constant is the layer's ``pad``."""
+        chosen = [np.array(indices, np.int64) for indices in (sources.rows, sources.columns)]
+        for axis, indices in enumerate(chosen, 2):
+            codes = self.op("Gather", codes, np.maximum(indices, 0), axis=axis)
+        if layer.pad is None or not sources.constant:
+            return codes
+        outside = (chosen[0] < 0)[:, None] | (chosen[1] < 0)
+        return self.op("Where", outside, per_channel(layer.pad), codes)
 
     def sums(self, codes: str, layer: QuantLayer, kernels: IntArray, window: Window, groups: int = 1) -> str:
         """Sums of products under the window, exactly; ``kernels`` are (c_out, c_in / groups, ky, kx)."""

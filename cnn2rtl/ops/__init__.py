@@ -6,10 +6,12 @@ from cnn2rtl.ops.avgpool2d import AvgPool2d
 from cnn2rtl.ops.base import REGISTRY, Op
 from cnn2rtl.ops.concat import Concat
 from cnn2rtl.ops.conv2d import Conv2d
+from cnn2rtl.ops.depth_to_space import DepthToSpace
 from cnn2rtl.ops.depthwise_conv2d import DepthwiseConv2d
 from cnn2rtl.ops.graph_only import Affine, Identity, Input
 from cnn2rtl.ops.linear import Linear
 from cnn2rtl.ops.maxpool2d import MaxPool2d
+from cnn2rtl.ops.resample import Resample
 from cnn2rtl.ops.rescale import Rescale
 from cnn2rtl.ops.select import Select
 from cnn2rtl.ops.table import Table
@@ -23,12 +25,14 @@ __all__ = [
     "AvgPool2d",
     "Concat",
     "Conv2d",
+    "DepthToSpace",
     "DepthwiseConv2d",
     "Identity",
     "Input",
     "Linear",
     "MaxPool2d",
     "Op",
+    "Resample",
     "Rescale",
     "Select",
     "Table",

@@ -191,6 +191,12 @@ SCENARIOS = (
         [*ones(1, 4), *[(5,)] * 5, (6,), N, N, N, N], "11100001111111", (1, 1),
     ),
     stream(
+        "resample", "A map of 2x2 pixels, every pixel twice, with a constant on the right",
+        {"OUT_H": 2, "OUT_W": 5, "FROM_Y": "{16'd1, 16'd0}", "FROM_X": "{16'hFFFF, 16'd1, 16'd1, 16'd0, 16'd0}",
+         "PAD": "8'd99"}, (8, 8),
+        [(n,) for n in (1, 2, 3, 4, 5, 5, 5, 5, 6, 7, 7, 7, 7, 8)] + [N] * 3, "1" * 17, (1, 1),
+    ),
+    stream(
         "stream_select", "The first and the last of three beats, with lanes exchanged",
         {"BITS": 8, "IN_LANES": 2, "OUT_LANES": 2, "BEATS": 3, "KEEP": "3'b101", "LANES": "{16'd0, 16'd1}"}, (8, 8),
         [(1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (9, 10), (11, 12), N, N], "111101111", (2, 2),

@@ -1,0 +1,92 @@
+"""Pixels from other places: nearest upsampling, padding, cropping, striding, flipping, broadcasting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.ops import units
+from cnn2rtl.ops.base import Op, register
+from cnn2rtl.ops.hardware import Folding, Instance, Rom, Unit, ceil_div, pareto, useful
+from cnn2rtl.ops.moves import Sources, mover
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.qformat import IntArray, QFormat
+from cnn2rtl.quant.rescaling import quantise_rescaling, rescaled
+
+if TYPE_CHECKING:
+    from cnn2rtl.export.onnx import OnnxWriter
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class Resample(Op):
+    """Pixel (y, x) of the result is pixel (``rows[y]``, ``columns[x]``); where either is -1 it is ``value``."""
+
+    kind = "resample"
+    channelwise = True
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    value: float = 0.0
+
+    @cached_property
+    def sources(self) -> Sources:
+        return Sources(self.rows, self.columns)
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        c, h, w = shapes[0]
+        self.sources.check(h, w)
+        return (c, *self.sources.size)
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        return self.sources.take(inputs[0], self.value)
+
+    def keeps_format(self, clamp: Clamp) -> bool:
+        # Zero is a code of every format.
+        return clamp == Clamp() and (self.value == 0 or not self.sources.constant)
+
+    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
+        (source,) = inputs
+        if not self.keeps_format(clamp):
+            # The pixels are rescaled first, and the constant put among the results.
+            layer = quantise_rescaling(source, out, clamp, options)
+            return replace(layer, pad=np.atleast_1d(layer.out.codes(clamp(np.array(self.value)))))
+        if not self.sources.constant:
+            return QuantLayer(source=source, out=source)
+        out = replace(source, lo=min(source.lo, source.zero), hi=max(source.hi, source.zero))
+        return QuantLayer(source=source, out=out, pad=np.array([source.zero]))
+
+    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
+        codes = inputs[0] if layer.requant is None else rescaled(inputs[0], layer)
+        return self.sources.take(codes, 0 if layer.pad is None else layer.pad.astype(np.int32))
+
+    def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
+        codes = inputs[0] if layer.requant is None else writer.requantised(inputs[0], layer)
+        return writer.moved(codes, self.sources, layer)
+
+    def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
+        (c, height, width), (h_out, w_out) = shapes[0], self.sources.size
+        pixels = max(height * width, h_out * w_out)
+        return pareto(
+            Folding(lanes, 1, lanes, lanes, pixels * ceil_div(c, lanes), multiplies=False) for lanes in useful(c)
+        )
+
+    def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
+        (c, height, width), (h_out, w_out) = shapes[0], self.sources.size
+        pad = np.zeros(1, np.int64) if layer.pad is None else layer.pad
+        chain: tuple[Instance, ...] = (mover(self.sources, shapes[0], layer.out, folding.lanes_in, pad),)
+        roms: dict[str, Rom] = {}
+        if layer.requant is not None:
+            scale, roms["requant"] = units.requantise(
+                layer,
+                channels=c,
+                lanes=folding.lanes_in,
+                acc_bits=layer.source.bits,
+                acc_signed=layer.source.signed,
+            )
+            chain = (scale, *chain)
+        return Unit(chain, f"pixels moved, {c} channels, {height}x{width} -> {h_out}x{w_out} pixels", roms)
