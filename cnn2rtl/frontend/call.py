@@ -25,6 +25,10 @@ class Builder(Protocol):
         """The result of ``op`` on ``sources``, as (c, h, w)."""
         ...
 
+    def plain(self, view: Map) -> Map:
+        """``view`` as the whole map of some node."""
+        ...
+
     def note(self, text: str) -> None:
         """Tell the user what was done otherwise than the model says."""
         ...

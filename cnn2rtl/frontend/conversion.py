@@ -15,7 +15,7 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters import CONVERTERS, HINTS, INDICES, SUPPORTED, Result
 from cnn2rtl.frontend.quiet import first_line, quiet
-from cnn2rtl.frontend.relabel import layers as moves
+from cnn2rtl.frontend.relabel import moved
 from cnn2rtl.graph import Clamp, FloatGraph, Node
 from cnn2rtl.ops import Identity, Input, Op
 
@@ -40,7 +40,7 @@ class Conversion:
         self.problems: list[str] = []
         self.notes: list[str] = []
         # Which node makes the map of a view that some layer needs.
-        self.moved: dict[tuple[object, ...], str] = {}
+        self.moved: dict[tuple[object, ...], Map] = {}
 
     def graph(self) -> FloatGraph:
         """Convert every operation the output depends on; one :class:`UserError` lists those that cannot be."""
@@ -73,7 +73,7 @@ class Conversion:
             self.problems.append("the model's output does not depend on its input")
         elif not self.problems:
             try:
-                return self._plain(value).node
+                return self.plain(value).node
             except Refused as refused:
                 dims = ", ".join(map(str, value.dims))
                 self.problems.append(f"the model's output is (n, {dims}): {refused}")
@@ -84,7 +84,7 @@ class Conversion:
 
     def layer(self, name: str, op: Op, sources: tuple[Map, ...], clamp: Clamp) -> Map:
         """Add a layer; part of what a converter sees as :class:`~cnn2rtl.frontend.call.Builder`."""
-        sources = tuple(self._plain(source) for source in sources)
+        sources = tuple(self.plain(source) for source in sources)
         try:
             shape = op.out_shape([source.shape for source in sources])
         except ValueError as error:
@@ -96,17 +96,14 @@ class Conversion:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def _plain(self, view: Map) -> Map:
+    def plain(self, view: Map) -> Map:
         """``view`` as the whole map of some node: that of layers which move the values, where they need moving."""
         if view.plain:
             return view
         key = (view.node, view.sized, view.value, view.positions.tobytes())
         if key not in self.moved:
-            made = Map(view.node, view.shape, view.shape)
-            for kind, op in moves(view):
-                made = self.layer(f"{view.name}.{kind}".lstrip("."), op, (made,), Clamp())
-            self.moved[key] = made.node
-        return Map(self.moved[key], view.sized, view.dims)
+            self.moved[key] = moved(self, view)
+        return self.moved[key]
 
     def _placeholder(self, node: fx.Node) -> None:
         if node is self.source:

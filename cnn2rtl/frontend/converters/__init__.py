@@ -24,6 +24,8 @@ CONVERTERS: dict[str, Converter] = {
     "aten.conv1d.default": convolution.convolution,
     "aten.conv1d.padding": convolution.convolution,
     "aten.convolution.default": convolution.convolution,
+    "aten.conv_transpose2d.input": convolution.transposed,
+    "aten.conv_transpose1d.default": convolution.transposed,
     "aten.linear.default": convolution.linear,
     "aten.addmm.default": convolution.addmm,
     "aten.mm.default": convolution.matmul,
@@ -62,6 +64,8 @@ CONVERTERS: dict[str, Converter] = {
     "aten.adaptive_avg_pool2d.default": pooling.adaptive_avg_pool,
     "aten._adaptive_avg_pool2d.default": pooling.adaptive_avg_pool,
     "aten.adaptive_avg_pool1d.default": pooling.adaptive_avg_pool,
+    "aten.adaptive_max_pool2d.default": pooling.adaptive_max_pool,
+    "aten.adaptive_max_pool1d.default": pooling.adaptive_max_pool,
     "aten.mean.dim": pooling.mean,
     "aten.sum.dim_IntList": pooling.total,
     "aten.amax.default": pooling.largest,
@@ -110,6 +114,19 @@ CONVERTERS: dict[str, Converter] = {
     "aten.channel_shuffle.default": moving.move,
     "aten.pixel_shuffle.default": moving.move,
     "aten.pixel_unshuffle.default": moving.move,
+    "aten.pad.default": moving.constant_pad,
+    "aten.constant_pad_nd.default": moving.constant_pad,
+    **{
+        f"aten.{name}.default": moving.move
+        for name in ("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d")
+    },
+    "aten.upsample_nearest1d.vec": moving.move,
+    "aten.upsample_nearest2d.vec": moving.move,
+    "aten.upsample_nearest1d.default": moving.move,
+    "aten.upsample_nearest2d.default": moving.move,
+    "aten._upsample_nearest_exact2d.vec": moving.move,
+    "aten.upsample_bilinear2d.vec": moving.upsample_bilinear,
+    "aten.upsample_bilinear2d.default": moving.upsample_bilinear,
     "aten.flip.default": moving.along_dimensions,
     "aten.roll.default": moving.along_dimensions,
     "aten.dropout.default": channelwise.dropout,
@@ -133,10 +150,8 @@ _TRAINING = "call model.eval() before torch.export.export"
 HINTS: dict[str, str] = {
     **dict.fromkeys(("layer_norm", "group_norm", "instance_norm", "native_layer_norm"), "use BatchNorm2d"),
     **dict.fromkeys(("_native_batch_norm_legit_functional", "native_dropout"), _TRAINING),
-    **dict.fromkeys(("conv_transpose2d", "upsample_nearest2d", "upsample_bilinear2d"), "only downscaling is supported"),
+    **dict.fromkeys(("upsample_bicubic2d", "upsample_linear1d"), "use mode nearest, or bilinear of whole factors"),
     **dict.fromkeys(("conv3d", "max_pool3d", "avg_pool3d"), "use the 2d layer"),
-    **dict.fromkeys(("pad", "constant_pad_nd", "zero_pad2d"), "give the padding to the convolution"),
-    "adaptive_max_pool2d": "use MaxPool2d with the window's size",
 }
 """What to use in place of an operator that has no converter, by its name."""
 

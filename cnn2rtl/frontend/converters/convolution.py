@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -9,14 +10,13 @@ import numpy as np
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters.channelwise import affine
 from cnn2rtl.graph import FloatArray
-from cnn2rtl.ops import Conv2d, Linear, Op, Window
+from cnn2rtl.ops import Conv2d, DepthToSpace, Linear, Op, Window
 
 
 def convolution(call: Call) -> Op | Map:
     """``conv2d``, or ``depthwise_conv2d`` where each channel has its own kernel; in the 1-D form with one row."""
     if call.args.get("transposed"):
-        # Its weights are the other way round: nothing below would fit it.
-        raise Refused("transposed convolution is not supported")
+        return transposed(call)
     weight, bias = _weight(call), call.constant("bias")
     kernel, dilation = (weight.shape[2], weight.shape[3]), call.pair("dilation", (1, 1))
     return Conv2d(
@@ -26,6 +26,66 @@ def convolution(call: Call) -> Op | Map:
         groups=int(call.args["groups"]),
         biased=bias is not None,
     )
+
+
+def transposed(call: Call) -> Map:
+    """``conv2d`` of all pixels of a block side by side, and ``depth_to_space``; in the 1-D form with one row.
+
+    Result y is the sum of weight[k] * x[i] with i * stride + k * dilation = y + padding: those with the same rest of
+    (y + padding) / stride have the same taps. (Dumoulin, Visin: A guide to convolution arithmetic for deep learning,
+    arXiv 1603.07285.)
+    """
+    weight, bias, groups = _weight(call), call.constant("bias"), int(call.args["groups"])
+    stride, dilation = call.pair("stride", (1, 1)), call.pair("dilation", (1, 1))
+    padding = call.pair("padding", (0, 0), along=0)
+    _, *size = call.source.sized
+    out = (call.out[1], call.out[2]) if len(call.out) == 3 else (1, call.out[1])
+    axes = [_Transposed.of(*axis) for axis in zip(weight.shape[2:], stride, dilation, padding, size, out, strict=True)]
+    # (groups, inputs, outputs, ky, kx) to (rows of a block, columns, groups, outputs, inputs, taps, taps)
+    c_in, c_out = weight.shape[0], weight.shape[1] * groups
+    kernels = weight.reshape(groups, c_in // groups, -1, *weight.shape[2:])
+    blocks = np.einsum("giouv,urs,vtw->rtgoisw", kernels, axes[0].taps, axes[1].taps)
+    by, bx = stride
+    # A grouped convolution has the outputs of a group together.
+    rows = blocks.transpose(2, 0, 1, 3, 4, 5, 6).reshape(by * bx * c_out, c_in // groups, *blocks.shape[5:])
+    biases = np.zeros(c_out) if bias is None else bias
+    spread = np.tile(biases.reshape(groups, 1, -1), (1, by * bx, 1)).ravel()
+    window = Window(blocks.shape[5:], padding=(*axes[0].around, *axes[1].around))
+    op = Conv2d(weight=rows, bias=spread, window=window, groups=groups, biased=bias is not None)
+    part = "taps" if by * bx > 1 else ""
+    made = call.layer(op, call.source, part=part)
+    if by * bx > 1:
+        order = np.arange(rows.shape[0]).reshape(groups, by * bx, -1).transpose(1, 0, 2).ravel()
+        made = made.at(np.arange(made.positions.size).reshape(made.dims)[order], name=call.name)
+        made = call.layer(DepthToSpace(stride, (axes[0].skipped, axes[1].skipped), out), made)
+    elif made.dims[1:] != out:
+        rows_left, columns_left = (range(axis.skipped, axis.skipped + n) for axis, n in zip(axes, out, strict=True))
+        made = made.at(made.positions[:, rows_left][:, :, columns_left], name=call.name)
+    return made.reshaped(call.out)
+
+
+@dataclass(frozen=True)
+class _Transposed:
+    """A transposed convolution along one axis, as a convolution that makes blocks of ``stride`` pixels.
+
+    ``taps``, (kernel, stride, taps), tells which weight which pixel of a block takes at which tap; ``around`` is the
+    padding, and ``skipped`` pixels lie before the first one of the result.
+    """
+
+    taps: FloatArray
+    around: tuple[int, int]
+    skipped: int
+
+    @classmethod
+    def of(cls, kernel: int, stride: int, dilation: int, padding: int, size: int, out: int) -> _Transposed:
+        back, rest = np.divmod(np.arange(kernel) * dilation, stride)
+        count = int(back.max()) + 1
+        taps = np.zeros((kernel, stride, count))
+        taps[np.arange(kernel), rest, count - 1 - back] = 1.0
+        # Blocks of the result, no fewer than can be had without taking from the map.
+        first = min(padding // stride, count - 1)
+        last = max((padding + out - 1) // stride, size - 1)
+        return cls(taps, (count - 1 - first, last - (size - 1)), padding - first * stride)
 
 
 def _weight(call: Call) -> FloatArray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from cnn2rtl.frontend.call import Call, Map, Refused
@@ -60,14 +62,48 @@ def _pixels(call: Call) -> tuple[int, int]:
     return (call.out[1], call.out[2]) if len(call.out) == 3 else (1, call.out[1])
 
 
-def adaptive_avg_pool(call: Call) -> Op:
-    """``avgpool2d``, where the map divides into equal windows."""
-    _, height, width = call.image.sized
-    rows, columns = _pixels(call)
-    if height % rows or width % columns:
-        raise Refused(f"a {height}x{width} map does not divide into {rows}x{columns} equal windows; use output size 1")
-    kernel = (height // rows, width // columns)
-    return AvgPool2d(Window(kernel, kernel))
+def adaptive_avg_pool(call: Call) -> Map:
+    """``avgpool2d``; where the map does not divide into equal windows, of rows and columns laid out by ``resample``."""
+    heights, widths = parts = _parts(call)
+    counts = np.array([[len(rows) * len(columns) for columns in widths] for rows in heights])
+    # Shorter windows are filled up with zeros, which do not count.
+    window, laid_out = _side_by_side(call, parts, lambda part: -1)
+    return call.layer(AvgPool2d(window, None if np.all(counts == window.taps) else counts), laid_out).reshaped(call.out)
+
+
+def adaptive_max_pool(call: Call) -> Map:
+    """``maxpool2d``; where the map does not divide into equal windows, of rows and columns laid out by ``resample``."""
+    # A pixel that is there twice changes no maximum.
+    window, laid_out = _side_by_side(call, _parts(call), lambda part: part[-1])
+    return call.layer(MaxPool2d(window), laid_out).reshaped(call.out)
+
+
+Parts = list[tuple[int, ...]]
+
+
+def _parts(call: Call) -> tuple[Parts, Parts]:
+    """The rows, and the columns, under each window, as torch cuts them."""
+    y, x = (
+        [tuple(range(count * i // parts, -(-count * (i + 1) // parts))) for i in range(parts)]
+        for count, parts in zip(call.image.sized[1:], _pixels(call), strict=True)
+    )
+    return y, x
+
+
+def _side_by_side(call: Call, parts: tuple[Parts, Parts], fill: Callable[[tuple[int, ...]], int]) -> tuple[Window, Map]:
+    """Windows of one size that lie side by side, and the map for them; ``fill`` tells what makes a part longer."""
+    lengths = [max(map(len, axis)) for axis in parts]
+    rows, columns = (
+        np.array([(*part, *[fill(part)] * (length - len(part))) for part in axis]).ravel()
+        for axis, length in zip(parts, lengths, strict=True)
+    )
+    source = call.image
+    if np.any(source.positions < 0) and source.value != 0:
+        source = call.builder.plain(source)
+    index = source.positions.reshape(source.sized)[:, rows][:, :, columns]
+    index = np.where((rows < 0)[:, None] | (columns < 0), -1, index)
+    kernel = (lengths[0], lengths[1])
+    return Window(kernel, kernel), source.at(index, 0.0, call.name)
 
 
 def mean(call: Call) -> Map:
