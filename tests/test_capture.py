@@ -331,6 +331,13 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "adaptive, larger": (lambda: nn.AdaptiveAvgPool2d((5, 4)), (2, 3, 4)),
     "adaptive max": (lambda: nn.Sequential(nn.AdaptiveMaxPool2d((3, 4)), nn.AdaptiveMaxPool2d((3, 2))), (2, 5, 7)),
     "adaptive 1-D": (lambda: nn.Sequential(nn.AdaptiveAvgPool1d(4), nn.AdaptiveMaxPool1d(3)), (2, 9)),
+    "squeeze and excite": (
+        lambda: Lambda(
+            lambda x: x * torch.sigmoid(x.mean((2, 3), keepdim=True)) / (x[:, :1].abs() + 1), nn.Conv2d(3, 4, 1)
+        ),
+        (3, 4, 5),
+    ),
+    "square": (lambda: Lambda(lambda x: x * x), (3, 4, 5)),
     "joined with itself": (lambda: Lambda(lambda x: torch.cat([x, x], 1)), (3, 5, 4)),
     "identity": (lambda: nn.Sequential(nn.Identity(), nn.Conv2d(3, 4, 1), nn.Identity()), (3, 4, 4)),
 }
@@ -437,7 +444,6 @@ def test_all_unsupported_operations_at_once() -> None:
 
 
 REFUSED: dict[str, tuple[nn.Module, str]] = {
-    "product of maps": (Lambda(lambda x: x * F.relu(x)), "mul of two feature maps is not supported; only their sum"),
     "no sum": (Lambda(lambda x: torch.add(x, F.relu(x), alpha=0)), "alpha is 0"),
     "joined rows": (Lambda(lambda x: torch.cat([x, x + 1], 2)), "only along the channels"),
     "joined with a constant": (Lambda(lambda x: torch.cat([x, torch.ones(x.shape)], 1)), "with constants"),

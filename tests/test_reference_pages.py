@@ -27,6 +27,7 @@ from cnn2rtl.ops import (
     DepthwiseConv2d,
     Linear,
     MaxPool2d,
+    Multiply,
     Op,
     Resample,
     Rescale,
@@ -220,6 +221,7 @@ EXAMPLES: dict[str, Sequence[Example]] = {
     ),
     "avgpool2d": tuple(Example(AvgPool2d(window), (5, 6, 9), form) for window, form in POOLS),
     "add": tuple(Example(Add(), (c, 3, 4), beside=(c,)) for c in (7, 4)),
+    "multiply": tuple(Example(Multiply(), (c, 3, 4), beside=(c,)) for c in (7, 4)),
     "concat": tuple(
         Example(Concat(), (c, 3, 4), clamp=clamp, beside=beside)
         for c, beside in ((4, (6,)), (3, (9, 6)))

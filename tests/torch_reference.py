@@ -177,6 +177,12 @@ def _depth_to_space(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
     return cut if node.layer.requant is None else _rescale(cut, node)
 
 
+def _multiply(a: torch.Tensor, b: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    assert node.layer is not None and node.layer.requant is not None
+    (other,) = node.layer.others
+    return requantised((a - node.layer.source.zero) * (b - other.zero), node.layer.requant)
+
+
 REFERENCE: Mapping[str, Callable[..., torch.Tensor]] = {
     "add": _add,
     "argmax": _argmax,
@@ -187,6 +193,7 @@ REFERENCE: Mapping[str, Callable[..., torch.Tensor]] = {
     "depthwise_conv2d": _depthwise,
     "linear": _linear,
     "maxpool2d": _maxpool2d,
+    "multiply": _multiply,
     "resample": _resample,
     "rescale": _rescale,
     "select": _select,

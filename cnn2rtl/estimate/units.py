@@ -150,6 +150,19 @@ def stream_add(p: Parameters) -> Parts:
     return Parts(features, products=tuple(products))
 
 
+@describes("stream_multiply")
+def stream_multiply(p: Parameters) -> Parts:
+    lanes = p["LANES"]
+    a, b = (p[f"{name}_BITS"] + (not p[f"{name}_SIGNED"]) + (p[f"{name}_ZERO"] != 0) for name in "AB")
+    zeros = lanes * sum(bits for name, bits in (("A", a), ("B", b)) if p[f"{name}_ZERO"])
+    stages = 1 + ceil_div(b, 2) if p["LOGIC"] else 2
+    # A digit of b takes an adder of the bits of a, as in `multiply`.
+    luts = 3 + zeros + (lanes * (a + 2) * ceil_div(b, 2) * 1.5 if p["LOGIC"] else 0)
+    flip_flops = 1 + stages + lanes * (a + b) + (lanes * stages * (a + b) if p["LOGIC"] else 0)
+    products = () if p["LOGIC"] else (Product(a, b, lanes),)
+    return Parts(products=products, luts=luts, flip_flops=flip_flops)
+
+
 @describes("stream_concat")
 def stream_concat(p: Parameters) -> Parts:
     inputs, beats = p["INPUTS"], p["BEATS"]

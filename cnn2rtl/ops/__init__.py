@@ -11,6 +11,7 @@ from cnn2rtl.ops.depthwise_conv2d import DepthwiseConv2d
 from cnn2rtl.ops.graph_only import Affine, Identity, Input
 from cnn2rtl.ops.linear import Linear
 from cnn2rtl.ops.maxpool2d import MaxPool2d
+from cnn2rtl.ops.multiply import Multiply
 from cnn2rtl.ops.resample import Resample
 from cnn2rtl.ops.rescale import Rescale
 from cnn2rtl.ops.select import Select
@@ -31,6 +32,7 @@ __all__ = [
     "Input",
     "Linear",
     "MaxPool2d",
+    "Multiply",
     "Op",
     "Resample",
     "Rescale",

@@ -177,6 +177,13 @@ SCENARIOS = (
         "1111011111", signed="a_data b_data m_data",
     ),
     join(
+        "stream_multiply", "a times b less 2, where b comes late at first",
+        {"A_SIGNED": 1, "B_ZERO": 2, "OUT_W": 19}, (8, 19),
+        {"a": [(3,), (3,), (4,), (-7,), (2,), (1,), (1,), (9,), N, N, N],
+         "b": [N, (10,), (5,), (1,), (6,), (7,), (7,), (8,), N, N, N]},
+        "11111011111", signed="a_data m_data",
+    ),
+    join(
         "stream_concat", "Two beats of stream 0, then one of stream 1", {"BEATS": "{16'd1, 16'd2}"}, (8, 8),
         {"s0": [(n,) for n in (1, 2, 3, 3, 4, 4, 5, 5, 5, 6)] + [N], "s1": [*[(10,)] * 3, N, N, N, N, (11,), N, N, N]},
         "11110111111",

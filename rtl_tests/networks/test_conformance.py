@@ -31,6 +31,7 @@ from cnn2rtl.ops import (
     Input,
     Linear,
     MaxPool2d,
+    Multiply,
     Op,
     Resample,
     Rescale,
@@ -180,6 +181,12 @@ SAMPLES: Mapping[str, Sequence[Sample]] = {
         Sample(MaxPool2d(Window((2, 3), (1, 1), (1, 0, 1, 1))), (4, 5, 5), RELU6, SCALE, signed=True),
         Sample(MaxPool2d(Window((1, 2), (3, 2))), (2, 7, 5)),
         Sample(MaxPool2d(Window((2, 2), (2, 1), (1, 1, 1, 2), (3, 2))), (3, 7, 5), signed=True),
+    ],
+    "multiply": [
+        Sample(Multiply(), (6, 5, 4), signed=True, beside=(6,)),
+        Sample(Multiply(), (4, 4, 5), RELU6, SCALE, signed=True, beside=(4,)),
+        Sample(Multiply(), (5, 3, 3), options=LOW, signed=True, beside=(5,)),
+        Sample(Multiply(), (1, 1, 1), options=HIGH, beside=(1,)),
     ],
     "resample": [
         Sample(Resample((0, 0, 1, 1, 2, 2), (0, 0, 1, 1)), (4, 3, 2), signed=True),

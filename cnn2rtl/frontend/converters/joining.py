@@ -10,11 +10,11 @@ import torch
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters.channelwise import affine
 from cnn2rtl.graph import FloatArray
-from cnn2rtl.ops import Add, Concat, Table
+from cnn2rtl.ops import Add, Concat, Multiply, Op, Table
 
 
 def arithmetic(call: Call) -> Map:
-    """``affine`` with a constant, of one number or one per channel; ``add`` for the sum or difference of two maps."""
+    """``affine`` with a constant, of one number or one per channel; of two maps ``add`` or ``multiply``."""
     name = call.operator.split(".")[1]
     left, right = call.args["self"], call.args["other"]
     if isinstance(left, Map) and isinstance(right, Map):
@@ -55,16 +55,20 @@ def negative(call: Call) -> Map:
 
 
 def _of_two(call: Call, name: str, left: Map, right: Map) -> Map:
-    """A sum or a difference of two feature maps."""
-    if name not in ("add", "sub"):
-        raise Refused(f"{name} of two feature maps is not supported; only their sum and their difference are")
+    """A sum, a difference, a product or a quotient of two feature maps."""
+    if name in ("mul", "div"):
+        if call.args.get("rounding_mode") is not None:
+            raise Refused("rounding_mode is not supported")
+        if name == "div":
+            right = call.pointwise(Table("reciprocal"), right, part="reciprocal")
+        return elementwise(call, Multiply(), left, right)
     factor = float(call.args.get("alpha", 1))
     if factor == 0 or not isfinite(factor):
         raise Refused(f"alpha is {factor:g}; a number that is not 0 is expected")
     return elementwise(call, Add((1.0, -factor if name == "sub" else factor)), left, right)
 
 
-def elementwise(call: Call, op: Add, left: Map, right: Map) -> Map:
+def elementwise(call: Call, op: Op, left: Map, right: Map) -> Map:
     """``op`` on two maps, value by value; ahead of what reorders both of them alike."""
     left, right = left.expanded(call.out, call.name), right.expanded(call.out, call.name)
     alike = left.shape == right.shape and np.array_equal(left.positions, right.positions)

@@ -1,0 +1,105 @@
+"""The product of two feature maps: a gate, as in squeeze-and-excitation, or attention over pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnn2rtl.graph import Clamp, FloatArray, Shape, times
+from cnn2rtl.ops import units
+from cnn2rtl.ops.base import Op, register
+from cnn2rtl.ops.hardware import Folding, Instance, ParameterValue, Style, Unit
+from cnn2rtl.ops.timing import Pipeline, Together
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.qformat import IntArray, QFormat, Requant
+from cnn2rtl.quant.rescaling import rescaled
+
+if TYPE_CHECKING:
+    from cnn2rtl.export.onnx import OnnxWriter
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class Multiply(Op):
+    """``a * b``, value by value."""
+
+    kind = "multiply"
+
+    def out_shape(self, shapes: Sequence[Shape]) -> Shape:
+        a, b = shapes
+        if a != b:
+            raise ValueError(f"multiplies maps of {times(a)} and {times(b)}; both must have one shape")
+        return a
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        a, b = inputs
+        return a * b
+
+    def macs(self, shapes: Sequence[Shape]) -> int:
+        return prod(shapes[0])
+
+    def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
+        out = out.clamped(clamp.lo, clamp.hi)
+        a, b = ((q.lo - q.zero, q.hi - q.zero) for q in inputs)
+        corners = [x * y for x in a for y in b]
+        # What a step of a product is worth, in the channel where both scales are coarsest: here they are the same.
+        scale = inputs[0].coarsest * inputs[1].coarsest
+        return QuantLayer(
+            source=inputs[0],
+            others=tuple(inputs[1:]),
+            out=out,
+            requant=Requant.between(np.array([scale]), out, options.scheme),
+            acc_lo=np.array([min(corners)]),
+            acc_hi=np.array([max(corners)]),
+        )
+
+    def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
+        return rescaled(self.sums(inputs, layer), layer)
+
+    def sums(self, inputs: Sequence[IntArray], layer: QuantLayer) -> np.ndarray:
+        a, b = (
+            x.astype(layer.exact_float) - q.zero for x, q in zip(inputs, (layer.source, *layer.others), strict=True)
+        )
+        product: np.ndarray = a * b
+        return product
+
+    def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
+        formats = (layer.source, *layer.others)
+        a, b = (writer.op("Sub", x, q.zero) if q.zero else x for x, q in zip(inputs, formats, strict=True))
+        return writer.requantised(writer.op("Mul", a, b), layer)
+
+    def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
+        return [
+            replace(folding, pe=folding.lanes_in, multiplies=True, shared=False)
+            for folding in units.lane_foldings(shapes[0])
+        ]
+
+    def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
+        (c, height, width), lanes = shapes[0], folding.lanes_in
+        logic = folding.style == Style.LOGIC
+        parameters: dict[str, ParameterValue] = {"LANES": lanes}
+        formats = (layer.source, *layer.others)
+        for name, q in zip("AB", formats, strict=True):
+            parameters |= {f"{name}_BITS": q.bits, f"{name}_SIGNED": int(q.signed), f"{name}_ZERO": q.zero}
+        acc_bits = layer.acc_bits
+        parameters |= {"OUT_W": acc_bits, "LOGIC": int(logic)}
+        multiply = Instance(
+            "multiply",
+            "stream_multiply",
+            parameters,
+            lanes * sum(q.bits for q in formats),
+            lanes * acc_bits,
+            Pipeline(2 + (real_bits(formats[1]) + 1) // 2 if logic else 3),
+            join=Together(2),
+        )
+        scale, rom = units.requantise(layer, channels=c, lanes=lanes, acc_bits=acc_bits, acc_signed=True)
+        return Unit((multiply, scale), f"product of two maps, {c} channels, {height}x{width} pixels", {"requant": rom})
+
+
+def real_bits(q: QFormat) -> int:
+    """Bits, two's complement, of a code less its zero point."""
+    return q.bits + (not q.signed) + bool(q.zero)
