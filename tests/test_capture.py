@@ -444,6 +444,7 @@ def test_all_unsupported_operations_at_once() -> None:
 
 
 REFUSED: dict[str, tuple[nn.Module, str]] = {
+    "pool of padding": (nn.MaxPool2d(2, 6, 1, 7), "some window lies in the padding alone"),
     "no sum": (Lambda(lambda x: torch.add(x, F.relu(x), alpha=0)), "alpha is 0"),
     "joined rows": (Lambda(lambda x: torch.cat([x, x + 1], 2)), "only along the channels"),
     "joined with a constant": (Lambda(lambda x: torch.cat([x, torch.ones(x.shape)], 1)), "with constants"),

@@ -159,7 +159,13 @@ def _moved(x: torch.Tensor, rows: tuple[int, ...], columns: tuple[int, ...], pad
 def _resample(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
     assert node.layer is not None
     pad = torch.from_numpy(np.zeros(1, np.int64) if node.layer.pad is None else node.layer.pad)
-    return _moved(x if node.layer.requant is None else _rescale(x, node), node.op.rows, node.op.columns, pad)  # type: ignore[attr-defined]
+    rows, columns = node.op.rows, node.op.columns  # type: ignore[attr-defined]
+    if node.layer.requant is None:
+        return _moved(x, rows, columns, pad)
+    # Zero is a code of the input, another constant one of the result.
+    if node.op.value == 0:  # type: ignore[attr-defined]
+        return _rescale(_moved(x, rows, columns, pad), node)
+    return _moved(_rescale(x, node), rows, columns, pad)
 
 
 def _depth_to_space(x: torch.Tensor, node: QuantNode) -> torch.Tensor:

@@ -83,7 +83,8 @@ class Sources:
 class Moving(Timing):
     """A ring of ``ring`` rows of maps of ``size`` (h, w), whose results leave in ``folds`` beats per pixel.
 
-    Pixels begin ``spacing`` cycles apart at least.
+    Pixels begin ``spacing`` cycles apart at least. ``patient`` says that the unit ahead may wait for room: one that
+    stands still with gaps in it must not.
     """
 
     sources: Sources
@@ -91,6 +92,7 @@ class Moving(Timing):
     folds: int
     ring: int
     spacing: int = 1
+    patient: bool = True
 
     LATENCY = 5
     STAGES = 4
@@ -116,7 +118,10 @@ class Moving(Timing):
         ring = spaced.least
         while True:
             found = replace(spaced, ring=ring)
-            if np.array_equal(found(held_up(found._room(starts))).start, starts):
+            room = found._room(starts)
+            if not self.patient and np.all(room <= offered.times):
+                return found
+            if self.patient and np.array_equal(found(held_up(room)).start, starts):
                 return found
             ring += 1
 
@@ -163,10 +168,10 @@ class Mover(Instance):
         )
 
 
-def mover(sources: Sources, shape: Shape, q: QFormat, lanes: int, pad: IntArray) -> Mover:
+def mover(sources: Sources, shape: Shape, q: QFormat, lanes: int, pad: IntArray, patient: bool = True) -> Mover:
     """The unit for maps of ``shape`` (c, h, w); ``pad`` is the constant's code, (1,) or one per channel of the result.
 
-    It gets as many rows as it cannot do without, until it is fitted.
+    It gets as many rows as it cannot do without, until it is fitted; see :class:`Moving` for ``patient``.
     """
     channels, height, width = shape
     parts = sources.block[0] * sources.block[1]
@@ -174,7 +179,7 @@ def mover(sources: Sources, shape: Shape, q: QFormat, lanes: int, pad: IntArray)
     pad_word = np.zeros(folds * lanes, np.int64)
     pad_word[: channels // parts] = pad
     from_y, from_x = (np.array(chosen, np.int64) & CONSTANT for chosen in (sources.rows, sources.columns))
-    timing = Moving(sources, (height, width), folds, 1)
+    timing = Moving(sources, (height, width), folds, 1, patient=patient)
     timing = replace(timing, ring=timing.least)
     return Mover(
         "move",

@@ -51,22 +51,35 @@ class Resample(Op):
 
     def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
         (source,) = inputs
-        if not self.keeps_format(clamp):
-            # The pixels are rescaled first, and the constant put among the results.
-            layer = quantise_rescaling(source, out, clamp, options)
-            return replace(layer, pad=np.atleast_1d(layer.out.codes(clamp(np.array(self.value)))))
-        if not self.sources.constant:
-            return QuantLayer(source=source, out=source)
-        out = replace(source, lo=min(source.lo, source.zero), hi=max(source.hi, source.zero))
-        return QuantLayer(source=source, out=out, pad=np.array([source.zero]))
+        rescaling = None if self.keeps_format(clamp) else quantise_rescaling(source, out, clamp, options)
+        if rescaling is not None and self._late:
+            return replace(rescaling, pad=np.atleast_1d(rescaling.out.codes(clamp(np.array(self.value)))))
+        pad = np.array([source.zero]) if self.sources.constant else None
+        if rescaling is not None:
+            return replace(rescaling, pad=pad)
+        if pad is not None:
+            out = replace(source, lo=min(source.lo, source.zero), hi=max(source.hi, source.zero))
+        return QuantLayer(source=source, out=source if pad is None else out, pad=pad)
+
+    @property
+    def _late(self) -> bool:
+        """Whether the constant is put among the results of a requantisation: the input may have no code for it."""
+        return self.sources.constant and self.value != 0
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
-        codes = inputs[0] if layer.requant is None else rescaled(inputs[0], layer)
-        return self.sources.take(codes, 0 if layer.pad is None else layer.pad.astype(np.int32))
+        constant = 0 if layer.pad is None else layer.pad.astype(np.int32)
+        if layer.requant is None:
+            return self.sources.take(inputs[0], constant)
+        if self._late:
+            return self.sources.take(rescaled(inputs[0], layer), constant)
+        return rescaled(self.sources.take(inputs[0], constant), layer)
 
     def onnx(self, writer: OnnxWriter, inputs: Sequence[str], layer: QuantLayer, shapes: Sequence[Shape]) -> str:
-        codes = inputs[0] if layer.requant is None else writer.requantised(inputs[0], layer)
-        return writer.moved(codes, self.sources, layer)
+        if layer.requant is None:
+            return writer.moved(inputs[0], self.sources, layer)
+        if self._late:
+            return writer.moved(writer.requantised(inputs[0], layer), self.sources, layer)
+        return writer.requantised(writer.moved(inputs[0], self.sources, layer), layer)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
         (c, height, width), (h_out, w_out) = shapes[0], self.sources.size
@@ -78,15 +91,14 @@ class Resample(Op):
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
         (c, height, width), (h_out, w_out) = shapes[0], self.sources.size
         pad = np.zeros(1, np.int64) if layer.pad is None else layer.pad
-        chain: tuple[Instance, ...] = (mover(self.sources, shapes[0], layer.out, folding.lanes_in, pad),)
+        late = self._late and layer.requant is not None
+        codes = layer.out if late else layer.source
+        chain: tuple[Instance, ...] = (mover(self.sources, shapes[0], codes, folding.lanes_in, pad, patient=not late),)
         roms: dict[str, Rom] = {}
         if layer.requant is not None:
+            source = layer.source
             scale, roms["requant"] = units.requantise(
-                layer,
-                channels=c,
-                lanes=folding.lanes_in,
-                acc_bits=layer.source.bits,
-                acc_signed=layer.source.signed,
+                layer, channels=c, lanes=folding.lanes_in, acc_bits=source.bits, acc_signed=source.signed
             )
-            chain = (scale, *chain)
+            chain = (scale, *chain) if late else (*chain, scale)
         return Unit(chain, f"pixels moved, {c} channels, {height}x{width} -> {h_out}x{w_out} pixels", roms)

@@ -66,6 +66,17 @@ class Window:
         """Output (c, h, w); ``channels`` replaces the input's where the layer changes them."""
         return (channels or shape[0], *self.out_size(*shape[1:]))
 
+    def sees_pixels(self, height: int, width: int) -> bool:
+        """Whether some tap of every window lies in the map."""
+        first_y, first_x = self._origins(height, width)
+        return all(
+            bool(((taps >= 0) & (taps < size)).any(1).all())
+            for taps, size in (
+                (first_y.reshape(-1, 1) + np.arange(self.kernel[0]) * self.dilation[0], height),
+                (first_x.reshape(-1, 1) + np.arange(self.kernel[1]) * self.dilation[1], width),
+            )
+        )
+
     def last_pixels(self, height: int, width: int) -> IntArray:
         """Which pixel completes each window, (windows,), pixels counted in raster order.
 

@@ -208,13 +208,15 @@ def _stream(graph: QuantGraph, node: QuantNode, schedule: Schedule, name: str, f
 
 def _fork_names(graph: QuantGraph, streams: Mapping[str, str], taken: Iterable[str]) -> dict[Port, str]:
     """What the FIFOs of streams with several takers are called: after the stream, and the layer behind them."""
-    wanted = {}
+    wanted: dict[Port, str] = {}
     for name, stream in streams.items():
         ports = graph.ports[name]
         for port in ports if len(ports) > 1 else ():
             twice = sum(other.layer == port.layer for other in ports) > 1
             to = f"{streams[port.layer]}{f'_{port.number}' if twice else ''}" if port.layer else "output"
-            wanted[port] = f"{stream}_to_{to}"
+            wish = f"{stream}_to_{to}"
+            # Input 2 of `cat` and the layer `cat_2` are called alike.
+            wanted[port] = f"{wish}_layer" if wish in wanted.values() else wish
     found = unique_identifiers(wanted.values(), [*taken, *streams.values()])
     return {port: found[name] for port, name in wanted.items()}
 

@@ -138,7 +138,7 @@ def _check(graph: QuantGraph, choices: Mapping[str, Sequence[Folding]], target: 
     least = _least(choices)
     if target.multipliers is not None and target.multipliers < least:
         problems.append(
-            f"{target.multipliers} multipliers are too few: every layer with weights needs one of its own, "
+            f"{target.multipliers} multipliers are too few: every layer that multiplies needs one of its own, "
             f"{least} in all; give at least that many or use fewer layers"
         )
     if problems:

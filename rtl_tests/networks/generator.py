@@ -65,8 +65,9 @@ class Case:
         graph = self.capture()
         options, rng = replace(self.options, layers=self.widths(graph)), random.Random(self.seed)
         if self.budget in MULTIPLIERS:
-            weighted = [n for n in absorb_input(simplify(graph), options.mean, options.std).nodes if n.op.parameters]
-            options = replace(options, target=Target(multipliers=MULTIPLIERS[self.budget](rng, len(weighted))))
+            built = absorb_input(simplify(graph), options.mean, options.std)
+            multiplying = [node for node in built.nodes if node.op.macs([built[name].shape for name in node.inputs])]
+            options = replace(options, target=Target(multipliers=MULTIPLIERS[self.budget](rng, len(multiplying))))
         elif self.budget == "speed":
             fastest = compile_graph(graph, replace(options, target=Target(multipliers=10_000)), self.images)
             limit = fastest.design.schedule.interval * rng.uniform(1, 20)
@@ -110,7 +111,7 @@ def random_case(seed: int, branches: bool = False) -> Case:
     rng = random.Random(seed)
     torch.manual_seed(seed)
     shape = (rng.choice([1, 1, 2, 3, 3, 4, 5]), *_map_size(rng))
-    model = randomised((_BranchBuilder if branches else _Builder)(rng, shape).build(), seed)
+    model = randomised((BranchBuilder if branches else _Builder)(rng, shape).build(), seed)
     if rng.random() < 0.4:
         _unbalance(model, rng)
     normalised = rng.random() < 0.4
@@ -269,7 +270,7 @@ class Branches(nn.Module):
             if isinstance(what, int):
                 tensors.append(self.layers[what](maps[0]))
             else:
-                tensors.append(maps[0] + maps[1] if what == "add" else torch.cat(maps, 1))
+                tensors.append(torch.cat(maps, 1) if what == "cat" else getattr(torch, what)(*maps))
         return tensors[-1]
 
     def __repr__(self) -> str:
@@ -277,7 +278,7 @@ class Branches(nn.Module):
         return f"Branches({', '.join(steps)})"
 
 
-class _BranchBuilder(_Builder):
+class BranchBuilder(_Builder):
     """Layers on any of the maps there are, and maps that meet."""
 
     def __init__(self, rng: random.Random, shape: Shape) -> None:
@@ -306,6 +307,10 @@ class _BranchBuilder(_Builder):
             rng.choice([self.convolution, self.convolution, self.pool, self.trifle, self.sum, self.sum, self.join])()
         if rng.random() < 0.3:
             self.head()
+        return self.finished()
+
+    def finished(self) -> nn.Module:
+        """The network; one of no layers adds its input to itself."""
         return Branches(self.layers, self.steps or [("add", (0, 0))])
 
     def sum(self) -> None:

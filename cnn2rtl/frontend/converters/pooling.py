@@ -13,7 +13,10 @@ from cnn2rtl.quant.qformat import IntArray
 
 def max_pool(call: Call) -> Op:
     """``maxpool2d``; in the 1-D form with one row."""
-    return MaxPool2d(_window(call, call.pair("dilation", (1, 1))))
+    window = _window(call, call.pair("dilation", (1, 1)))
+    if not window.sees_pixels(*call.image.sized[1:]):
+        raise Refused("some window lies in the padding alone, and has no largest pixel; use less padding or dilation")
+    return MaxPool2d(window)
 
 
 def avg_pool(call: Call) -> Op:
