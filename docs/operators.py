@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cnn2rtl.frontend.converters import CONVERTERS
-from cnn2rtl.frontend.qdq_operators import OPERATORS
+from cnn2rtl.frontend.onnx_float import OPERATORS as FLOAT
+from cnn2rtl.frontend.qdq_operators import OPERATORS as QDQ
 from cnn2rtl.ops import REGISTRY
 
 PAGE = Path(__file__).parent / "layers.md"
@@ -17,17 +18,17 @@ GRAPH_KINDS = ("affine", "identity", "input")
 
 
 def table(operators: Mapping[str, Callable[..., object]], head: str) -> str:
-    """A row for every function of a table ``operators``, with all the operators that it is for."""
-    rows: dict[Callable[..., object], list[str]] = {}
+    """A row for everything that becomes of ``operators``, with all of those of which it does."""
+    rows: dict[str, list[str]] = {}
     for name, convert in operators.items():
         # Only those of the package: a process may have added others.
         if convert.__module__.startswith("cnn2rtl."):
-            names = rows.setdefault(convert, [])
+            names = rows.setdefault(_sense(convert), [])
             short = name.split(".")[1] if name.startswith("aten.") else name
             names += [short] if short not in names else []
     lines = [f"| {head} | what becomes of it |", "|---|---|"]
-    for convert, names in rows.items():
-        lines.append(f"| {', '.join(f'`{name}`' for name in names)} | {_linked(_sense(convert))} |")
+    for sense, names in rows.items():
+        lines.append(f"| {', '.join(f'`{name}`' for name in names)} | {_linked(sense)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -53,7 +54,8 @@ def page(text: str) -> str:
     tables = "\n".join(
         (
             table(CONVERTERS, "PyTorch: operators of the exported program (`aten`)"),
-            table(OPERATORS, "ONNX with QuantizeLinear and DequantizeLinear"),
+            table(FLOAT, "ONNX: each as the operator of PyTorch that is named"),
+            table(QDQ, "ONNX with QuantizeLinear and DequantizeLinear"),
         )
     )
     return f"{before}{BEGIN}\n{tables}\n{END}{after}"

@@ -19,7 +19,7 @@ from cnn2rtl.cli.model import (
     ModelFile,
     TrustPickle,
     capture_file,
-    is_onnx,
+    is_given,
     is_trained,
     open_trained,
     read_given,
@@ -127,7 +127,7 @@ def generate(
         scheme=scheme, layer=layer, ranges=ranges, effort=effort, mean=mean, std=std, class_index=class_index,
         target=target,
     )  # fmt: skip
-    if is_onnx(model):
+    if is_given(model):
         compiled = _compile_given(context, model, options, problems)
         compiled.write(folder, force)
         _summarise(compiled, folder, clock)

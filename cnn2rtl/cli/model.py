@@ -23,7 +23,7 @@ ModelFile = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL",
-        help="torch.export archive, state_dict (with --arch), pickled nn.Module, quantised .onnx, .npz of `compress "
+        help="torch.export archive, state_dict (with --arch), pickled nn.Module, .onnx, .npz of `compress "
         "qat`; or, untrained, FILE.py:NAME or zoo:NAME.",
     ),
 ]
@@ -38,7 +38,10 @@ Arch = Annotated[
     str | None, typer.Option(metavar="FILE.py:NAME", help="Class or factory of the network a state_dict belongs to.")
 ]
 InputSize = Annotated[
-    str | None, typer.Option("--input", metavar="CxHxW", help="Input size, like 3x128x128; an archive knows its own.")
+    str | None,
+    typer.Option(
+        "--input", metavar="CxHxW", help="Input size, like 3x128x128, or 9x128 for a series; an archive knows its own."
+    ),
 ]
 TrustPickle = Annotated[
     bool, typer.Option("--trust-pickle", help="Load a pickled model of unknown classes. This runs the file's code.")
@@ -65,6 +68,18 @@ def refuse(context: typer.Context, names: set[str], file: Path, problems: Proble
 def is_onnx(file: Path) -> bool:
     """Whether ``file`` is to be read as ONNX, whose first bytes tell nothing: its name must."""
     return file.suffix.lower() == ".onnx"
+
+
+def is_given(file: Path) -> bool:
+    """Whether ``file`` is ONNX and has its integers already; one that cannot be read tells so when it is needed."""
+    from cnn2rtl.frontend.onnx_file import read_onnx
+
+    if not is_onnx(file):
+        return False
+    try:
+        return read_onnx(file).quantised
+    except UserError:
+        return False
 
 
 def read_given(file: Path, mean: Sequence[float], std: Sequence[float]) -> GivenNetwork:
@@ -106,7 +121,7 @@ def capture_file(
         given = {"--arch": arch, "--input": size, "--trust-pickle": trust_pickle}
         problems.found += [f"{option}: {file} needs none; leave it out" for option, value in given.items() if value]
         with problems.gather():
-            return read_given(file, (0.0,), (1.0,)).graph
+            return _capture_onnx(file)
         return None
     if is_trained(file):
         with problems.gather():
@@ -127,6 +142,14 @@ def capture_file(
         if len(problems.found) == wrong_before:
             return capture(model, shape, name_of(file))
     return None
+
+
+def _capture_onnx(file: Path) -> FloatGraph:
+    from cnn2rtl.frontend.onnx_file import read_onnx
+    from cnn2rtl.frontend.onnx_float import capture_onnx
+
+    network = read_onnx(file)
+    return read_given(file, (0.0,), (1.0,)).graph if network.quantised else capture_onnx(network, name_of(file))
 
 
 def _no_size(file: Path) -> UserError:

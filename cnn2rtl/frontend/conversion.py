@@ -27,6 +27,10 @@ _FACTORIES = frozenset(("arange", "eye", "full", "linspace", "ones", "scalar_ten
 Value: TypeAlias = "Map | list[Map] | torch.Tensor | None"
 
 
+# Modules that are a layer of their own, and give it their name.
+_LAYERS = ("torch.nn.modules.", "cnn2rtl.frontend.onnx_float.OnnxOperator")
+
+
 class Conversion:
     """One program on its way into a graph, with the problems found so far; ``source`` is its input."""
 
@@ -271,6 +275,6 @@ def _modules(node: fx.Node) -> list[tuple[str, str]]:
 def _layer_name(node: fx.Node) -> str:
     """A layer's module path; for an operation in some forward(), that module's path and the operator's name."""
     path, cls = (_modules(node) or [("", "")])[-1]
-    if path and cls.startswith("torch.nn.modules.") and not cls.startswith("torch.nn.modules.container."):
+    if path and cls.startswith(_LAYERS) and not cls.startswith("torch.nn.modules.container."):
         return path
     return f"{path}.{_operator(node).strip('_')}".lstrip(".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import numpy as np
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.export import load_onnx
-from cnn2rtl.graph import Shape
 
 OLDEST = 13
 """The first opset with scales per channel."""
@@ -24,19 +23,30 @@ class OnnxCall:
     kind: str
     name: str
     inputs: tuple[str, ...]
-    output: str
+    outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
+
+    @property
+    def output(self) -> str:
+        """The first one."""
+        return self.outputs[0]
 
 
 @dataclass(frozen=True, eq=False)
 class OnnxNetwork:
-    """A network from one image tensor ``source``, (n, *shape), to one ``result``; ``calls`` in topological order."""
+    """A network from one tensor ``source``, (n, *shape), to one ``result``; ``calls`` in topological order."""
 
     source: str
-    shape: Shape
+    shape: tuple[int, ...]
     result: str
     calls: Sequence[OnnxCall]
     constants: Mapping[str, np.ndarray]
+    opset: int
+
+    @property
+    def quantised(self) -> bool:
+        """Whether it has its integers already."""
+        return any(call.kind in ("QuantizeLinear", "DequantizeLinear") for call in self.calls)
 
 
 def read_onnx(path: Path) -> OnnxNetwork:
@@ -75,17 +85,30 @@ def _network(onnx: Any, model: Any) -> OnnxNetwork:
     calls = []
     for number, node in enumerate(model.graph.node):
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        if node.op_type == "Constant" and "value" in attributes:
-            constants[node.output[0]] = array(attributes["value"])
+        if node.op_type == "Constant":
+            constants[node.output[0]] = _constant(array, attributes)
             continue
         name = (node.name or f"{node.op_type}_{number}").strip("/").replace("/", ".")
         kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
-        calls.append(OnnxCall(kind, name, tuple(node.input), node.output[0], attributes))
+        calls.append(OnnxCall(kind, name, tuple(node.input), tuple(node.output), attributes))
     sources = [value for value in model.graph.input if value.name not in constants]
     results = model.graph.output
     if len(sources) != 1 or len(results) != 1:
         raise Unsuitable(f"has {len(sources)} inputs and {len(results)} outputs; one of each is supported")
     dims = [dim.dim_value for dim in sources[0].type.tensor_type.shape.dim]
-    if len(dims) != 4 or min(dims[1:]) < 1:
-        raise Unsuitable(f"its input is {dims}; (n, c, h, w) with fixed c, h and w is needed")
-    return OnnxNetwork(sources[0].name, (dims[1], dims[2], dims[3]), results[0].name, calls, constants)
+    if not 2 <= len(dims) <= 4 or min(dims[1:]) < 1:
+        raise Unsuitable(f"its input is {dims}; (n, c, h, w) with fixed c, h and w is needed, or (n, c, l), or (n, c)")
+    return OnnxNetwork(sources[0].name, tuple(dims[1:]), results[0].name, calls, constants, opset)
+
+
+def _constant(array: Callable[[Any], np.ndarray], attributes: Mapping[str, Any]) -> np.ndarray:
+    """The value of a Constant, in whichever attribute it is."""
+    ((name, value),) = attributes.items()
+    if name == "value":
+        return array(value)
+    kinds: Mapping[str, type[np.generic]] = {
+        "value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64,
+    }  # fmt: skip
+    if name not in kinds:
+        raise Unsuitable(f"has a Constant with `{name}`, which is not supported")
+    return np.array(value, kinds[name])

@@ -36,6 +36,8 @@ def read_qdq(path: Path, name: str, mean: Sequence[float], std: Sequence[float])
     Raises one :class:`UserError` with all that cannot be had.
     """
     network = read_onnx(path)
+    if len(network.shape) != 3:
+        raise UserError(f"{path}: its input is (n, {', '.join(map(str, network.shape))}); (n, c, h, w) is needed")
     check_normalisation(mean, std, network.shape[0])
     zero, unit = (np.broadcast_to(np.asarray(given, np.float64), network.shape[:1]) for given in (mean, std))
     return _Conversion(network, name, zero, unit).run()
@@ -48,7 +50,9 @@ class _Conversion:
         self.network, self.name, self.mean, self.std = network, name, mean, std
         self.values: dict[str, Value] = {key: Constant(array) for key, array in network.constants.items()}
         self.values[network.source] = Image()
-        self.nodes = [Node("input", Input(network.shape), (), network.shape)]
+        c, h, w = network.shape
+        self.shape = (c, h, w)
+        self.nodes = [Node("input", Input(self.shape), (), self.shape)]
         self.layers: dict[str, QuantLayer] = {}
         self.notes: list[str] = []
 
@@ -126,7 +130,7 @@ class _Conversion:
         pixels = np.arange(256)[:, None]
         reals = ((pixels / 255 - self.mean) / self.std).astype(np.float32)
         wanted = np.clip(np.rint(reals / np.float32(out.coarsest)) + out.zero, out.lo, out.hi).astype(np.int64)
-        shape = self.network.shape
+        shape = self.shape
         if out.zero == 0 and np.all(wanted == pixels):
             return Codes("input", PIXEL, out, shape)
         op = DepthwiseConv2d(1 / (255 * self.std).reshape(-1, 1, 1), -self.mean / self.std, Window((1, 1)))

@@ -1,0 +1,198 @@
+"""The operators of a float ONNX network that move values, in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cnn2rtl.frontend.onnx_operators import Operands
+from cnn2rtl.frontend.view import Refused
+
+
+def concat(o: Operands) -> Tensor:
+    """As `cat`."""
+    return torch.cat([o.tensor(position) for position in range(len(o.values))], o.attributes["axis"])
+
+
+def split(o: Operands) -> Sequence[Tensor]:
+    """As `split`."""
+    x, axis = o.tensor(), o.get("axis", 0)
+    sizes = o.integers(1, "split")
+    if sizes is None:
+        each = -(-x.shape[axis] // o.get("num_outputs", o.outputs))
+        return torch.split(x, each, axis)
+    return torch.split(x, sizes, axis)
+
+
+def slices(o: Operands) -> Tensor:
+    """As `slice`, or `index_select` where it goes backwards."""
+    x = o.tensor()
+    starts, ends = o.integers(1, "starts") or [], o.integers(2, "ends") or []
+    axes = o.integers(3, "axes") or list(range(len(starts)))
+    steps = o.integers(4, "steps") or [1] * len(starts)
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        size = x.shape[axis]
+        chosen = range(size)[start if step > 0 else min(start, size - 1) : end if end >= -size else None : step]
+        if list(chosen) == list(range(size)):
+            continue
+        x = torch.index_select(x, axis, torch.tensor(list(chosen)))
+    return x
+
+
+def gather(o: Operands) -> Tensor:
+    """As `index_select`."""
+    axis, indices = o.get("axis", 0), o.integers(1)
+    value = o.constant(1)
+    if indices is None or value.ndim > 1:
+        raise Refused("is supported with constant indices of one dimension")
+    x = o.tensor()
+    positive = [index % x.shape[axis] for index in indices]
+    chosen = torch.index_select(x, axis, torch.tensor(positive))
+    return chosen.squeeze(axis) if value.ndim == 0 else chosen
+
+
+def reshape(o: Operands) -> Tensor:
+    """As `reshape`."""
+    x, sizes = o.tensor(), o.integers(1) or []
+    if not o.get("allowzero", 0):
+        sizes = [x.shape[position] if size == 0 else size for position, size in enumerate(sizes)]
+    if -1 in sizes:
+        rest = -int(np.prod(sizes))
+        sizes = [x.numel() // rest if size == -1 else size for size in sizes]
+    if not sizes or sizes[0] != x.shape[0]:
+        raise Refused(f"makes {sizes} of one image; the batch must stay the first dimension")
+    return x.reshape(sizes)
+
+
+def flatten(o: Operands) -> Tensor:
+    """As `flatten`."""
+    axis = o.get("axis", 1)
+    if axis % max(o.tensor().ndim, 1) != 1:
+        raise Refused("only axis 1 is supported")
+    return o.tensor().flatten(1)
+
+
+def squeeze(o: Operands) -> Tensor:
+    """As `squeeze`."""
+    x, axes = o.tensor(), o.integers(1, "axes")
+    if axes is None:
+        axes = [axis for axis, size in enumerate(x.shape) if axis and size == 1]
+    for axis in sorted((axis % x.ndim for axis in axes), reverse=True):
+        x = x.squeeze(axis)
+    return x
+
+
+def unsqueeze(o: Operands) -> Tensor:
+    """As `unsqueeze`."""
+    x, axes = o.tensor(), o.integers(1, "axes") or []
+    for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
+        x = x.unsqueeze(axis)
+    return x
+
+
+def transpose(o: Operands) -> Tensor:
+    """As `permute`."""
+    x = o.tensor()
+    return x.permute(*o.get("perm", list(reversed(range(x.ndim)))))
+
+
+def expand(o: Operands) -> Tensor:
+    """As `expand`."""
+    x = o.tensor()
+    return x.expand(np.broadcast_shapes(tuple(x.shape), tuple(o.integers(1) or ())))
+
+
+def tile(o: Operands) -> Tensor:
+    """As `repeat`."""
+    return o.tensor().repeat(*(o.integers(1) or []))
+
+
+def pad(o: Operands) -> Tensor:
+    """As `pad`."""
+    x = o.tensor()
+    axes = [axis % x.ndim for axis in o.integers(3) or range(x.ndim)]
+    given = o.integers(1, "pads") or []
+    pads = dict(zip(axes, zip(given[: len(axes)], given[len(axes) :], strict=True), strict=True))
+    mode = o.get("mode", "constant")
+    if any(pads.get(0, (0, 0))):
+        raise Refused("adds images to a batch")
+    first = min((axis for axis in pads if any(pads[axis])), default=x.ndim)
+    # torch has the last dimension first, and the modes that copy pixels need all spatial dimensions.
+    first = first if mode == "constant" else min(first, 2)
+    around = [size for axis in range(x.ndim - 1, first - 1, -1) for size in pads.get(axis, (0, 0))]
+    if mode == "constant":
+        return F.pad(x, around, value=o.number(2, 0.0)) if any(around) else x
+    names = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}
+    if mode not in names or first < 2:
+        raise Refused(f"mode {mode} of channels is not supported")
+    return F.pad(x, around, mode=names[mode])
+
+
+def depth_to_space(o: Operands) -> Tensor:
+    """As `pixel_shuffle`."""
+    x, block = o.tensor(), o.attributes["blocksize"]
+    n, c, h, w = x.shape
+    if o.get("mode", "DCR") == "CRD":
+        return F.pixel_shuffle(x, block)
+    parts = x.reshape(n, block, block, c // block**2, h, w).permute(0, 3, 4, 1, 5, 2)
+    return parts.reshape(n, c // block**2, h * block, w * block)
+
+
+def space_to_depth(o: Operands) -> Tensor:
+    """As `pixel_unshuffle`."""
+    x, block = o.tensor(), o.attributes["blocksize"]
+    n, c, h, w = x.shape
+    parts = x.reshape(n, c, h // block, block, w // block, block).permute(0, 3, 5, 1, 2, 4)
+    return parts.reshape(n, c * block**2, h // block, w // block)
+
+
+def resize(o: Operands) -> Tensor:
+    """As `index_select` of nearest pixels, or `upsample_bilinear2d` by whole factors."""
+    x, mode = o.tensor(), o.get("mode", "nearest")
+    how = o.get("coordinate_transformation_mode", "half_pixel")
+    if "axes" in o.attributes or o.get("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise Refused("axes and keep_aspect_ratio_policy are not supported")
+    if o.given(3):
+        sizes = o.integers(3) or []
+        scales = [out / size for out, size in zip(sizes, x.shape, strict=True)]
+    else:
+        scales = [float(scale) for scale in o.constant(2).tolist()]
+        sizes = [int(size * scale) for size, scale in zip(x.shape, scales, strict=True)]
+    if scales[:2] != [1.0, 1.0]:
+        raise Refused("changes the channels; only height and width can be resized")
+    if mode == "nearest":
+        for axis in range(2, x.ndim):
+            indices = _nearest(
+                x.shape[axis], sizes[axis], scales[axis], how, o.get("nearest_mode", "round_prefer_floor")
+            )
+            if indices != list(range(x.shape[axis])):
+                x = torch.index_select(x, axis, torch.tensor(indices))
+        return x
+    if mode != "linear" or x.ndim != 4 or how not in ("half_pixel", "pytorch_half_pixel"):
+        raise Refused(f"mode {mode} with {how} is not supported; nearest is, and linear with half_pixel")
+    return F.interpolate(x, sizes[2:], mode="bilinear", align_corners=False)
+
+
+def _nearest(size: int, out: int, scale: float, how: str, rounding: str) -> list[int]:
+    """Which pixel each of a row of ``out`` is."""
+    y = np.arange(out, dtype=np.float64)
+    places: dict[str, np.ndarray] = {
+        "half_pixel": (y + 0.5) / scale - 0.5,
+        "pytorch_half_pixel": (y + 0.5) / scale - 0.5 if out > 1 else np.zeros(out),
+        "half_pixel_symmetric": size / 2 * (1 - out / (scale * size)) + (y + 0.5) / scale - 0.5,
+        "asymmetric": y / scale,
+        "align_corners": y * (size - 1) / (out - 1) if out > 1 else np.zeros(out),
+    }
+    rounds: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "floor": np.floor,
+        "ceil": np.ceil,
+        "round_prefer_floor": lambda place: np.ceil(place - 0.5),
+        "round_prefer_ceil": lambda place: np.floor(place + 0.5),
+    }
+    if how not in places or rounding not in rounds:
+        raise Refused(f"{how} with {rounding} is not supported")
+    return [int(place) for place in np.clip(rounds[rounding](places[how]), 0, size - 1)]
