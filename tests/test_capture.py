@@ -315,6 +315,17 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         (3, 7),
     ),
     "pixel shuffle": (lambda: nn.Sequential(nn.Conv2d(3, 8, 1), nn.PixelShuffle(2)), (3, 4, 5)),
+    "moves that no layer makes at once": (
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 8, 1),
+            nn.PixelShuffle(2),
+            nn.ReflectionPad2d(1),
+            nn.PixelUnshuffle(2),
+            nn.ChannelShuffle(2),
+            nn.CircularPad2d((1, 0, 2, 1)),
+        ),
+        (3, 4, 5),
+    ),
     "pixel unshuffle": (lambda: nn.PixelUnshuffle(2), (3, 4, 6)),
     "focus": (
         lambda: nn.Sequential(

@@ -106,8 +106,18 @@ class Conversion:
             return view
         key = (view.node, view.sized, view.value, view.positions.tobytes())
         if key not in self.moved:
-            self.moved[key] = moved(self, view)
+            self.moved[key] = self._moved(view)
         return self.moved[key]
+
+    def _moved(self, view: Map) -> Map:
+        """At once where layers can do that, else one move after the other."""
+        try:
+            return moved(self, view)
+        except Refused:
+            before, again = view.before, view.again
+            if before is None or again is None or before.plain:
+                raise
+            return self.plain(again(self.plain(before).reshaped(before.dims)))
 
     def _placeholder(self, node: fx.Node) -> None:
         if node is self.source:

@@ -29,6 +29,8 @@ class Map:
 
     ``index``, of shape ``dims``, is where each value lies in that map, positions counted in the order (c, h, w); -1
     stands for the constant ``value``. ``None`` is all of them in order. ``name`` is the layer that moved them last.
+    Where there is a ``before``, the tensor is what ``again`` makes of it: two moves may need a layer each, for which
+    there is none together.
     """
 
     node: str
@@ -37,6 +39,8 @@ class Map:
     index: IntArray | None = None
     value: float = 0.0
     name: str = ""
+    before: Map | None = None
+    again: Callable[[Map], Map] | None = None
 
     @property
     def sized(self) -> Shape:
@@ -72,7 +76,8 @@ class Map:
     def reshaped(self, dims: tuple[int, ...], name: str = "") -> Map:
         """The same values in the same order."""
         index = None if self.index is None else self.index.reshape(dims)
-        return replace(self, dims=dims, index=index, name=name or self.name)
+        made = replace(self, dims=dims, index=index, name=name or self.name)
+        return made._after(self, lambda view: view.reshaped(dims, name))
 
     def at(self, index: IntArray, value: float | None = None, name: str = "") -> Map:
         """Other values of the same node's map."""
@@ -83,24 +88,46 @@ class Map:
             index=None if in_order else index,
             value=self.value if value is None else value,
             name=name or self.name,
+            before=None,
+            again=None,
         )
 
     def expanded(self, dims: tuple[int, ...], name: str = "") -> Map:
         """Repeated along dimensions of size 1, and along new ones in front, as torch broadcasts."""
-        return self if dims == self.dims else self.at(np.broadcast_to(self.positions, dims), name=name)
+        if dims == self.dims:
+            return self
+        made = self.at(np.broadcast_to(self.positions, dims), name=name)
+        return made._after(self, lambda view: view.expanded(dims, name))
+
+    def _after(self, before: Map, again: Callable[[Map], Map]) -> Map:
+        return replace(self, before=before, again=again)
 
     def moved(self, operator: Callable[..., Any], args: dict[str, Any], name: str) -> Map | list[Map]:
         """What ``operator`` makes of it; ``args`` hold this view, and nothing else that depends on the input."""
         stand_in = torch.from_numpy(np.array(self.positions, np.float64))[None]
         with torch.no_grad():
             made = operator(**{key: _replaced(given, self, stand_in) for key, given in args.items()})
-        views = [self._read(tensor, name) for tensor in (made if isinstance(made, (tuple, list)) else [made])]
-        return views if isinstance(made, (tuple, list)) else views[0]
+        if not isinstance(made, (tuple, list)):
+            return self._read(made, name)._after(self, lambda view: _one(view.moved(operator, args, name)))
+        return [
+            self._read(tensor, name)._after(self, lambda view, k=number: _part(view.moved(operator, args, name), k))  # type: ignore[misc]
+            for number, tensor in enumerate(made)
+        ]
 
     def _read(self, positions: torch.Tensor, name: str) -> Map:
         if positions.shape[:1] != (1,):
             raise Refused("mixes the images of a batch or drops the batch dimension; keep it first, as in flatten(1)")
         return self.at(positions[0].numpy().astype(np.int64), name=name)
+
+
+def _one(moved: Map | list[Map]) -> Map:
+    assert isinstance(moved, Map)
+    return moved
+
+
+def _part(moved: Map | list[Map], number: int) -> Map:
+    assert isinstance(moved, list)
+    return moved[number]
 
 
 def _replaced(given: Any, view: Map, stand_in: torch.Tensor) -> Any:

@@ -78,6 +78,8 @@ CONVERTERS: dict[str, Converter] = {
     "aten.mul.Scalar": joining.arithmetic,
     "aten.div.Tensor": joining.arithmetic,
     "aten.div.Scalar": joining.arithmetic,
+    "aten.div.Tensor_mode": joining.arithmetic,
+    "aten.div.Scalar_mode": joining.arithmetic,
     "aten.neg.default": joining.negative,
     "aten.cat.default": joining.concat,
     "aten.flatten.using_ints": moving.reshape,

@@ -44,10 +44,13 @@ def constant_pad(call: Call) -> Map:
         # A view has one constant: the first one becomes part of a map.
         plain = call.builder.plain(source)
         source = plain.reshaped(source.dims)
-    # What torch puts around the positions stands for the constant.
-    args = {key: source if isinstance(given, Map) else given for key, given in call.args.items()} | {"value": -1.0}
-    padded = _one(source.moved(call.target, args, call.name))
-    return replace(padded, value=value)
+
+    def padded(view: Map) -> Map:
+        # What torch puts around the positions stands for the constant.
+        made = _one(view.moved(call.target, {**call.args, "value": -1.0}, call.name))
+        return replace(made, value=value, again=padded)
+
+    return padded(source)
 
 
 def _one(moved: Map | list[Map]) -> Map:
