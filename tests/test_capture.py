@@ -470,7 +470,7 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
     "maps as weights": (Lambda(lambda x: F.linear(x.flatten(1), x.flatten(1))), "only trained constants"),
     "per-pixel constant": (Lambda(lambda x: x * torch.arange(36.0).view(6, 6)), "one number, or of one per channel"),
     "constant output": (Lambda(lambda x: torch.ones(1, 3)), "does not depend on its input"),
-    "rounding": (Lambda(lambda x: torch.div(x, 2, rounding_mode="floor")), "is not supported"),
+    "rounding": (Lambda(lambda x: torch.div(x, 2, rounding_mode="floor")), "rounding_mode and alpha are not supported"),
     "two outputs": (Lambda(lambda x: (x + 1, x + 2)), "gives 2 outputs; one is supported"),  # type: ignore[arg-type, return-value]
     "tensor of bounds": (Lambda(lambda x: torch.clamp(x, torch.zeros(1), torch.ones(1))), "clamp"),
 }
