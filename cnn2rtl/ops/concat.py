@@ -12,7 +12,7 @@ import numpy as np
 from cnn2rtl.graph import Clamp, FloatArray, Shape
 from cnn2rtl.ops import units
 from cnn2rtl.ops.base import Op, register
-from cnn2rtl.ops.hardware import Bits, Folding, Instance, ParameterValue, Unit, pack, pareto
+from cnn2rtl.ops.hardware import Folding, Instance, Numbers, ParameterValue, Unit, pareto
 from cnn2rtl.ops.timing import InTurn, Pipeline
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
@@ -79,7 +79,7 @@ class Concat(Op):
         parameters: dict[str, ParameterValue] = {
             "INPUTS": len(shapes),
             "WIDTH": lanes * source.bits,
-            "BEATS": Bits(16 * len(shapes), pack(np.array([beats]), 16)[0]),
+            "BEATS": Numbers.of(beats),
         }
         bits = lanes * source.bits
         chain: tuple[Instance, ...] = (

@@ -136,6 +136,23 @@ class Bits:
 
 
 @dataclass(frozen=True)
+class Numbers(Bits):
+    """Numbers of 16 bits side by side, the first one lowest: a table among the parameters."""
+
+    BITS: ClassVar[int] = 16
+
+    @classmethod
+    def of(cls, values: Iterable[int]) -> Numbers:
+        """Those of ``values``, each below 65,536; -1 has all bits set."""
+        masked = [value & 0xFFFF for value in values]
+        return cls(cls.BITS * len(masked), sum(value << cls.BITS * place for place, value in enumerate(masked)))
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        return tuple(self.value >> place & 0xFFFF for place in range(0, self.width, self.BITS))
+
+
+@dataclass(frozen=True)
 class RomFile:
     """The name of a ROM of the unit; the emitted file name also carries the layer's."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnn2rtl.graph import Shape
-from cnn2rtl.ops.hardware import Bits, Instance, ceil_div, pack
+from cnn2rtl.ops.hardware import Bits, Instance, Numbers, ceil_div, pack
 from cnn2rtl.ops.timing import ALWAYS, Beats, Timing, one_by_one
 from cnn2rtl.ops.window import Array
 from cnn2rtl.quant.qformat import IntArray, QFormat
@@ -178,7 +178,6 @@ def mover(sources: Sources, shape: Shape, q: QFormat, lanes: int, pad: IntArray,
     folds = ceil_div(channels // parts, lanes)
     pad_word = np.zeros(folds * lanes, np.int64)
     pad_word[: channels // parts] = pad
-    from_y, from_x = (np.array(chosen, np.int64) & CONSTANT for chosen in (sources.rows, sources.columns))
     timing = Moving(sources, (height, width), folds, 1, patient=patient)
     timing = replace(timing, ring=timing.least)
     return Mover(
@@ -194,8 +193,8 @@ def mover(sources: Sources, shape: Shape, q: QFormat, lanes: int, pad: IntArray,
             "OUT_W": sources.size[1],
             "BLOCK_Y": sources.block[0],
             "BLOCK_X": sources.block[1],
-            "FROM_Y": Bits(16 * from_y.size, pack(from_y[None], 16)[0]),
-            "FROM_X": Bits(16 * from_x.size, pack(from_x[None], 16)[0]),
+            "FROM_Y": Numbers.of(sources.rows),
+            "FROM_X": Numbers.of(sources.columns),
             "ROWS": timing.ring,
             "SPACING": 1,
             "PAD": Bits(pad_word.size * q.bits, pack(pad_word[None], q.bits)[0]),

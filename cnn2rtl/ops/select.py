@@ -12,7 +12,7 @@ import numpy as np
 from cnn2rtl.graph import Clamp, FloatArray, Shape, times
 from cnn2rtl.ops import units
 from cnn2rtl.ops.base import Op, register
-from cnn2rtl.ops.hardware import Bits, Folding, Instance, ParameterValue, Unit, ceil_div, pack, pareto, useful
+from cnn2rtl.ops.hardware import Bits, Folding, Instance, Numbers, ParameterValue, Unit, ceil_div, pack, pareto, useful
 from cnn2rtl.ops.timing import Picked
 from cnn2rtl.ops.window import Array
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
@@ -133,6 +133,6 @@ def _select(keep: tuple[bool, ...], order: tuple[int, ...], lanes: int, bits: in
         "OUT_LANES": len(order),
         "BEATS": len(keep),
         "KEEP": Bits(len(keep), pack(np.array([keep], np.int64), 1)[0]),
-        "LANES": Bits(16 * len(order), pack(np.array([order], np.int64), 16)[0]),
+        "LANES": Numbers.of(order),
     }
     return Instance("select", "stream_select", parameters, lanes * bits, len(order) * bits, Picked(keep))

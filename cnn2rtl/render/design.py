@@ -10,7 +10,7 @@ from functools import partial
 from cnn2rtl import __version__
 from cnn2rtl.estimate import FAMILIES, Resources, estimate
 from cnn2rtl.graph import Shape
-from cnn2rtl.ops.hardware import Bits, Folding, Instance, ParameterValue, RomFile, Unit, ceil_div
+from cnn2rtl.ops.hardware import Bits, Folding, Instance, Numbers, ParameterValue, RomFile, Unit, ceil_div
 from cnn2rtl.quant.layers import Port, QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.render import templates
@@ -18,6 +18,9 @@ from cnn2rtl.render.names import identifier, unique_identifiers
 from cnn2rtl.render.report import report
 from cnn2rtl.render.rom import hex_lines
 from cnn2rtl.schedule import Schedule, Traffic, lanes_of
+
+NUMBERS = 12
+"""Of a table among the parameters, in a line."""
 
 
 @dataclass(frozen=True)
@@ -239,9 +242,18 @@ def literal(value: ParameterValue, module: str) -> str:
     """A parameter's value in Verilog."""
     if isinstance(value, RomFile):
         return f'"{module}_{value.name}.hex"'
+    if isinstance(value, Numbers):
+        return _numbers(value)
     if isinstance(value, Bits):
         return f"{value.width}'h{value.value:x}"
     return str(value)
+
+
+def _numbers(value: Numbers) -> str:
+    """The last one first, as Verilog has them, some to a line."""
+    words = [f"16'd{number}" if number < 0xFFFF else "16'hFFFF" for number in reversed(value.values)]
+    lines = [", ".join(words[first : first + NUMBERS]) for first in range(0, len(words), NUMBERS)]
+    return "{" + (lines[0] if len(lines) == 1 else "".join(f"\n            {line}," for line in lines)[:-1]) + "}"
 
 
 def describe_format(q: QFormat) -> dict[str, object]:
