@@ -16,7 +16,7 @@ from cnn2rtl.ops.hardware import Folding, Instance, Numbers, ParameterValue, Uni
 from cnn2rtl.ops.timing import InTurn, Pipeline
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
-from cnn2rtl.quant.rescaling import quantise_rescaling, rescaled
+from cnn2rtl.quant.rescaling import quantise_passing, rescaled
 
 if TYPE_CHECKING:
     from cnn2rtl.export.onnx import OnnxWriter
@@ -51,9 +51,7 @@ class Concat(Op):
         source, *others = inputs
         source = replace(source, lo=min(q.lo for q in inputs), hi=max(q.hi for q in inputs))
         assert all(replace(q, lo=source.lo, hi=source.hi) == source for q in others)
-        if self.keeps_format(clamp):
-            return QuantLayer(source=source, out=source)
-        return quantise_rescaling(source, out, clamp, options)
+        return quantise_passing(source, out, clamp, options)
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         joined = np.concatenate(list(inputs), -1)

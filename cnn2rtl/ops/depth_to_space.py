@@ -17,7 +17,7 @@ from cnn2rtl.ops.moves import Sources, mover
 from cnn2rtl.ops.window import Array
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
-from cnn2rtl.quant.rescaling import quantise_rescaling, rescaled
+from cnn2rtl.quant.rescaling import quantise_passing, rescaled
 
 if TYPE_CHECKING:
     from cnn2rtl.export.onnx import OnnxWriter
@@ -66,10 +66,7 @@ class DepthToSpace(Op):
         return clamp == Clamp()
 
     def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
-        source = inputs[0]
-        if self.keeps_format(clamp):
-            return QuantLayer(source=source, out=source)
-        return quantise_rescaling(source, out, clamp, options)
+        return quantise_passing(inputs[0], out, clamp, options)
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         _, h, w, _ = inputs[0].shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 from itertools import chain
@@ -11,7 +11,7 @@ from typing import ClassVar, overload
 
 import numpy as np
 
-from cnn2rtl.ops.timing import Beats, Join, Timing
+from cnn2rtl.ops.timing import Beats, Join, Rows, Timing
 from cnn2rtl.quant.qformat import IntArray
 
 
@@ -199,6 +199,22 @@ class Instance:
         cycles that the next layer takes over a pixel; there is no use in being faster.
         """
         return self
+
+
+@dataclass(frozen=True)
+class RowBuffer(Instance):
+    """A unit that keeps rows of its map; how many depends on when the pixels come."""
+
+    timing: Rows
+
+    def fitted(self, offered: Beats, held_up: Callable[[IntArray], Beats], pace: int) -> RowBuffer:
+        timing = self.timing.fitted(offered, held_up, pace)
+        return replace(
+            self,
+            parameters={**self.parameters, "ROWS": timing.rows, "SPACING": timing.spacing},
+            timing=timing,
+            memory_bits=self.memory_bits // self.timing.rows * timing.rows,
+        )
 
 
 @dataclass(frozen=True, eq=False)

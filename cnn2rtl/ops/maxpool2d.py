@@ -15,7 +15,7 @@ from cnn2rtl.ops.hardware import Folding, Unit
 from cnn2rtl.ops.window import Array, Window
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
-from cnn2rtl.quant.rescaling import quantise_rescaling, rescaled
+from cnn2rtl.quant.rescaling import quantise_passing, rescaled
 
 if TYPE_CHECKING:
     from cnn2rtl.export.onnx import OnnxWriter
@@ -47,11 +47,7 @@ class MaxPool2d(Op):
         return clamp == Clamp()
 
     def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
-        source = inputs[0]
-        if self.keeps_format(clamp):
-            # The largest of some codes is one of them: the format stays.
-            return QuantLayer(source=source, out=source)
-        return quantise_rescaling(source, out, clamp, options)
+        return quantise_passing(inputs[0], out, clamp, options)
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         best = self._maximum(inputs[0], layer.source.lo)

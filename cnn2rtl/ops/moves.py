@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from cnn2rtl.graph import Shape
-from cnn2rtl.ops.hardware import Bits, Instance, Numbers, ceil_div, pack
-from cnn2rtl.ops.timing import ALWAYS, Beats, Timing, one_by_one
+from cnn2rtl.ops.hardware import Bits, Numbers, RowBuffer, ceil_div, pack
+from cnn2rtl.ops.timing import ALWAYS, Beats, Rows, one_by_one
 from cnn2rtl.ops.window import Array
 from cnn2rtl.quant.qformat import IntArray, QFormat
 
@@ -80,8 +80,8 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Moving(Timing):
-    """A ring of ``ring`` rows of maps of ``size`` (h, w), whose results leave in ``folds`` beats per pixel.
+class Moving(Rows):
+    """A ring of ``rows`` rows of maps of ``size`` (h, w), whose results leave in ``folds`` beats per pixel.
 
     Pixels begin ``spacing`` cycles apart at least. ``patient`` says that the unit ahead may wait for room: one that
     stands still with gaps in it must not.
@@ -90,7 +90,7 @@ class Moving(Timing):
     sources: Sources
     size: tuple[int, int]
     folds: int
-    ring: int
+    rows: int
     spacing: int = 1
     patient: bool = True
 
@@ -115,15 +115,15 @@ class Moving(Timing):
         """The same for a layer that takes a pixel in ``pace`` cycles, with as few rows as will do for none to wait."""
         spaced = replace(self, spacing=pace if pace >= self.folds - 1 + self.STAGES else 1)
         starts = spaced(offered).start
-        ring = spaced.least
+        rows = spaced.least
         while True:
-            found = replace(spaced, ring=ring)
+            found = replace(spaced, rows=rows)
             room = found._room(starts)
             if not self.patient and np.all(room <= offered.times):
                 return found
             if self.patient and np.array_equal(found(held_up(room)).start, starts):
                 return found
-            ring += 1
+            rows += 1
 
     @property
     def least(self) -> int:
@@ -147,28 +147,12 @@ class Moving(Timing):
         frames = starts.size // (rows * columns)
         # Pixels before this one may come; the first entry is what holds before any row has left.
         before = (np.arange(frames)[:, None] * height + self._given_up[:-1]).ravel()
-        limit = (self.ring + np.append(before, frames * height + self._given_up[0])) * width
+        limit = (self.rows + np.append(before, frames * height + self._given_up[0])) * width
         row = np.searchsorted(limit, np.arange(frames * height * width), "right")
         return np.repeat(np.concatenate([[ALWAYS], known])[row], self.pixel_beats)
 
 
-@dataclass(frozen=True)
-class Mover(Instance):
-    """A ``resample``; how many rows it has depends on when the pixels come."""
-
-    timing: Moving
-
-    def fitted(self, offered: Beats, held_up: Callable[[IntArray], Beats], pace: int) -> Mover:
-        timing = self.timing.fitted(offered, held_up, pace)
-        return replace(
-            self,
-            parameters={**self.parameters, "ROWS": timing.ring, "SPACING": timing.spacing},
-            timing=timing,
-            memory_bits=self.memory_bits // self.timing.ring * timing.ring,
-        )
-
-
-def mover(sources: Sources, shape: Shape, q: QFormat, lanes: int, pad: IntArray, patient: bool = True) -> Mover:
+def mover(sources: Sources, shape: Shape, q: QFormat, lanes: int, pad: IntArray, patient: bool = True) -> RowBuffer:
     """The unit for maps of ``shape`` (c, h, w); ``pad`` is the constant's code, (1,) or one per channel of the result.
 
     It gets as many rows as it cannot do without, until it is fitted; see :class:`Moving` for ``patient``.
@@ -179,8 +163,8 @@ def mover(sources: Sources, shape: Shape, q: QFormat, lanes: int, pad: IntArray,
     pad_word = np.zeros(folds * lanes, np.int64)
     pad_word[: channels // parts] = pad
     timing = Moving(sources, (height, width), folds, 1, patient=patient)
-    timing = replace(timing, ring=timing.least)
-    return Mover(
+    timing = replace(timing, rows=timing.least)
+    return RowBuffer(
         "move",
         "resample",
         {
@@ -195,12 +179,12 @@ def mover(sources: Sources, shape: Shape, q: QFormat, lanes: int, pad: IntArray,
             "BLOCK_X": sources.block[1],
             "FROM_Y": Numbers.of(sources.rows),
             "FROM_X": Numbers.of(sources.columns),
-            "ROWS": timing.ring,
+            "ROWS": timing.rows,
             "SPACING": 1,
             "PAD": Bits(pad_word.size * q.bits, pack(pad_word[None], q.bits)[0]),
         },
         lanes * q.bits,
         lanes * q.bits,
         timing,
-        timing.ring * width * parts * folds * lanes * q.bits,
+        timing.rows * width * parts * folds * lanes * q.bits,
     )

@@ -296,8 +296,22 @@ class Replay(Timing):
         return one_by_one(np.maximum(offered.times, np.repeat(room, self.words)))
 
 
+class Rows(Timing):
+    """Of a unit that keeps ``rows`` rows of its map, and begins pixels ``spacing`` cycles apart at least."""
+
+    rows: int
+    spacing: int
+
+    @abstractmethod
+    def fitted(self, offered: Beats, held_up: Callable[[IntArray], Beats], pace: int) -> Rows:
+        """The same for a layer that takes a pixel in ``pace`` cycles, with as few rows as will do for none to wait.
+
+        ``held_up`` tells when the pixels are ``offered`` if they are not taken before given cycles, (beats,).
+        """
+
+
 @dataclass(frozen=True)
-class Windows(Timing):
+class Windows(Rows):
     """A line buffer of ``rows`` rows for maps of ``size`` (h, w).
 
     Pixels come in ``pixel_beats`` beats, windows leave in ``window_beats``. The next unit takes ``slices`` cycles over

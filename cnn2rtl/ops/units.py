@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import gcd
 
 import numpy as np
@@ -17,6 +16,7 @@ from cnn2rtl.ops.hardware import (
     Packed,
     Rom,
     RomFile,
+    RowBuffer,
     Style,
     ceil_div,
     pack,
@@ -24,27 +24,11 @@ from cnn2rtl.ops.hardware import (
     rom_place,
     useful,
 )
-from cnn2rtl.ops.timing import FIFO, Beats, Gearbox, Pipeline, Replay, Tiles, Windows, reduction
+from cnn2rtl.ops.timing import FIFO, Gearbox, Pipeline, Replay, Tiles, Windows, reduction
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
 from cnn2rtl.quant.weighted import reach
-
-
-@dataclass(frozen=True)
-class LineBuffer(Instance):
-    """A ``window_buffer``; how many rows it has depends on when the pixels come."""
-
-    timing: Windows
-
-    def fitted(self, offered: Beats, held_up: Callable[[IntArray], Beats], pace: int) -> LineBuffer:
-        timing = self.timing.fitted(offered, held_up, pace)
-        return replace(
-            self,
-            parameters={**self.parameters, "ROWS": timing.rows, "SPACING": timing.spacing},
-            timing=timing,
-            memory_bits=self.memory_bits // self.timing.rows * timing.rows,
-        )
 
 
 def window_buffer(
@@ -58,7 +42,7 @@ def window_buffer(
     repeat: int = 1,
     slices: int = 1,
     pad: IntArray | None = None,
-) -> LineBuffer:
+) -> RowBuffer:
     """Line buffer for ``shape`` (c, h, w); the next unit takes ``slices`` cycles over a beat.
 
     It gets a row more than the window has, until it is fitted. ``pad`` are the codes around the map, one per channel;
@@ -73,7 +57,7 @@ def window_buffer(
     window_beats = groups * folds * repeat * (window.taps // (taps[0] * taps[1]))
     columns = ceil_div(width + window.padding[2] % taps[1], taps[1]) * taps[1]
     rows = window.reach[0] + 1
-    return LineBuffer(
+    return RowBuffer(
         "window",
         "window_buffer",
         {

@@ -56,6 +56,13 @@ def quantise_rescaling(
     )
 
 
+def quantise_passing(source: QFormat, out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
+    """A layer that passes codes on, and their format; with a clamp of its own it rescales them."""
+    if clamp == Clamp():
+        return QuantLayer(source=source, out=source)
+    return quantise_rescaling(source, out, clamp, options)
+
+
 def _per_term(source: QFormat, terms: int, divisors: IntArray | None) -> np.ndarray:
     """What a unit of the sums is worth, (channels,) or (h, w, channels)."""
     if divisors is None:

@@ -13,8 +13,8 @@ import pytest
 from stream_tests import StreamCase
 from unit_bench import beats_of, in_lanes, random_codes, simulate
 
-from cnn2rtl.ops.hardware import ParameterValue
-from cnn2rtl.ops.moves import Mover, Sources, mover
+from cnn2rtl.ops.hardware import ParameterValue, RowBuffer, ceil_div
+from cnn2rtl.ops.moves import Sources, mover
 from cnn2rtl.ops.timing import Beats, Pipeline, Timing
 from cnn2rtl.quant.qformat import IntArray, QFormat
 
@@ -41,16 +41,20 @@ class Resample(StreamCase):
     def parts(self) -> int:
         return self.block[0] * self.block[1]
 
+    @property
+    def pixel_beats(self) -> int:
+        return self.parts * ceil_div(self.channels // self.parts, self.lanes)
+
     @cached_property
     def codes(self) -> IntArray:
         """The constant, another one for each channel of the result."""
         return (self.pad + np.arange(self.channels // self.parts) * (self.pad > 0)) % (1 << self.bits)
 
     @cached_property
-    def instance(self) -> Mover:
+    def instance(self) -> RowBuffer:
         shape = (self.channels, self.height, self.width)
         built = mover(self.sources, shape, QFormat.full(self.bits, False, 1.0), self.lanes, self.codes)
-        beats = self.height * self.width * built.timing.pixel_beats
+        beats = self.height * self.width * self.pixel_beats
         pixels = Beats(np.arange(beats * (3 + 100 // beats)))
         return built.fitted(pixels, partial(Pipeline(0).held_up, pixels), self.spacing)
 

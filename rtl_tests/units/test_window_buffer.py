@@ -15,7 +15,7 @@ from stream_tests import StreamCase
 from unit_bench import Transfers, beats_of, in_lanes, random_codes, simulate
 
 from cnn2rtl.ops import units
-from cnn2rtl.ops.hardware import Bits, ParameterValue, ceil_div
+from cnn2rtl.ops.hardware import Bits, ParameterValue, RowBuffer, ceil_div
 from cnn2rtl.ops.timing import Beats, Pipeline, Windows
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.qformat import IntArray, QFormat
@@ -62,7 +62,7 @@ class WindowBuffer(StreamCase):
         return codes if self.padded_with_codes else np.zeros(self.channels, np.int64)
 
     @cached_property
-    def instance(self) -> units.LineBuffer:
+    def instance(self) -> RowBuffer:
         """As it is built for pixels that come as fast as they are taken."""
         buffer = units.window_buffer(
             self.window, (self.channels, self.height, self.width), QFormat.full(self.bits, False, 1.0),
