@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,8 @@ from cnn2rtl.estimate import FAMILIES, model
 from cnn2rtl.estimate.resources import Resources
 from cnn2rtl.estimate.units import DESCRIPTIONS, Parameters
 from cnn2rtl.ops.constants import Constants, Matrix
-from cnn2rtl.ops.hardware import Bits, ParameterValue, pack
+from cnn2rtl.ops.hardware import Bits, Numbers, ParameterValue, pack
+from cnn2rtl.ops.moves import Sources, mover
 from cnn2rtl.ops.units import window_buffer
 from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.qformat import QFormat, signed_bits
@@ -274,6 +275,59 @@ def line_buffer(rng: random.Random) -> Sample:
     return stream("window_buffer", parameters, built.in_bits, built.out_bits)
 
 
+def lookup(rng: random.Random) -> Sample:
+    lanes, bits, out = spread(rng, 1, 8), rng.choice((8, 8, rng.randint(3, 10))), rng.choice((8, 8, rng.randint(2, 12)))
+    parameters = {"LANES": lanes, "BITS": bits, "Q_BITS": out, "PLACE": rng.choice((0, 1, 2))}
+    # As functions are: smooth.
+    words = tuple((int(code * rng.uniform(0.9, 1.1)) + rng.getrandbits(2)) % (1 << out) for code in range(1 << bits))
+    return stream("lookup", parameters, lanes * bits, lanes * out, file="TABLE_FILE", words=words)
+
+
+def stream_select(rng: random.Random) -> Sample:
+    lanes, beats, bits = spread(rng, 1, 64), rng.choice((1, spread(rng, 2, 64))), rng.choice((8, 8, rng.randint(2, 16)))
+    order = tuple(rng.randrange(lanes) for _ in range(spread(rng, 1, 64)))
+    keep = Bits(beats, rng.getrandbits(beats) | 1)
+    parameters = {
+        "BITS": bits, "IN_LANES": lanes, "OUT_LANES": len(order), "BEATS": beats, "KEEP": keep,
+        "LANES": Numbers.of(order),
+    }  # fmt: skip
+    return stream("stream_select", parameters, lanes * bits, len(order) * bits)
+
+
+def stream_multiply(rng: random.Random) -> Sample:
+    lanes = spread(rng, 1, 8)
+    parameters = {"LANES": lanes, "LOGIC": rng.randint(0, 1)}
+    formats = []
+    for name in "AB":
+        q = QFormat.full(rng.choice((8, 8, rng.randint(2, 12))), bool(rng.randint(0, 1)), 1.0)
+        formats.append(replace(q, zero=rng.choice((0, 0, rng.randint(q.lo, q.hi)))))
+        parameters |= {f"{name}_BITS": q.bits, f"{name}_SIGNED": int(q.signed), f"{name}_ZERO": formats[-1].zero}
+    ends = [(q.lo - q.zero, q.hi - q.zero) for q in formats]
+    corners = [a * b for a in ends[0] for b in ends[1]]
+    parameters["OUT_W"] = signed_bits(min(corners), max(corners))
+    return stream("stream_multiply", parameters, lanes * sum(q.bits for q in formats), lanes * parameters["OUT_W"], 2)
+
+
+def resample(rng: random.Random) -> Sample:
+    height, width, lanes, folds = spread(rng, 1, 100), spread(rng, 1, 100), spread(rng, 1, 8), spread(rng, 1, 32)
+    block = rng.choice(((1, 1), (1, 1), (2, 2)))
+    factor = rng.choice((1, 2, 3)) if block == (1, 1) else 1
+    pad = rng.choice((0, 0, 1, 2))
+    axes = [
+        (*[-1] * pad, *(n // factor for n in range(size * factor * b)), *[-1] * pad)
+        for size, b in zip((height, width), block, strict=True)
+    ]
+    sources, bits = Sources(axes[0], axes[1], block), rng.choice((8, 8, rng.randint(2, 16)))
+    channels = folds * lanes
+    built = mover(
+        sources, (channels * block[0] * block[1], height, width), QFormat.full(bits, False, 1.0), lanes,
+        np.full(channels, rng.choice((0, 0, 1))),
+    )  # fmt: skip
+    rows = min(built.timing.rows + rng.choice((0, 1)), max(1, 60000 // built.memory_bits) + built.timing.rows - 1)
+    parameters = {**built.parameters, "ROWS": rows, "SPACING": rng.choice((1, 1, spread(rng, 1, 4096)))}
+    return stream("resample", parameters, built.in_bits, built.out_bits)
+
+
 SAMPLES: dict[str, tuple[Callable[[random.Random], Sample], int]] = {
     "cyclic_rom": (cyclic_rom, 36),
     "simple_ram": (simple_ram, 36),
@@ -290,6 +344,10 @@ SAMPLES: dict[str, tuple[Callable[[random.Random], Sample], int]] = {
     "tile_reduce": (tile_reduce, 20),
     "argmax": (argmax, 10),
     "window_buffer": (line_buffer, 48),
+    "lookup": (lookup, 16),
+    "stream_select": (stream_select, 12),
+    "stream_multiply": (stream_multiply, 24),
+    "resample": (resample, 24),
 }
 """Of every unit a source of samples, and how many. Memories come first: the others contain them."""
 

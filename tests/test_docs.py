@@ -126,8 +126,8 @@ def code_spans(page: Path) -> Iterator[tuple[str, str]]:
 
 # ----------------------------------------------------------------------------------------------------------- output
 
-NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?: ?%)?")
-"""Digits of a name are no number."""
+NUMBER = re.compile(r"(?:(?<![\w.])|(?<=\.\.))\d[\d,]*(?:\.\d+)?(?: ?%)?")
+"""Digits of a name are no number; the end of a range is one."""
 FREE = re.compile(r"\b[0-9a-f]{12,}\b|(?<=\b[us]\d)\.-?\d+\b|(?<=\b[us]\d\d)\.-?\d+\b")
 """What of a line may be anything of its kind: words of a ROM, and how many bits of a format are behind the point."""
 
@@ -147,7 +147,8 @@ def like(shown: str, printed: str) -> bool:
 def near(shown: str, printed: str) -> bool:
     a, b = (float(number.rstrip(" %").replace(",", "")) for number in (shown, printed))
     decimals, wanted = (len(number.rstrip(" %").partition(".")[2]) for number in (printed, shown))
-    if decimals != wanted or ("%" in shown) != ("%" in printed):
+    # A scale below 1 is shown without trailing zeros.
+    if (decimals != wanted and max(a, b) >= 1) or ("%" in shown) != ("%" in printed):
         return False
     if "%" in shown and decimals:
         return 0 <= b <= 100

@@ -105,16 +105,13 @@ def simple_ram(p: Parameters) -> Parts:
 @describes("lookup")
 def lookup(p: Parameters) -> Parts:
     lanes = p["LANES"]
-    # Valid twice, and the register behind each ROM.
-    flip_flops = 2 + lanes * p["Q_BITS"]
-    return Parts(memories=(Memory(p["Q_BITS"], 1 << p["BITS"], False, p.place, lanes),), luts=2, flip_flops=flip_flops)
+    features = {"one": 1, "behind the ROM": lanes * p["Q_BITS"]}
+    return Parts(features, (Memory(p["Q_BITS"], 1 << p["BITS"], False, p.place, lanes),))
 
 
 @describes("stream_select")
 def stream_select(p: Parameters) -> Parts:
-    # Wires, but for the registers at the output, and a ring of one bit per beat.
-    ring = p["BEATS"] if p["BEATS"] > 1 else 0
-    return Parts(luts=2 + p["BEATS"] / 6, flip_flops=1 + ring + p["OUT_LANES"] * p["BITS"])
+    return Parts({"one": 1, "turns": p["BEATS"] if p["BEATS"] > 1 else 0, "data": p["OUT_LANES"] * p["BITS"]})
 
 
 @describes("stream_fifo")
@@ -152,15 +149,19 @@ def stream_add(p: Parameters) -> Parts:
 
 @describes("stream_multiply")
 def stream_multiply(p: Parameters) -> Parts:
-    lanes = p["LANES"]
+    lanes, logic = p["LANES"], p["LOGIC"]
     a, b = (p[f"{name}_BITS"] + (not p[f"{name}_SIGNED"]) + (p[f"{name}_ZERO"] != 0) for name in "AB")
-    zeros = lanes * sum(bits for name, bits in (("A", a), ("B", b)) if p[f"{name}_ZERO"])
-    stages = 1 + ceil_div(b, 2) if p["LOGIC"] else 2
-    # A digit of b takes an adder of the bits of a, as in `multiply`.
-    luts = 3 + zeros + (lanes * (a + 2) * ceil_div(b, 2) * 1.5 if p["LOGIC"] else 0)
-    flip_flops = 1 + stages + lanes * (a + b) + (lanes * stages * (a + b) if p["LOGIC"] else 0)
-    products = () if p["LOGIC"] else (Product(a, b, lanes),)
-    return Parts(products=products, luts=luts, flip_flops=flip_flops)
+    digits = ceil_div(b, 2)
+    features = {
+        "one": 1,
+        "stages": 1 + digits if logic else 2,
+        "operands": lanes * (a + b),
+        "less zero": lanes * sum(bits for name, bits in (("A", a), ("B", b)) if p[f"{name}_ZERO"]),
+        # A digit of b takes an adder of the bits of a; what the digits behind it need goes along.
+        "digits": lanes * digits * (a + 2) * logic,
+        "digits on the way": lanes * digits * (a + b) * logic,
+    }
+    return Parts(features, products=() if logic else (Product(a, b, lanes),))
 
 
 @describes("stream_concat")
@@ -396,16 +397,20 @@ def resample(p: Parameters) -> Parts:
     beat_bits, in_beats = p["LANES"] * p["BITS"], p["BLOCK_Y"] * p["BLOCK_X"] * p["FOLDS"]
     words = p["ROWS"] * p["IN_W"] * in_beats
     position = clog2((p["ROWS"] + 2 * p["IN_H"] + 2) * p["IN_W"] + 1) + 2
-    address, fold = at_least_1(clog2(words)), at_least_1(clog2(p["FOLDS"]))
-    rows, columns = at_least_1(clog2(p["OUT_H"])), at_least_1(clog2(p["OUT_W"]))
-    # Counters and their additions; the tables, a look-up table for 64 entries of a bit; the choice of the constant.
-    tables = ceil_div(p["OUT_H"], 64) * (2 * position + 2 * address) + ceil_div(p["OUT_W"], 64) * (position + address)
-    counters = 4 * position + 3 * address + rows + columns + clog2(in_beats)
-    return Parts(
-        memories=(Memory(beat_bits, words, True, p.place),),
-        luts=counters + 3 * address + tables + beat_bits,
-        flip_flops=3 * position + 3 * address + rows + columns + 4 * fold + clog2(in_beats) + 2 * beat_bits + 7,
-    )
+    address, fold = at_least_1(clog2(words)), clog2(p["FOLDS"])
+    features = {
+        "one": 1,
+        "position": position,
+        "address": address,
+        "beat": fold + clog2(in_beats),
+        "coordinates": clog2(p["OUT_H"]) + clog2(p["OUT_W"]),
+        # A bit of a table of constants, of so many entries.
+        "row bits": ceil_div(p["OUT_H"], 64) * (2 * position + 2 * address) if p["OUT_H"] > 1 else 0,
+        "column bits": ceil_div(p["OUT_W"], 64) * (position + address) if p["OUT_W"] > 1 else 0,
+        "spacing": clog2(p["SPACING"] + 1) if p["SPACING"] > 1 else 0,
+        "data": beat_bits,
+    }
+    return Parts(features, (Memory(beat_bits, words, True, p.place),))
 
 
 @describes("window_buffer")

@@ -56,8 +56,7 @@ module resample #(
     localparam FRAME    = IN_H * IN_W;
     localparam [15:0] CONSTANT = 16'hFFFF;
 
-    // ---------------------------------------------------------------- tables, made at elaboration, 32 bits per entry
-    // The row of the map, or of the columns the column, that an entry of FROM_Y or FROM_X is in.
+    // The row of the map that an entry of FROM_Y is in, or the column that one of FROM_X is in; and its part of it.
     function integer place(input [15:0] from, input integer block);
         place = (from == CONSTANT) ? 0 : {16'd0, from} / block;
     endfunction
@@ -65,60 +64,17 @@ module resample #(
         part = (from == CONSTANT) ? 0 : {16'd0, from} % block;
     endfunction
 
-    // Rows that are given up before each row of the result, and before the next frame's first.
-    function [OUT_H*32+31:0] given_up(input [OUT_H*16-1:0] from_y);
-        integer y, least;
+    // Rows of the map that are given up before row y of the result: those above all that it and later ones need.
+    function integer given_up(input integer first);
+        integer y;
         begin
-            least = IN_H;
-            given_up[OUT_H*32 +: 32] = least;
-            for (y = OUT_H - 1; y >= 0; y = y - 1) begin
-                if (from_y[y*16 +: 16] != CONSTANT && place(from_y[y*16 +: 16], BLOCK_Y) < least)
-                    least = place(from_y[y*16 +: 16], BLOCK_Y);
-                given_up[y*32 +: 32] = least;
-            end
+            given_up = IN_H;
+            for (y = first; y < OUT_H; y = y + 1)
+                if (FROM_Y[y*16 +: 16] != CONSTANT && place(FROM_Y[y*16 +: 16], BLOCK_Y) < given_up)
+                    given_up = place(FROM_Y[y*16 +: 16], BLOCK_Y);
         end
     endfunction
-    localparam [OUT_H*32+31:0] GIVEN_UP = given_up(FROM_Y);
-    localparam SKIPPED = GIVEN_UP[31:0];                             // rows above the first that is needed
-
-    // Row by row: pixels before it in the map; its words in the ring, counted from the frame's first row; words before
-    // its part of a pixel; pixels that are given up with its end.
-    function [OUT_H*32-1:0] row_table(input [OUT_H*16-1:0] from_y, input integer what);
-        integer y;
-        for (y = 0; y < OUT_H; y = y + 1) begin
-            case (what)
-                0:       row_table[y*32 +: 32] = place(from_y[y*16 +: 16], BLOCK_Y) * IN_W;
-                1:       row_table[y*32 +: 32] = place(from_y[y*16 +: 16], BLOCK_Y) % ROWS * ROW_WORDS;
-                2:       row_table[y*32 +: 32] = part(from_y[y*16 +: 16], BLOCK_Y) * BLOCK_X * FOLDS;
-                default: row_table[y*32 +: 32] = IN_W * (GIVEN_UP[y*32 + 32 +: 32] - GIVEN_UP[y*32 +: 32]
-                                                         + ((y == OUT_H - 1) ? SKIPPED : 0));
-            endcase
-        end
-    endfunction
-    localparam [OUT_H*32-1:0] ROW_PIXELS = row_table(FROM_Y, 0), ROW_ADDRESS = row_table(FROM_Y, 1);
-    localparam [OUT_H*32-1:0] ROW_PART = row_table(FROM_Y, 2), ROW_FREE = row_table(FROM_Y, 3);
-
-    // Column by column: its number in the map; the words before it.
-    function [OUT_W*32-1:0] column_table(input [OUT_W*16-1:0] from_x, input integer what);
-        integer x;
-        for (x = 0; x < OUT_W; x = x + 1) begin
-            if (what == 0) column_table[x*32 +: 32] = place(from_x[x*16 +: 16], BLOCK_X);
-            else           column_table[x*32 +: 32] = place(from_x[x*16 +: 16], BLOCK_X) * IN_BEATS
-                                                    + part(from_x[x*16 +: 16], BLOCK_X) * FOLDS;
-        end
-    endfunction
-    localparam [OUT_W*32-1:0] COLUMN = column_table(FROM_X, 0), COLUMN_ADDRESS = column_table(FROM_X, 1);
-
-    function [OUT_H-1:0] constant_rows(input [OUT_H*16-1:0] from_y);
-        integer y;
-        for (y = 0; y < OUT_H; y = y + 1) constant_rows[y] = from_y[y*16 +: 16] == CONSTANT;
-    endfunction
-    function [OUT_W-1:0] constant_columns(input [OUT_W*16-1:0] from_x);
-        integer x;
-        for (x = 0; x < OUT_W; x = x + 1) constant_columns[x] = from_x[x*16 +: 16] == CONSTANT;
-    endfunction
-    localparam [OUT_H-1:0] ROW_IS_PAD = constant_rows(FROM_Y);
-    localparam [OUT_W-1:0] COLUMN_IS_PAD = constant_columns(FROM_X);
+    localparam SKIPPED = given_up(0);                                // rows above the first that is needed
 
     localparam POS_W  = $clog2((ROWS + 2 * IN_H + 2) * IN_W + 1) + 2;
     localparam ADDR_W = (WORDS > 1) ? $clog2(WORDS) : 1;
@@ -141,6 +97,46 @@ module resample #(
     localparam [X_W-1:0] LAST_X          = OUT_W[X_W-1:0] - 1'b1;
     localparam [REST_W-1:0] SPACING_R    = SPACING[REST_W-1:0];
     localparam [ADDR_W:0] RING_A         = WORDS[ADDR_W:0];
+
+    // ---------------------------------------------------------------- tables, made at elaboration
+    // Of each row of the result: pixels before its row in the map; its words in the ring, counted from the frame's first
+    // row, and those before its part of a pixel; the pixels that are given up with its end; whether it is the constant.
+    reg [POS_W-1:0]  row_pixels  [0:OUT_H-1];
+    reg [ADDR_W-1:0] row_address [0:OUT_H-1];
+    reg [ADDR_W-1:0] row_part    [0:OUT_H-1];
+    reg [POS_W-1:0]  row_free    [0:OUT_H-1];
+    reg [OUT_H-1:0]  row_is_pad;
+    // Of each column: its number in the map, and the words before it.
+    reg [POS_W-1:0]  column         [0:OUT_W-1];
+    reg [ADDR_W-1:0] column_address [0:OUT_W-1];
+    reg [OUT_W-1:0]  column_is_pad;
+
+    integer k, given, pixels, address, words_before, free_pixels;
+    wire unused_tables = &{1'b0, given, pixels, address, words_before, free_pixels};
+    initial begin
+        given = IN_H;
+        for (k = OUT_H - 1; k >= 0; k = k - 1) begin
+            pixels       = place(FROM_Y[k*16 +: 16], BLOCK_Y);
+            free_pixels  = given + ((k == OUT_H - 1) ? SKIPPED : 0);
+            if (FROM_Y[k*16 +: 16] != CONSTANT && pixels < given) given = pixels;
+            free_pixels  = (free_pixels - given) * IN_W;
+            address      = pixels % ROWS * ROW_WORDS;
+            pixels       = pixels * IN_W;
+            words_before = part(FROM_Y[k*16 +: 16], BLOCK_Y) * BLOCK_X * FOLDS;
+            row_pixels[k]  = pixels[POS_W-1:0];
+            row_address[k] = address[ADDR_W-1:0];
+            row_part[k]    = words_before[ADDR_W-1:0];
+            row_free[k]    = free_pixels[POS_W-1:0];
+            row_is_pad[k]  = FROM_Y[k*16 +: 16] == CONSTANT;
+        end
+        for (k = 0; k < OUT_W; k = k + 1) begin
+            pixels  = place(FROM_X[k*16 +: 16], BLOCK_X);
+            address = pixels * IN_BEATS + part(FROM_X[k*16 +: 16], BLOCK_X) * FOLDS;
+            column[k]         = pixels[POS_W-1:0];
+            column_address[k] = address[ADDR_W-1:0];
+            column_is_pad[k]  = FROM_X[k*16 +: 16] == CONSTANT;
+        end
+    end
 
     // ---------------------------------------------------------------- write side
     reg signed [POS_W-1:0] room;          // pixels that may still be written
@@ -169,9 +165,8 @@ module resample #(
     reg [ADDR_W-1:0] frame;               // address of the frame's first row
     reg [REST_W-1:0] rest;                // cycles until a pixel may begin
 
-    wire is_pad = ROW_IS_PAD[y] || COLUMN_IS_PAD[x];
-    wire signed [POS_W-1:0] row_pixels = $signed(ROW_PIXELS[y*32 +: POS_W]);
-    wire signed [POS_W-1:0] need = is_pad ? {POS_W{1'b0}} : row_pixels + $signed(COLUMN[x*32 +: POS_W]);
+    wire is_pad = row_is_pad[y] || column_is_pad[x];
+    wire signed [POS_W-1:0] need = is_pad ? {POS_W{1'b0}} : row_pixels[y] + column[x];
 
     wire en = !m_valid || m_ready;
     wire go = en && (loaded > need) && (fold != 0 || rest == 0);
@@ -222,7 +217,7 @@ module resample #(
             freed <= 0;
             room  <= FIRST_ROOM_P;
         end else begin
-            if (en) freed <= (go && last_x) ? $signed(ROW_FREE[y*32 +: POS_W]) : 0;
+            if (en) freed <= (go && last_x) ? $signed(row_free[y]) : 0;
             room <= room - (put_pixel ? 1 : 0) + (en ? freed : 0);
         end
     end
@@ -235,7 +230,7 @@ module resample #(
     reg [ADDR_W-1:0] addr1;
     wire [ADDR_W-1:0] fold_a;
     extend #(.IN_W(FOLD_W), .OUT_W(ADDR_W)) u_fold (.in(fold), .out(fold_a));
-    wire [ADDR_W-1:0] row = after(frame, ROW_ADDRESS[y*32 +: ADDR_W]);
+    wire [ADDR_W-1:0] row = after(frame, row_address[y]);
     wire [BEAT_W-1:0] read_data;
     reg [BEAT_W-1:0] word;
 
@@ -257,7 +252,7 @@ module resample #(
 
     always @(posedge clk) begin
         if (en) begin
-            addr1  <= row + ROW_PART[y*32 +: ADDR_W] + COLUMN_ADDRESS[x*32 +: ADDR_W] + fold_a;
+            addr1  <= row + row_part[y] + column_address[x] + fold_a;
             pad1   <= is_pad;
             pad2   <= pad1;
             pad3   <= pad2;
