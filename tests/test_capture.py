@@ -414,6 +414,21 @@ def test_what_layers_become() -> None:
     assert isinstance(fc, Linear) and fc.weight.shape == (11, 256, 1, 1)
 
 
+def test_a_border_of_its_own_costs_nothing() -> None:
+    """Padding before a window becomes that of the window, and takes no layer."""
+    model = nn.Sequential(
+        nn.ZeroPad2d((0, 1, 0, 2)), nn.Conv2d(3, 4, 3, 2, 1),
+        nn.ConstantPad2d((1, 0, 0, 1), -torch.inf), nn.MaxPool2d(2),
+        nn.ZeroPad2d(1), nn.ConstantPad2d(1, 0.5), nn.Conv2d(4, 2, 1),
+    )  # fmt: skip
+    graph = capture(randomised(model), (3, 7, 8), "net")
+    kinds = [node.op.kind for node in graph.nodes]
+    assert kinds == ["input", "conv2d", "maxpool2d", "resample", "resample", "conv2d"]
+    assert_equal(graph, model, (3, 7, 8))
+    window = graph["1"].op.window  # type: ignore[attr-defined]
+    assert window.padding == (1, 3, 1, 2)
+
+
 def test_what_is_left_out_at_the_end() -> None:
     scores = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     for last in (nn.Softmax(1), nn.LogSoftmax(-1)):

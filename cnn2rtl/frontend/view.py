@@ -102,6 +102,24 @@ class Map:
     def _after(self, before: Map, again: Callable[[Map], Map]) -> Map:
         return replace(self, before=before, again=again)
 
+    def unpadded(self, value: float) -> tuple[Map, tuple[int, int, int, int]]:
+        """The map without a border of ``value``, and how wide that is: above, below, on the left and on the right.
+
+        Windows have a border of their own, for nothing.
+        """
+        there = self.positions.reshape(self.sized) >= 0
+        if self.value != value or there.all() or not there.any():
+            return self, (0, 0, 0, 0)
+        rows, columns = (np.flatnonzero(there.any(axes)) for axes in ((0, 2), (0, 1)))
+        top, left = int(rows[0]), int(columns[0])
+        height, width = len(rows), len(columns)
+        inside = self.positions.reshape(self.sized)[:, top : top + height, left : left + width]
+        if np.any(inside < 0):
+            return self, (0, 0, 0, 0)
+        dims = inside.shape if len(self.dims) == 3 else (inside.shape[0], width)
+        _, h, w = self.sized
+        return self.at(inside.reshape(dims)), (top, h - top - height, left, w - left - width)
+
     def moved(self, operator: Callable[..., Any], args: dict[str, Any], name: str) -> Map | list[Map]:
         """What ``operator`` makes of it; ``args`` hold this view, and nothing else that depends on the input."""
         stand_in = torch.from_numpy(np.array(self.positions, np.float64))[None]

@@ -10,22 +10,25 @@ import numpy as np
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters.channelwise import affine
 from cnn2rtl.graph import FloatArray
-from cnn2rtl.ops import Conv2d, DepthToSpace, Linear, Op, Window
+from cnn2rtl.ops import Conv2d, DepthToSpace, Linear, Window
 
 
-def convolution(call: Call) -> Op | Map:
+def convolution(call: Call) -> Map:
     """``conv2d``, or ``depthwise_conv2d`` where each channel has its own kernel; in the 1-D form with one row."""
     if call.args.get("transposed"):
         return transposed(call)
     weight, bias = _weight(call), call.constant("bias")
     kernel, dilation = (weight.shape[2], weight.shape[3]), call.pair("dilation", (1, 1))
-    return Conv2d(
+    source, around = call.image.unpadded(0.0)
+    top, bottom, left, right = map(sum, zip(around, _padding(call, Window(kernel, dilation=dilation)), strict=True))
+    op = Conv2d(
         weight=weight,
         bias=np.zeros(weight.shape[0]) if bias is None else bias,
-        window=Window(kernel, call.pair("stride", (1, 1)), _padding(call, Window(kernel, dilation=dilation)), dilation),
+        window=Window(kernel, call.pair("stride", (1, 1)), (top, bottom, left, right), dilation),
         groups=int(call.args["groups"]),
         biased=bias is not None,
     )
+    return call.layer(op, source).reshaped(call.out)
 
 
 def transposed(call: Call) -> Map:

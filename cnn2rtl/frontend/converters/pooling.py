@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from math import inf
 
 import numpy as np
 
@@ -11,12 +13,15 @@ from cnn2rtl.ops import AvgPool2d, Conv2d, MaxPool2d, Op, Window
 from cnn2rtl.quant.qformat import IntArray
 
 
-def max_pool(call: Call) -> Op:
+def max_pool(call: Call) -> Map:
     """``maxpool2d``; in the 1-D form with one row."""
+    source, around = call.image.unpadded(-inf)
     window = _window(call, call.pair("dilation", (1, 1)))
-    if not window.sees_pixels(*call.image.sized[1:]):
+    top, bottom, left, right = map(sum, zip(around, window.padding, strict=True))
+    window = replace(window, padding=(top, bottom, left, right))
+    if not window.sees_pixels(*source.sized[1:]):
         raise Refused("some window lies in the padding alone, and has no largest pixel; use less padding or dilation")
-    return MaxPool2d(window)
+    return call.layer(MaxPool2d(window), source).reshaped(call.out)
 
 
 def avg_pool(call: Call) -> Op:
