@@ -136,7 +136,8 @@ def like(shown: str, printed: str) -> bool:
     """Whether a line is as the page shows it but for what training leaves open.
 
     Whole numbers below 100 are as shown, percentages with a decimal are any percentage, and all
-    other numbers are right to within a quarter. Spaces may be more or fewer.
+    other numbers are right to within a quarter (whole percentages at least to within 5 points). Spaces may be more or
+    fewer.
     """
     shown, printed = (" ".join(FREE.sub("~", line).split()) for line in (shown, printed))
     pairs = zip(NUMBER.findall(shown), NUMBER.findall(printed), strict=False)
@@ -147,11 +148,14 @@ def like(shown: str, printed: str) -> bool:
 def near(shown: str, printed: str) -> bool:
     a, b = (float(number.rstrip(" %").replace(",", "")) for number in (shown, printed))
     decimals, wanted = (len(number.rstrip(" %").partition(".")[2]) for number in (printed, shown))
-    # A scale below 1 is shown without trailing zeros.
-    if (decimals != wanted and max(a, b) >= 1) or ("%" in shown) != ("%" in printed):
+    if ("%" in shown) != ("%" in printed):
         return False
-    if "%" in shown and decimals:
-        return 0 <= b <= 100
+    if "%" in shown:
+        # Of a share, 0 % is shown without decimals; whole ones are as good as they are after another training.
+        return 0 <= b <= 100 and (bool(decimals or wanted) or abs(a - b) <= max(5.0, a / 4))
+    # A scale below 1 is shown without trailing zeros.
+    if decimals != wanted and max(a, b) >= 1:
+        return False
     if a < 100 and b < 100 and not decimals:
         return a == b
     grouped = all(("," in number) == ("," in shown) for number in (shown, printed)) or min(a, b) < 1000
