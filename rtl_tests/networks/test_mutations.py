@@ -66,12 +66,28 @@ class Branching(nn.Module):
         return torch.cat([self.left(x), self.right(x)], 1)
 
 
+class Moving(nn.Module):
+    """Pixels repeated and mirrored, an activation from a table, a part of the channels as the gate of the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(6)
+        self.stem, self.act, self.gate = nn.Conv2d(3, 8, 1), nn.SiLU(), nn.Conv2d(4, 4, 3, padding=1)
+        self.mirror, self.up = nn.ReflectionPad2d((1, 2, 2, 0)), nn.Upsample(scale_factor=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        gate, rest = self.mirror(self.act(self.stem(x))).chunk(2, 1)
+        made: torch.Tensor = self.up(self.gate(gate) * rest)
+        return made
+
+
 DESIGNS: dict[str, tuple[Callable[[], nn.Module], Scheme, Target]] = {
     "pow2": (network, "pow2", Target(multipliers=24)),
     "scale": (network, "scale", Target(multipliers=24)),
     "backlog": (backlog, "pow2", Target(multipliers=10_000)),
     "constants": (backlog, "pow2", Target(multipliers=10_000, dsps=0)),
     "branches": (Branching, "pow2", Target(multipliers=40)),
+    "moves": (Moving, "pow2", Target(multipliers=40)),
 }
 """Network, scheme and target."""
 
@@ -249,6 +265,12 @@ MUTATIONS = (
         first_of(r"(_ready = \w+_room) && \w+_room", r"\1"),
         "branches",
     ),
+    Mutation("a bit of a table", "rom/act_table.hex", flip(3, 0), "moves"),
+    Mutation("a code that did not come", "rtl/lookup.v", swap("+: BITS];", "+: BITS] ^ 1'b1;"), "moves"),
+    Mutation("a pixel before it has come", "rtl/resample.v", swap("(loaded > need)", "(loaded >= need)"), "moves"),
+    Mutation("a row given up too soon", "rtl/resample.v", swap("FIRST_ROOM_P;", "FIRST_ROOM_P + IN_W;"), "moves"),
+    Mutation("channels in their old order", "rtl/stream_select.v", swap("s_data[FROM*", "s_data[lane*"), "moves"),
+    Mutation("one factor taken alone", "rtl/stream_multiply.v", swap("{2{both && en}}", "{2{en}}"), "moves"),
     Mutation("tlast a beat early", "rtl/frame_check.v", swap("last = count == LAST", "last = count + 1'b1 == LAST")),
 )
 
