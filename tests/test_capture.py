@@ -319,6 +319,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: nn.Sequential(
             nn.Conv2d(3, 8, 1),
             nn.PixelShuffle(2),
+            Lambda(lambda x: F.silu(x.roll(1, 2) - 0.3)),
             nn.ReflectionPad2d(1),
             nn.PixelUnshuffle(2),
             nn.ChannelShuffle(2),

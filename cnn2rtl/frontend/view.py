@@ -70,8 +70,12 @@ class Map:
         return np.array_equal(np.sort(self.index, None), np.arange(prod(self.shape)))
 
     def of(self, node: str, shape: Shape) -> Map:
-        """The same view of another node's map."""
-        return replace(self, node=node, shape=shape)
+        """The same view of what another node makes of every value by itself."""
+        before = self.before
+        if before is not None and before.node == self.node and np.all(before.positions >= 0):
+            return replace(self, node=node, shape=shape, before=before.of(node, shape))
+        # The constant would have had to change as well.
+        return replace(self, node=node, shape=shape, before=None, again=None)
 
     def reshaped(self, dims: tuple[int, ...], name: str = "") -> Map:
         """The same values in the same order."""

@@ -8,6 +8,7 @@ others, fewer), CNN2RTL_FIRST_SEED moves on to others, CNN2RTL_ENGINE chooses th
 
 from __future__ import annotations
 
+import copy
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ def prove(case: Case, engine: str, folder: Path, test: str = "equal") -> None:
     compiled = case.compile()
     bench = Bench(compiled, images, folder, engine)
     complaints = bench.complaints((20 + seed % 60,), seed + 1)
+    complaints += [] if captured_right(case) else ["the captured network computes something else than torch"]
     golden = compiled.golden_tensors(images)
     complaints += [
         f"{name}: the golden model differs from torch"
@@ -44,6 +46,15 @@ def prove(case: Case, engine: str, folder: Path, test: str = "equal") -> None:
         f"python -m pytest rtl_tests/networks/test_random.py -k {test}"
     )
     assert not complaints, f"{command}\n{case}\n" + "\n".join(complaints)
+
+
+def captured_right(case: Case) -> bool:
+    """Whether the float graph is what torch makes of the network, on numbers of either sign."""
+    x = torch.randn(2, *case.shape, generator=torch.Generator().manual_seed(case.seed), dtype=torch.float64)
+    with torch.no_grad():
+        wanted = copy.deepcopy(case.model).double()(x).numpy()
+    found = case.capture().forward(x.numpy().transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2).reshape(wanted.shape)
+    return np.allclose(found, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS // 3))
