@@ -17,6 +17,8 @@ from cnn2rtl.schedule.budget import Places
 from cnn2rtl.schedule.build import build, lanes_into, lanes_of
 from cnn2rtl.schedule.search import Target, search
 
+SLACK = 8
+"""Cycles more than the slowest layer takes that a frame may take, so that all frames are alike."""
 SETTLING = 100
 """Cycles after which even the shortest frames have met every loop in a unit."""
 
@@ -78,17 +80,15 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
     for node in graph.layers:
         unit = build(graph, node, foldings[node.name], lanes_into(graph, node, foldings))
         built[node.name] = _placed(unit, node.name, choice.places)
-    interval = max(folding.cycles for folding in foldings.values())
     beats = {node.name: _frame_beats(graph, node, foldings) for node in graph.nodes}
-    least = 3 + SETTLING // interval
-    # Where several layers are busy all the time, each may take a frame to find its pace.
-    for frames in range(least, least + 2 * len(built) + 2):
-        pixels = even(beats[graph.input.name], interval, frames)
-        fitted, moved, taken = timeline(graph, built, foldings, pixels)
-        if all(_settles(times, interval, frames) < frames for times in (*moved.values(), *taken.values())):
+    slowest = max(folding.cycles for folding in foldings.values())
+    # A layer that is busy all the time may need a cycle more every other frame.
+    for interval in range(slowest, slowest + SLACK):
+        frames, fitted, moved, taken = _settled(graph, built, foldings, interval, beats[graph.input.name])
+        if frames:
             break
     else:
-        raise AssertionError(f"no frame interval of {interval} cycles: a layer is slower than its foldings say")
+        raise AssertionError(f"no frame interval of {slowest} cycles: a layer is slower than its foldings say")
     streams = {}
     for name, times in moved.items():
         depths = {port: fifo_depth(times, taken[port]) if port in taken else 2 for port in graph.ports[name]}
@@ -96,6 +96,22 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
         streams[name] = Traffic(depths, int(times[0]), tuple(ends.tolist()))
     latency = int(FIFO(Beats(moved[graph.output])).times[beats[graph.output] - 1]) + 1
     return Schedule(foldings, fitted, streams, interval, latency)
+
+
+def _settled(
+    graph: QuantGraph, built: Mapping[str, Unit], foldings: Mapping[str, Folding], interval: int, beats: int
+) -> tuple[int, dict[str, Unit], dict[str, IntArray], dict[Port, IntArray]]:
+    """So many frames, ``beats`` each, that all streams have found their pattern in the end, and their timeline.
+
+    0 frames where they do not.
+    """
+    least = 3 + SETTLING // interval
+    # Where several layers are busy all the time, each may take a frame to find its pace.
+    for frames in range(least, least + 2 * len(built) + 2):
+        fitted, moved, taken = timeline(graph, built, foldings, even(beats, interval, frames))
+        if all(_settles(times, interval, frames) < frames for times in (*moved.values(), *taken.values())):
+            return frames, fitted, moved, taken
+    return 0, {}, {}, {}
 
 
 def _settles(times: IntArray, interval: int, frames: int) -> int:

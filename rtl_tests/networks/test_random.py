@@ -72,6 +72,11 @@ def test_anything(seed: int, tmp_path: Path) -> None:
     prove(any_case(seed), ENGINE, tmp_path / "project", "anything")
 
 
+def test_frames_that_alternate(tmp_path: Path) -> None:
+    """At the interval of its slowest layer each second frame would take a cycle more."""
+    prove(random_case(20023), "icarus", tmp_path / "project", "alternate")
+
+
 # Those with the most constants among the first few, of all kinds.
 @pytest.mark.parametrize("seed", [0, 4, 6, 9, 12, 14, 15, 17, 19, 21])
 def test_constants(seed: int, tmp_path: Path) -> None:
