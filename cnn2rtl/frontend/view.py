@@ -103,6 +103,13 @@ class Map:
         made = self.at(np.broadcast_to(self.positions, dims), name=name)
         return made._after(self, lambda view: view.expanded(dims, name))
 
+    def pixels(self, rows: IntArray, columns: IntArray, name: str) -> Map:
+        """Some rows and columns of the tensor as (c, h, w); -1 stands for 0, and then no other constant may be there."""
+        index = self.positions.reshape(self.sized)[:, rows][:, :, columns]
+        outside = (rows < 0)[:, None] | (columns < 0)
+        made = self.at(np.where(outside, -1, index), 0.0 if outside.any() else None, name)
+        return made._after(self, lambda view: view.pixels(rows, columns, name))
+
     def _after(self, before: Map, again: Callable[[Map], Map]) -> Map:
         return replace(self, before=before, again=again)
 

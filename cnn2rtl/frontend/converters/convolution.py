@@ -62,8 +62,8 @@ def transposed(call: Call) -> Map:
         made = made.at(np.arange(made.positions.size).reshape(made.dims)[order], name=call.name)
         made = call.layer(DepthToSpace(stride, (axes[0].skipped, axes[1].skipped), out), made)
     elif made.dims[1:] != out:
-        rows_left, columns_left = (range(axis.skipped, axis.skipped + n) for axis, n in zip(axes, out, strict=True))
-        made = made.at(made.positions[:, rows_left][:, :, columns_left], name=call.name)
+        rows_left, columns_left = (np.arange(n) + axis.skipped for axis, n in zip(axes, out, strict=True))
+        made = made.pixels(rows_left, columns_left, call.name)
     return made.reshaped(call.out)
 
 

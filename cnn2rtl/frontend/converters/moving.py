@@ -75,7 +75,7 @@ def upsample_bilinear(call: Call) -> Map:
         kernel, around = _linear(factor)
         kernels.append(kernel)
         indices.append(np.clip(np.arange(-around, size * factor + around) // factor, 0, size - 1))
-    repeated = source.at(source.positions[:, indices[0]][:, :, indices[1]], name=call.name)
+    repeated = source.pixels(indices[0], indices[1], call.name)
     weight = np.broadcast_to(np.outer(*kernels), (channels, kernels[0].size, kernels[1].size)).copy()
     window = Window((kernels[0].size, kernels[1].size))
     return call.layer(DepthwiseConv2d(weight, np.zeros(channels), window, biased=False), repeated)

@@ -108,10 +108,8 @@ def _side_by_side(call: Call, parts: tuple[Parts, Parts], fill: Callable[[tuple[
     source = call.image
     if np.any(source.positions < 0) and source.value != 0:
         source = call.builder.plain(source)
-    index = source.positions.reshape(source.sized)[:, rows][:, :, columns]
-    index = np.where((rows < 0)[:, None] | (columns < 0), -1, index)
     kernel = (lengths[0], lengths[1])
-    return Window(kernel, kernel), source.at(index, 0.0, call.name)
+    return Window(kernel, kernel), source.pixels(rows, columns, call.name)
 
 
 def mean(call: Call) -> Map:
