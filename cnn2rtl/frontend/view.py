@@ -104,7 +104,7 @@ class Map:
         return made._after(self, lambda view: view.expanded(dims, name))
 
     def pixels(self, rows: IntArray, columns: IntArray, name: str) -> Map:
-        """Some rows and columns of the tensor as (c, h, w); -1 stands for 0, and then no other constant may be there."""
+        """Some rows and columns of a tensor (c, h, w); -1 stands for 0, the only constant that may be there then."""
         index = self.positions.reshape(self.sized)[:, rows][:, :, columns]
         outside = (rows < 0)[:, None] | (columns < 0)
         made = self.at(np.where(outside, -1, index), 0.0 if outside.any() else None, name)
