@@ -108,20 +108,26 @@ class _Conversion:
 
     def _add(self, value: Pending, out: QFormat) -> Codes:
         """The layer that makes codes of format ``out``."""
-        codes, op = value.codes, value.op or Rescale()
+        inputs, op = [value.codes, *value.others], value.op or Rescale()
+        if value.others and op.keeps_format(value.clamp):
+            inputs = [
+                codes if codes.file == out else self._add(Pending(codes, name=f"{value.name}.{number}"), out)
+                for number, codes in enumerate(inputs)
+            ]
+        codes, shapes = inputs[0], [one.shape for one in inputs]
         if value.layer is not None:
             layer = _requantised(value.layer, out.clamped(value.clamp.lo, value.clamp.hi))
-        elif codes.gain != 1:
+        elif any(one.gain != 1 for one in inputs):
             raise Refused("takes the network's input itself; only a convolution or a fully connected layer may")
         elif op.keeps_format(value.clamp) and out != codes.file:
             raise Refused("changes the scale of what it takes, and could pass it on as it is; give both the same")
         else:
-            layer = op.quantise([codes.format], out, value.clamp, EIGHT)
+            layer = op.quantise([one.format for one in inputs], out, value.clamp, EIGHT)
         # The network in reals is limited as the codes are, for often they are a layer's only activation.
         clamp = value.clamp.then(Clamp(*out.reals(np.array([out.lo, out.hi])).tolist()))
         name = self._unique(value.name or "rescale")
-        shape = op.out_shape([codes.shape])
-        self.nodes.append(Node(name, op, (codes.node,), shape, clamp))
+        shape = op.out_shape(shapes)
+        self.nodes.append(Node(name, op, tuple(one.node for one in inputs), shape, clamp))
         self.layers[name] = layer
         return Codes(name, layer.out, out, shape, value.flat)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -11,7 +11,21 @@ import numpy as np
 from cnn2rtl.frontend.call import Refused
 from cnn2rtl.frontend.onnx_file import OnnxCall
 from cnn2rtl.graph import Clamp, FloatArray, Shape
-from cnn2rtl.ops import AvgPool2d, Conv2d, DepthwiseConv2d, Linear, MaxPool2d, Op, Rescale, Window
+from cnn2rtl.ops import (
+    Add,
+    AvgPool2d,
+    Concat,
+    Conv2d,
+    DepthwiseConv2d,
+    Identity,
+    Linear,
+    MaxPool2d,
+    Multiply,
+    Op,
+    Rescale,
+    Table,
+    Window,
+)
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
@@ -77,6 +91,8 @@ class Pending:
     name: str = ""
     clamp: Clamp = ANY
     flat: bool = False
+    others: tuple[Codes, ...] = ()
+    """The inputs but the first, of an ``op`` with several."""
     layer: QuantLayer | None = None
     """Weights and biases of a layer that has them; its output and requantisation are still to come."""
 
@@ -90,6 +106,17 @@ def _start(call: OnnxCall, value: Pending, op: Op, **about: Any) -> Pending:
         raise Refused("takes a result that is not quantised; a QuantizeLinear must come between")
     op.out_shape([value.codes.shape])
     return Pending(value.codes, op, call.name, **about)
+
+
+def _joined(call: OnnxCall, value: Pending, rest: Sequence[Value | None], op: Op) -> Pending:
+    """``op`` applied to the codes of several tensors."""
+    others = []
+    for other in rest:
+        if not isinstance(other, Pending) or other.op is not None or other.clamp != ANY:
+            raise Refused("takes a result that is not quantised; a QuantizeLinear must come between")
+        others.append(other.codes)
+    op.out_shape([value.codes.shape, *(codes.shape for codes in others)])
+    return replace(_start(call, value, Identity()), op=op, others=tuple(others))
 
 
 def _weighted(
@@ -179,8 +206,38 @@ def _product(call: OnnxCall, value: Pending, weight: Value | None, channel: int)
 
 
 def _add(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
-    """The bias of the layer before."""
-    return _biased(value, rest[0])
+    """The bias of the layer before; of two maps ``add``."""
+    return _joined(call, value, rest, Add()) if isinstance(rest[0], Pending) else _biased(value, rest[0])
+
+
+def _mul(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """``multiply``, of two maps."""
+    return _joined(call, value, rest, Multiply())
+
+
+def _concat(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """``concat``, along the channels; a map of another scale than the result has a ``rescale`` before it."""
+    if call.attributes.get("axis") not in (1, -3):
+        raise Refused("is supported along the channels alone (axis 1)")
+    return _joined(call, value, rest, Concat())
+
+
+def _table(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
+    """``table``."""
+    function, attribute, default = TABLES[call.kind]
+    arguments = (float(call.attributes.get(attribute, default)),) if attribute else ()
+    return _start(call, value, Table(function, arguments))
+
+
+TABLES: Mapping[str, tuple[str, str, float]] = {
+    "Elu": ("elu", "alpha", 1.0),
+    "HardSwish": ("hardswish", "", 0.0),
+    "LeakyRelu": ("leaky_relu", "alpha", 0.01),
+    "Sigmoid": ("sigmoid", "", 0.0),
+    "Softplus": ("softplus", "", 0.0),
+    "Tanh": ("tanh", "", 0.0),
+}
+"""Operator: the function of its table, and the attribute that is its argument."""
 
 
 def _relu(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
@@ -243,6 +300,7 @@ OPERATORS: dict[str, Callable[[OnnxCall, Pending, Sequence[Value | None]], Pendi
     "Add": _add,
     "AveragePool": _average_pool,
     "Clip": _clip,
+    "Concat": _concat,
     "Conv": _conv,
     "Dropout": _same,
     "Flatten": _flatten,
@@ -251,21 +309,24 @@ OPERATORS: dict[str, Callable[[OnnxCall, Pending, Sequence[Value | None]], Pendi
     "Identity": _same,
     "MatMul": _matmul,
     "MaxPool": _max_pool,
+    "Mul": _mul,
     "Relu": _relu,
     "Reshape": _reshape,
+    **dict.fromkeys(TABLES, _table),
 }
 
 
 def _window(call: OnnxCall, kernel: Sequence[int]) -> Window:
     given = call.attributes
-    if len(kernel) != 2 or any(size != 1 for size in given.get("dilations", (1, 1))):
-        raise Refused("only windows of two dimensions and without dilation are supported")
+    if len(kernel) != 2:
+        raise Refused("only windows of two dimensions are supported")
     if given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         raise Refused("auto_pad is not supported; give the padding in numbers")
     if given.get("ceil_mode", 0):
         raise Refused("ceil_mode is not supported")
     top, left, bottom, right = pads = given.get("pads", (0, 0, 0, 0))
-    (sy, sx), (ky, kx) = given.get("strides", (1, 1)), kernel
-    if min(pads) < 0 or min(sy, sx, ky, kx) < 1:
-        raise Refused("has a window of no size, a stride of 0, or negative padding")
-    return Window((int(ky), int(kx)), (int(sy), int(sx)), (int(top), int(bottom), int(left), int(right)))
+    (sy, sx), (ky, kx), (dy, dx) = given.get("strides", (1, 1)), kernel, given.get("dilations", (1, 1))
+    if min(pads) < 0 or min(sy, sx, ky, kx, dy, dx) < 1:
+        raise Refused("has a window of no size, a stride or a dilation of 0, or negative padding")
+    padding = (int(top), int(bottom), int(left), int(right))
+    return Window((int(ky), int(kx)), (int(sy), int(sx)), padding, (int(dy), int(dx)))
