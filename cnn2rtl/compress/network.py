@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnn2rtl.compress.layers import sums
+from cnn2rtl.compress.layers import obstacle, sums
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import Pixels
@@ -98,12 +98,12 @@ class Layer(nn.Module):
             weight, bias = self.weight_codes().numpy(), self.bias_codes().numpy()
         return replace(with_weights(self.layer, weight.astype(np.int64)), bias=bias.astype(np.int64))
 
-    def forward(self, x: Tensor) -> Tensor:
-        weight, bias = x.new_zeros(1), torch.zeros(1, dtype=torch.float64)
+    def forward(self, *xs: Tensor) -> Tensor:
+        weight, bias = xs[0].new_zeros(1), torch.zeros(1, dtype=torch.float64)
         if self.weight is not None:
             weight, bias = self.weight_codes(), self.bias_codes()
         exact = self._exact(self.bound)
-        total = sums(self.node.op, x.to(exact), weight.to(exact), self.border)
+        total = sums(self.node.op, [x.to(exact) for x in xs], weight.to(exact), self.border, self.layer)
         if self.layer.requant is None:
             return total.to(torch.float32)
         return self._requantised(total, bias)
@@ -138,13 +138,10 @@ class Network(nn.Module):
 
     def __init__(self, float_graph: FloatGraph, graph: QuantGraph) -> None:
         super().__init__()
-        missing = [n for n in graph.layers if sums.dispatch(type(n.op)) is sums.dispatch(object)]
-        if missing:
-            raise UserError(
-                f"`{n.name}`: quantisation-aware training knows no gradient of a {n.op.kind} layer; register its class "
-                "in cnn2rtl.compress.layers.sums"
-                for n in missing
-            )
+        found = {node.name: obstacle(node.op, node.layer) for node in graph.layers if node.layer is not None}
+        problems = [f"`{name}`: quantisation-aware training {why}" for name, why in found.items() if why]
+        if problems:
+            raise UserError(problems)
         self.graph = graph
         starts = {node.name: _start(float_graph, node) for node in graph.layers}
         self.layers = nn.ModuleList(Layer(node, starts[node.name]) for node in graph.layers)
