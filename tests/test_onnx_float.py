@@ -327,6 +327,14 @@ REFUSED = {
     "a power of maps": (("Pow", {}, (f(3, 4, 4),)), "one is supported"),
     "integers": (("Cast", {"to": 7}, ()), "to floats alone"),
     "maximum of maps": (("Max", {}, (f(3, 4, 4),)), "of a map and a number"),
+    "indices of two dimensions": (
+        ("Gather", {"axis": 1}, (i(0, 1).reshape(1, 2),)),
+        "constant indices of one dimension",
+    ),
+    "padding of one side": (
+        ("AveragePool", {"kernel_shape": [2, 2], "pads": [1, 0, 0, 0]}, ()),
+        "other padding on one side than on the other needs count_include_pad=1",
+    ),
     "padded batch": (("Pad", {}, (i(1, 0, 0, 0, 0, 0, 0, 0),)), "adds images to a batch"),
 }
 
