@@ -45,14 +45,12 @@ def slices(o: Operands) -> Tensor:
 
 def gather(o: Operands) -> Tensor:
     """As `index_select`."""
-    axis, indices = o.get("axis", 0), o.integers(1)
-    value = o.constant(1)
-    if indices is None or value.ndim > 1:
+    x, axis, indices = o.tensor(), o.get("axis", 0), o.constant(1)
+    if indices.ndim > 1:
         raise Refused("is supported with constant indices of one dimension")
-    x = o.tensor()
-    positive = [index % x.shape[axis] for index in indices]
+    positive = [int(index) % x.shape[axis] for index in np.atleast_1d(indices)]
     chosen = torch.index_select(x, axis, torch.tensor(positive))
-    return chosen.squeeze(axis) if value.ndim == 0 else chosen
+    return chosen.squeeze(axis) if indices.ndim == 0 else chosen
 
 
 def reshape(o: Operands) -> Tensor:
