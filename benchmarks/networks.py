@@ -34,7 +34,7 @@ def main() -> None:
         graph = capture(randomised(network.build()), network.shape, "net")
         count = total(graph)
         options = Options(target=Target(multipliers=network.multipliers))
-        images = noise(2, graph.input.shape)
+        images = noise(2, graph.inputs["input"])
         compiled = compile_graph(graph, options, images)
         (verdict,) = simulated(compiled, images, None)
         plan, design = compiled.design.schedule, compiled.design

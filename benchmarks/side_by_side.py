@@ -130,7 +130,7 @@ def measured(case: Case) -> tuple[Figures, int, bool]:
     torch.manual_seed(0)
     compiled = compile_graph(case.network(), Options(target=case.target))
     plan = compiled.design.schedule
-    (verdict,) = simulated(compiled, noise(FRAMES, compiled.graph.input.shape), 0)
+    (verdict,) = simulated(compiled, noise(FRAMES, compiled.graph.inputs["input"]), 0)
     for line in verdict.details:
         print(line, file=sys.stderr)
     counts = {}

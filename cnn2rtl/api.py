@@ -11,8 +11,8 @@ import numpy as np
 
 from cnn2rtl.devices import Device, find
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.graph import FloatGraph
-from cnn2rtl.images import Pixels, from_array, load_images
+from cnn2rtl.graph import FloatGraph, Shape
+from cnn2rtl.images import Pixels, from_array, images_for, several
 from cnn2rtl.pipeline import Compiled, Options, check_feasible, compile_graph
 from cnn2rtl.quant.formats import Ranges
 from cnn2rtl.quant.qformat import Scheme
@@ -51,23 +51,22 @@ def compile(
 ) -> Compiled:
     """Compile ``model`` to hardware; nothing is written until the result's ``write(folder)``.
 
-    ``example`` tells the input's shape and nothing else: a batch (n, c, h, w) as the model takes it, or
-    the shape (c, h, w); ``None`` will do for an exported program, which knows its own. The hardware takes
-    raw pixels, 0 to 255: the model was trained on ``(pixel / 255 - mean) / std``, each one number or one
-    per channel. ``calibration`` are images that show the ranges of all tensors: a path as
-    :func:`cnn2rtl.images.load_images` takes it, a numpy array (n, h, w, c) or a tensor (n, c, h, w), of
-    0 to 255, or floats of 0 to 1; without, the BatchNorm statistics tell them. ``bits`` is the width of
-    weights and activations unless they have their own, ``layers`` gives single layers their own widths, by name.
-    ``ranges`` (minmax, percentile or mse) says how much of what the images show is to be covered, ``effort`` whether
-    to adapt the rounding of every weight as well (best) or not (fast). ``fps`` at ``clock_mhz``, at most so many
-    ``multipliers``, at most so many ``dsps`` (DSP blocks), the name of a ``device`` to fit, or several of these
-    are the target; with none, 64 multipliers. ``class_index`` delivers the index of the
-    largest output instead of the outputs. ``name`` names the top module.
+    ``example`` tells the input's shape and nothing else: a batch (n, c, h, w) as the model takes it, or the shape
+    (c, h, w); of several inputs, a tuple of these; ``None`` will do for an exported program, which knows its own.
+    The hardware takes raw pixels, 0 to 255: the model was trained on ``(pixel / 255 - mean) / std``, each one
+    number or one per channel. ``calibration`` are images that show the ranges of all tensors: a path as
+    :func:`cnn2rtl.images.load_images` takes it, a numpy array (n, h, w, c) or a tensor (n, c, h, w), of 0 to 255,
+    or floats of 0 to 1, for several inputs a mapping from their names to such arrays; without, the BatchNorm
+    statistics tell them. ``bits`` is the width of weights and activations unless they have their own, ``layers``
+    gives single layers their own widths, by name. ``ranges`` (minmax, percentile or mse) says how much of what the
+    images show is to be covered, ``effort`` whether to adapt the rounding of every weight as well (best) or not
+    (fast). ``fps`` at ``clock_mhz``, at most so many ``multipliers``, at most so many ``dsps`` (DSP blocks), the
+    name of a ``device`` to fit, or several of these are the target; with none, 64 multipliers. ``class_index``
+    delivers the index of the largest output instead of the outputs. ``name`` names the top module.
 
     Raises :class:`cnn2rtl.UserError`, with a line for everything that is wrong.
     """
     # Slow to import, and `import cnn2rtl` must not be.
-    import torch
     from torch import nn
     from torch.export import ExportedProgram
 
@@ -108,29 +107,51 @@ def compile(
         if given not in get_args(choices):
             problems.found.append(f"{name_of} {given!r}: one of {', '.join(get_args(choices))} is expected")
     with problems.gather():
-        shape = _shape(example, known=isinstance(model, ExportedProgram))
+        shape = _shapes(example, known=isinstance(model, ExportedProgram))
         graph = capture(model, shape, name or _name(model))
         _require_finite(graph)
         check_feasible(graph, options)
     with problems.gather():
-        options.check(None if graph is None else graph.input.shape[0])
+        options.check(None if graph is None else graph.channels)
     if graph is not None and calibration is not None:
         with problems.gather():
             if isinstance(calibration, (str, os.PathLike)):
-                images = load_images(os.fspath(calibration), graph.input.shape).images
+                images = images_for(os.fspath(calibration), graph.inputs).images
+            elif len(graph.inputs) > 1:
+                images = _several(calibration, graph.inputs)
             else:
-                if isinstance(calibration, torch.Tensor):
-                    calibration = calibration.detach().cpu()
-                images = from_array(calibration, graph.input.shape, "calibration")
+                (only,) = graph.inputs.values()
+                images = from_array(_on_cpu(calibration), only, "calibration")
     problems.check()
     assert graph is not None
     return compile_graph(graph, options, images)
 
 
-def _shape(example: Any, known: bool) -> tuple[int, ...] | None:
-    """The input's (c, h, w), (c, length) or (features,)."""
+def _several(calibration: Any, shapes: Mapping[str, Shape]) -> Pixels:
+    """Images for each of several inputs; a batch of tensors (n, c, h, w) or of arrays (n, h, w, c)."""
+    if not isinstance(calibration, Mapping):
+        raise UserError(
+            f"calibration: a {type(calibration).__name__}, where a mapping is expected, with an array for each of the "
+            f"network's inputs: {', '.join(shapes)}"
+        )
+    tensors = any(hasattr(images, "detach") for images in calibration.values())
+    return several({name: _on_cpu(images) for name, images in calibration.items()}, shapes, "calibration", not tensors)
+
+
+def _on_cpu(images: Any) -> Any:
+    return images.detach().cpu() if hasattr(images, "detach") else images
+
+
+def _shapes(example: Any, known: bool) -> tuple[tuple[int, ...], ...] | None:
+    """Each input's (c, h, w), (c, length) or (features,)."""
     if example is None and known:
         return None
+    if isinstance(example, (tuple, list)) and example and not all(isinstance(d, (int, np.integer)) for d in example):
+        return tuple(_shape(one) for one in example)
+    return (_shape(example),)
+
+
+def _shape(example: Any) -> tuple[int, ...]:
     shape = getattr(example, "shape", None)
     dims = tuple(example) if shape is None and isinstance(example, (tuple, list)) else tuple(shape or ())[1:]
     if not 1 <= len(dims) <= 3 or not all(isinstance(size, (int, np.integer)) and size > 0 for size in dims):

@@ -105,8 +105,8 @@ def evaluate(
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
         values: dict[str, FloatArray] = {}
-        outputs = float_graph.forward(batch.astype(np.float64), partial(_keep, values))
-        integers = graph.run(batch.astype(np.int32), partial(_compare, values, {}, tallies))
+        outputs = float_graph.forward(batch, partial(_keep, values))
+        integers = graph.run(batch, partial(_compare, values, {}, tallies))
         votes.append(np.stack([output.classes(outputs), output.classes(integers)]))
         on_image(len(batch))
     by_float, by_integer = np.concatenate(votes, axis=1)

@@ -16,8 +16,39 @@ import numpy as np
 if TYPE_CHECKING:
     from cnn2rtl.ops.base import Op
 
+INPUT = "input"
+"""What the network's input is called; several have the names of the model's own."""
+
 Shape = tuple[int, int, int]
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+"""A batch for several inputs is a structured array (n,), with a field (h, w, c) for each, by its name."""
+
+
+def part(batch: np.ndarray, name: str) -> np.ndarray:
+    """What the input ``name`` takes of ``batch``, (n, h, w, c)."""
+    return batch if batch.dtype.names is None else batch[name]
+
+
+def fields(shapes: Mapping[str, Shape], kind: type[np.generic] = np.uint8) -> np.dtype[np.void]:
+    """How an image of several inputs, given by their names, lies in memory."""
+    return np.dtype([(name, kind, (h, w, c)) for name, (c, h, w) in shapes.items()])
+
+
+def empty(shapes: Mapping[str, Shape], count: int) -> np.ndarray:
+    """So many images, raw pixels, not filled in yet, for a network with inputs of these ``shapes``."""
+    if len(shapes) > 1:
+        return np.empty(count, fields(shapes))
+    ((c, h, w),) = shapes.values()
+    return np.empty((count, h, w, c), np.uint8)
+
+
+def noise(shapes: Mapping[str, Shape], count: int, seed: int = 0) -> np.ndarray:
+    """So many images, of random raw pixels, for a network with inputs of these ``shapes``, by their names."""
+    rng, images = np.random.default_rng(seed), empty(shapes, count)
+    for name in shapes:
+        pixels = part(images, name)
+        pixels[...] = rng.integers(0, 256, pixels.shape, np.uint8)
+    return images
 
 
 def times(shape: Iterable[int]) -> str:
@@ -58,14 +89,14 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class FloatGraph:
-    """A DAG in topological order. The first node is the input; ``output`` names the result.
+    """A DAG in topological order. Nodes that take nothing are the inputs; ``outputs`` name the results.
 
     ``notes`` tell the user what is not exactly as the model says.
     """
 
     name: str
     nodes: tuple[Node, ...]
-    output: str
+    outputs: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Node:
@@ -76,20 +107,31 @@ class FloatGraph:
         return {node.name: node for node in self.nodes}
 
     @property
-    def input(self) -> Node:
-        return self.nodes[0]
+    def inputs(self) -> Mapping[str, Shape]:
+        """The shape of each input, in the model's order."""
+        return {node.name: node.shape for node in self.nodes if not node.inputs}
+
+    @property
+    def channels(self) -> int:
+        """Of all inputs together."""
+        return sum(c for c, _, _ in self.inputs.values())
+
+    @property
+    def output(self) -> str:
+        """The first one: that which tells classes apart."""
+        return self.outputs[0]
 
     @property
     def classes(self) -> int:
-        """How many classes the output tells apart."""
+        """How many classes the (first) output tells apart."""
         node = self[self.output]
         return node.op.class_count([self[name].shape for name in node.inputs])
 
     def consumers(self, name: str) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if name in node.inputs)
 
-    def forward(self, images: FloatArray, on_tensor: Callable[[Node, FloatArray], None] | None = None) -> FloatArray:
-        """Run the graph in float64 on ``images`` (n, h, w, c), showing every tensor to ``on_tensor``.
+    def forward(self, images: np.ndarray, on_tensor: Callable[[Node, FloatArray], None] | None = None) -> FloatArray:
+        """The (first) output, in float64, for ``images`` (n, h, w, c); every tensor is shown to ``on_tensor``.
 
         A tensor is dropped after its last use, so memory stays at the width of the graph.
         """
@@ -97,7 +139,7 @@ class FloatGraph:
         values: dict[str, FloatArray] = {}
         result = images
         for node in self.nodes:
-            inputs = [values[name] for name in node.inputs] or [images]
+            inputs = [values[name] for name in node.inputs] or [part(images, node.name).astype(np.float64)]
             values[node.name] = node.clamp(node.op.forward(inputs))
             if on_tensor is not None:
                 on_tensor(node, values[node.name])
@@ -116,7 +158,7 @@ class FloatGraph:
             for node in self.nodes
             if node.name != name
         )
-        return replace(self, nodes=tuple(rewired), output=source if self.output == name else self.output)
+        return replace(self, nodes=tuple(rewired), outputs=tuple(source if o == name else o for o in self.outputs))
 
     def replacing(self, nodes: Iterable[Node]) -> FloatGraph:
         """The graph with the nodes of the same names replaced by ``nodes``."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import Shape, times
+from cnn2rtl.graph import Shape, empty, part, times
 from cnn2rtl.image_files import Fit, Pixels, Reading, Skip, read_files
 
-__all__ = ["SUFFIXES", "Fit", "ImageSet", "Pixels", "Skip", "from_array", "load_images"]
+__all__ = ["SUFFIXES", "Fit", "ImageSet", "Pixels", "Skip", "from_array", "images_for", "load_images", "several"]
+
+Read = TypeVar("Read")
 
 SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 """The files of a folder that are images; others are passed over."""
@@ -23,6 +26,7 @@ SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", "
 class ImageSet:
     """``images`` (n, h, w, c) of raw pixels, 0 to 255; ``labels`` index ``class_names`` where folders name them.
 
+    For a network with several inputs, ``images`` is a structured array (n,) with a field (h, w, c) for each.
     ``names`` says where each image comes from: its file, relative to the folder, or ``FILE[index]``.
     """
 
@@ -99,6 +103,58 @@ def load_images(
     return ImageSet(images, None, (), tuple(str(files[i]) for i in good))
 
 
+def images_for(
+    source: str | Path, shapes: Mapping[str, Shape], fit: Fit = "crop", limit: int | None = None
+) -> ImageSet:
+    """Images for a network with inputs of ``shapes``, by their names; of one input, as :func:`load_images` has it.
+
+    For several, ``source`` is an ``.npz`` with an array for each under its name (and perhaps ``labels`` or ``y``), or
+    a ``.pt`` with such a dict.
+    """
+    if len(shapes) == 1:
+        (shape,) = shapes.values()
+        return load_images(source, shape, fit, limit)
+    path = Path(source)
+    if not path.is_file() or path.suffix.lower() not in (".npz", ".pt", ".pth"):
+        raise UserError(
+            f"{path}: the network has {len(shapes)} inputs ({', '.join(shapes)}); an .npz file with an array for each, "
+            "under its name, is expected"
+        )
+    arrays = _read(path, partial(_arrays, shapes))
+    images = several(arrays, shapes, path, path.suffix.lower() == ".npz")
+    classes = next((arrays[key] for key in ("labels", "y") if key in arrays and key not in shapes), None)
+    labels = _labels(path, classes, len(images))
+    every = ImageSet(images, labels, (), tuple(f"{path}[{i}]" for i in range(len(images))))
+    return every.take(_spread(len(images), labels, limit))
+
+
+def several(
+    arrays: Mapping[str, Any], shapes: Mapping[str, Shape], name: Path | str, channels_last: bool = True
+) -> Pixels:
+    """Images for several inputs of ``shapes``, from an array for each: a structured array.
+
+    What :func:`from_array` says of each holds here too.
+    """
+    missing = [key for key in shapes if key not in arrays]
+    if missing:
+        raise UserError(
+            f"{name}: holds {', '.join(map(str, arrays)) or 'nothing'}; the network's inputs {', '.join(missing)} are "
+            "missing"
+        )
+    found = {
+        key: _pixels(f"{name}, {key}", _nhwc(f"{name}, {key}", np.asarray(arrays[key]), shape, channels_last))
+        for key, shape in shapes.items()
+    }
+    counts = {len(pixels) for pixels in found.values()}
+    if len(counts) > 1:
+        sizes = ", ".join(f"{len(pixels)} for {key}" for key, pixels in found.items())
+        raise UserError(f"{name}: {sizes}; as many images for every input are expected")
+    images: Pixels = empty(shapes, *counts)
+    for key, pixels in found.items():
+        part(images, key)[...] = pixels
+    return images
+
+
 def from_array(array: object, shape: Shape, name: str) -> Pixels:
     """Images in memory for a network with an input of ``shape`` (c, h, w): a numpy array or a torch tensor.
 
@@ -158,13 +214,7 @@ def _spread(count: int, labels: tuple[int, ...] | None, limit: int | None) -> li
 
 
 def _from_arrays(path: Path, shape: Shape, limit: int | None) -> ImageSet:
-    try:
-        found, classes = _images_and_labels(path, _READERS[path.suffix.lower()](path))
-    except UserError:
-        raise
-    except Exception as error:
-        line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: cannot be read as {path.suffix.lower()} ({line})") from None
+    found, classes = _read(path, _images_and_labels)
     images = _pixels(path, _nhwc(path, found, shape, path.suffix.lower() in (".npz", ".npy")))
     labels = _labels(path, classes, len(images))
     kept = _spread(len(images), labels, limit)
@@ -174,6 +224,17 @@ def _from_arrays(path: Path, shape: Shape, limit: int | None) -> ImageSet:
         (),
         tuple(f"{path}[{i}]" for i in kept),
     )
+
+
+def _read(path: Path, take: Callable[[Path, object], Read]) -> Read:
+    """What ``take`` finds in the contents of a file of arrays; both may hold anything."""
+    try:
+        return take(path, _READERS[path.suffix.lower()](path))
+    except UserError:
+        raise
+    except Exception as error:
+        line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: cannot be read as {path.suffix.lower()} ({line})") from None
 
 
 def _read_npz(path: Path) -> object:
@@ -195,6 +256,13 @@ def _read_pt(path: Path) -> object:
 
 
 _READERS = {".npz": _read_npz, ".npy": _read_npy, ".pt": _read_pt, ".pth": _read_pt}
+
+
+def _arrays(shapes: Mapping[str, Shape], path: Path, content: object) -> Mapping[str, np.ndarray[Any, Any]]:
+    """Those that a network with inputs of ``shapes`` takes, and labels."""
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path}: holds a {type(content).__name__}; arrays called {', '.join(shapes)} are expected")
+    return {str(key): np.asarray(values) for key, values in content.items() if key in (*shapes, "labels", "y")}
 
 
 def _images_and_labels(path: Path, content: object) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from math import inf
@@ -17,7 +17,7 @@ import numpy as np
 from cnn2rtl import store
 from cnn2rtl.errors import UserError
 from cnn2rtl.export import to_onnx
-from cnn2rtl.graph import Clamp, FloatGraph, Node
+from cnn2rtl.graph import Clamp, FloatGraph, Node, empty, noise, part
 from cnn2rtl.images import ImageSet, Pixels
 from cnn2rtl.ops import ArgMax
 from cnn2rtl.output import write_project
@@ -99,7 +99,7 @@ class Options:
             problems.append(f"--dsps {target.dsps}: a whole number, at least 0, is needed")
         return problems
 
-    def recipe(self, graph: FloatGraph, scores: str) -> Recipe:
+    def recipe(self, graph: FloatGraph, scores: Collection[str]) -> Recipe:
         """How to quantise ``graph``; raises :class:`UserError` for layers that it does not have or cannot widen."""
         names = [node.name for node in graph.nodes if node.inputs]
         problems = []
@@ -110,7 +110,7 @@ class Options:
                 why = f"no such layer; there are {', '.join(near)}"
             elif own.weights is not None and not node.op.weights:
                 why = f"its kind, {node.op.kind}, has no weights; give it a width of activations alone"
-            elif own.activations is not None and name == scores:
+            elif own.activations is not None and name in scores:
                 why = "its activations are the network's output, whose width is --output-bits"
             elif own.activations is not None and node.op.keeps_format(node.clamp):
                 why = f"it passes its input's codes on; give their width to `{node.inputs[0]}`"
@@ -143,11 +143,20 @@ class Compiled:
         """What ``design.json`` says."""
         return cast(Mapping[str, Any], json.loads(self.design.files["design.json"]))
 
-    def golden(self, images: np.ndarray) -> IntArray:
-        """Outputs of the hardware, integers (n, h, w, c), for ``images``, raw pixels (n, h, w, c)."""
+    def golden(self, images: np.ndarray | Mapping[str, np.ndarray]) -> IntArray:
+        """Outputs of the hardware, integers (n, h, w, c), for ``images``, raw pixels (n, h, w, c).
+
+        A network with several inputs takes a mapping from their names to such arrays. Of several outputs this is the
+        first; :meth:`golden_outputs` has them all.
+        """
         return _in_batches(self.graph.run, self._pixels(images)).astype(np.int64)
 
-    def golden_tensors(self, images: np.ndarray) -> dict[str, IntArray]:
+    def golden_outputs(self, images: np.ndarray | Mapping[str, np.ndarray]) -> tuple[IntArray, ...]:
+        """As :meth:`golden`, but every output of the network."""
+        tensors = self.golden_tensors(images)
+        return tuple(tensors[name] for name in self.graph.outputs)
+
+    def golden_tensors(self, images: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, IntArray]:
         """As :meth:`golden`, but every tensor, by the name of its layer."""
         tensors: dict[str, IntArray] = {}
         self.graph.run(self._pixels(images), lambda node, codes: tensors.update({node.name: codes.astype(np.int64)}))
@@ -157,14 +166,29 @@ class Compiled:
         """The integer network as the contents of an ``.onnx`` file: see :func:`cnn2rtl.export.to_onnx`."""
         return to_onnx(self.graph, every_layer)
 
-    def _pixels(self, images: np.ndarray) -> IntArray:
-        c, h, w = self.graph.input.shape
-        images = np.asarray(images)
-        if images.ndim != 4 or images.shape[1:] != (h, w, c):
-            raise ValueError(f"images of shape {images.shape}: (n, {h}, {w}, {c}) is expected")
-        if images.dtype.kind not in "ui" or images.min(initial=0) < 0 or images.max(initial=0) > 255:
-            raise ValueError("images must be integers from 0 to 255: the hardware takes raw pixels")
-        return images.astype(np.int32)
+    def _pixels(self, images: np.ndarray | Mapping[str, np.ndarray]) -> Pixels:
+        shapes = self.graph.inputs
+        if len(shapes) == 1 and not isinstance(images, Mapping):
+            images = {next(iter(shapes)): np.asarray(images)}
+        if isinstance(images, Mapping):
+            if images.keys() != shapes.keys():
+                raise ValueError(f"images for {', '.join(images)}: the network's inputs are {', '.join(shapes)}")
+            given = {name: np.asarray(images[name]) for name in shapes}
+        else:
+            given = {name: part(images, name) for name in shapes}
+        for name, (c, h, w) in shapes.items():
+            pixels = given[name]
+            if pixels.ndim != 4 or pixels.shape[1:] != (h, w, c):
+                raise ValueError(f"images of shape {pixels.shape}: (n, {h}, {w}, {c}) is expected")
+            if pixels.dtype.kind not in "ui" or pixels.min(initial=0) < 0 or pixels.max(initial=0) > 255:
+                raise ValueError("images must be integers from 0 to 255: the hardware takes raw pixels")
+        counts = {len(pixels) for pixels in given.values()}
+        if len(counts) > 1:
+            raise ValueError(f"the inputs have {' and '.join(map(str, sorted(counts)))} images; as many are expected")
+        batch: Pixels = empty(shapes, *counts)
+        for name, pixels in given.items():
+            part(batch, name)[...] = pixels
+        return batch
 
     @cached_property
     def files(self) -> Mapping[str, str | bytes]:
@@ -214,7 +238,7 @@ def compile_graph(
     source: str = "",
     progress: Progress = silent,
 ) -> Compiled:
-    """From a captured network to a design. ``images`` (n, h, w, c), raw pixels, calibrate it.
+    """From a captured network to a design. ``images``, raw pixels, calibrate it.
 
     Without images the BatchNorm statistics do. ``source`` names where the images come from.
     """
@@ -256,15 +280,20 @@ def auto_widths(
     """
     options.check()
     graph = absorb_input(simplify(captured), options.mean, options.std)
+    if len(graph.outputs) > 1:
+        raise UserError(
+            f"--auto-bits: the network has {len(graph.outputs)} outputs, and only one can be told right from wrong; "
+            "choose widths with --bits and --layer"
+        )
     recipe = options.recipe(graph, scores_of(graph))
     seen = measure(graph, images, options.ranges != "minmax", progress)
     output = graph[graph.output].op
-    exact = output.classes(_in_batches(lambda some: graph.forward(some.astype(np.float64)), check.images))
+    exact = output.classes(_in_batches(graph.forward, check.images))
     truth = exact if check.labels is None else np.asarray(check.labels)
 
     def drop(layers: Mapping[str, Widths]) -> float:
         integers = quantise(graph, seen, replace(recipe, layers=layers), images)
-        found = output.classes(_in_batches(integers.run, check.images.astype(np.int32)))
+        found = output.classes(_in_batches(integers.run, check.images))
         # Of counts: a difference of shares would be a rounding error off a limit that it meets.
         return 100 * int((exact == truth).sum() - (found == truth).sum()) / len(check)
 
@@ -280,10 +309,10 @@ def compile_given(given: GivenNetwork, options: Options) -> Compiled:
         options,
         weight_bits=max((layer.weight_bits for layer in given.layers.values()), default=options.weight_bits),
         activation_bits=max(layer.out.bits for layer in given.layers.values()),
-        output_bits=given.layers[given.graph.output].out.bits,
+        output_bits=max(given.layers[name].out.bits for name in given.graph.outputs),
         scheme="scale",
     )
-    options.check(given.graph.input.shape[0])
+    options.check(given.graph.channels)
     graph, integers = given.graph, given.integers()
     if options.class_index:
         graph, integers = both_with_class_index(graph, integers, options)
@@ -319,7 +348,15 @@ def designed(
 
 
 def with_class_index(graph: FloatGraph) -> FloatGraph:
-    """The graph with one more layer, which tells the index of the largest output, unless it has one."""
+    """The graph with one more layer, which tells the index of the largest output, unless it has one.
+
+    Raises :class:`UserError` where there are several outputs.
+    """
+    if len(graph.outputs) > 1:
+        raise UserError(
+            f"--class-index: the network has {len(graph.outputs)} outputs; let the model take the argmax of those that "
+            "are scores of classes"
+        )
     if isinstance(graph[graph.output].op, ArgMax):
         return graph
     name = "class_index"
@@ -327,24 +364,25 @@ def with_class_index(graph: FloatGraph) -> FloatGraph:
         name += "_"
     op = ArgMax()
     node = Node(name, op, (graph.output,), op.out_shape([graph[graph.output].shape]))
-    return replace(graph, nodes=(*graph.nodes, node), output=name)
+    return replace(graph, nodes=(*graph.nodes, node), outputs=(name,))
 
 
-def scores_of(graph: FloatGraph) -> str:
-    """The tensor of scores: the output, or what its index is taken of."""
-    last = graph[graph.output]
-    return last.inputs[0] if isinstance(last.op, ArgMax) else last.name
+def scores_of(graph: FloatGraph) -> tuple[str, ...]:
+    """The tensors of scores: the outputs, or what their index is taken of, unless layers go on with them."""
+    ends = [graph[name] for name in graph.outputs]
+    found = dict.fromkeys(node.inputs[0] if isinstance(node.op, ArgMax) else node.name for node in ends)
+    return tuple(name for name in found if all(isinstance(node.op, ArgMax) for node in graph.consumers(name)))
 
 
 def both_with_class_index(graph: FloatGraph, integers: QuantGraph, options: Options) -> tuple[FloatGraph, QuantGraph]:
     """The same of a network that has its integers already; they stay as they are."""
-    if isinstance(graph[graph.output].op, ArgMax):
+    if len(graph.outputs) == 1 and isinstance(graph[graph.output].op, ArgMax):
         return graph, integers
     graph, scores = with_class_index(graph), integers[integers.output].out
     last = graph[graph.output]
     layer = last.op.quantise([scores], scores, Clamp(), QuantOptions(options.weight_bits, options.scheme))
     node = QuantNode(last.name, last.op, last.inputs, last.shape, layer.out, layer)
-    return graph, QuantGraph(integers.name, (*integers.nodes, node), last.name)
+    return graph, QuantGraph(integers.name, (*integers.nodes, node), (last.name,))
 
 
 def _calibration_notes(images: Pixels | None) -> tuple[str, ...]:
@@ -360,7 +398,7 @@ def _calibration_notes(images: Pixels | None) -> tuple[str, ...]:
 def border_notes(graph: FloatGraph) -> tuple[str, ...]:
     """What it costs that the pixels around the image must be whole numbers, one line per layer that sees them."""
     notes = []
-    for node in graph.consumers(graph.input.name):
+    for node in (node for name in graph.inputs for node in graph.consumers(name)):
         value = getattr(node.op, "pad_value", None)
         window = getattr(node.op, "window", None)
         if value is None or window is None or not window.padded or not np.any(value):
@@ -376,8 +414,7 @@ def border_notes(graph: FloatGraph) -> tuple[str, ...]:
 
 def _vector_images(graph: QuantGraph, images: Pixels | None) -> Pixels:
     """The frames of the emitted test vectors: the first calibration images, else noise of a fixed seed."""
-    c, h, w = graph.input.shape
     if images is not None and len(images) >= VECTOR_FRAMES:
         return images[:VECTOR_FRAMES]
-    noise = np.random.default_rng(0).integers(0, 256, (VECTOR_FRAMES, h, w, c), np.uint8)
-    return noise if images is None else np.concatenate([images, noise])[:VECTOR_FRAMES]
+    more = noise(graph.inputs, VECTOR_FRAMES)
+    return more if images is None else np.concatenate([images, more])[:VECTOR_FRAMES]

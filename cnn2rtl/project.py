@@ -69,7 +69,7 @@ def open_project(folder: Path) -> Project:
                 Traffic({fifo.port: fifo.depth for fifo in fifos}, s["first"], tuple(s["last"])),
                 fifos,
             )
-            for s in (about["input"], *about["layers"])
+            for s in (*about["inputs"], *about["layers"])
             for fifos in [tuple(Fifo(f["name"], Port(f["layer"], f["input"]), f["depth"]) for f in s["fifos"])]
         }
     except FileNotFoundError as error:

@@ -83,7 +83,8 @@ def load(path: Path) -> Trained:
 def _try(trained: Trained) -> None:
     """Run both networks on a black frame; every layer must make a map of the shape it says."""
     found: dict[str, tuple[int, ...]] = {}
-    graph, (c, h, w) = trained.graph, trained.graph.input.shape
+    graph = trained.graph
+    ((c, h, w),) = graph.inputs.values()
     frames = np.zeros((1, h, w, c), np.uint8)
     if trained.frames.shape[1:] != frames.shape[1:] or trained.frames.dtype != np.uint8:
         raise ValueError("the frames do not fit the input")

@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime
 
 from cnn2rtl.export import to_onnx
+from cnn2rtl.graph import part
 from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.quant.qformat import IntArray
 
@@ -15,9 +16,9 @@ def run_onnx(file: bytes, images: np.ndarray) -> dict[str, IntArray]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    (pixels,) = session.get_inputs()
     names = [output.name for output in session.get_outputs()]
-    results = session.run(names, {pixels.name: images.astype(np.uint8).transpose(0, 3, 1, 2)})
+    inputs = [pixels.name for pixels in session.get_inputs()]
+    results = session.run(names, {n: part(images, n).astype(np.uint8).transpose(0, 3, 1, 2) for n in inputs})
     return {name: result.transpose(0, 2, 3, 1) for name, result in zip(names, results, strict=True)}
 
 

@@ -38,11 +38,11 @@ def float_onnx(graph: FloatGraph) -> onnx.ModelProto:
             add("Relu", [value], node.name)
         elif limited:
             add("Clip", [value, constant(node.clamp.lo), constant(node.clamp.hi)], node.name)
-    shape, result = graph.input.shape, graph[graph.output]
+    shape, result = graph.inputs["input"], graph[graph.output]
     dims: list[Any] = ["n", result.shape[0]] if isinstance(result.op, Linear) else ["n", *result.shape]
     made = helper.make_graph(
         nodes, graph.name,
-        [helper.make_tensor_value_info(graph.input.name, TensorProto.FLOAT, ["n", *shape])],
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", *shape])],
         [helper.make_tensor_value_info(graph.output, TensorProto.FLOAT, dims)], constants,
     )  # fmt: skip
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -26,7 +26,7 @@ from cnn2rtl.quant.quantise import Recipe, Widths, quantise
 from cnn2rtl.quant.sensitivity import Knob, sensitivities
 
 SHAPE = (3, 12, 10)
-WIDE = Recipe(16, 16, 16, "scale", scores="output")
+WIDE = Recipe(16, 16, 16, "scale", scores=("output",))
 
 
 def pixels(count: int, seed: int = 0) -> np.ndarray:
@@ -57,7 +57,7 @@ def knobs_of(graph: FloatGraph, recipe: Recipe, images: np.ndarray) -> tuple[Kno
 
 def test_noise_is_that_of_the_integer_network_with_one_narrow_place() -> None:
     graph, images = on_pixels(), pixels(8)
-    recipe = replace(WIDE, scores=graph.output)
+    recipe = replace(WIDE, scores=graph.outputs)
     seen = measure(graph, images)
     exact = graph.forward(images.astype(np.float64))
     knobs = knobs_of(graph, recipe, images)
@@ -76,7 +76,7 @@ def test_noise_is_that_of_the_integer_network_with_one_narrow_place() -> None:
 
 def test_a_place_is_not_made_narrower_than_anything_survives() -> None:
     graph = on_pixels()
-    for knob in knobs_of(graph, replace(WIDE, scores=graph.output), pixels(4)):
+    for knob in knobs_of(graph, replace(WIDE, scores=graph.outputs), pixels(4)):
         *useful, last = sorted(knob.noise, reverse=True)
         assert max(knob.noise[bits] for bits in useful) <= 1.0
         assert last == 2 or knob.noise[last] > 1.0
@@ -84,7 +84,7 @@ def test_a_place_is_not_made_narrower_than_anything_survives() -> None:
 
 def test_cost_is_memory_and_area() -> None:
     graph = on_pixels()
-    recipe = Recipe(8, 6, 16, "pow2", scores=graph.output)
+    recipe = Recipe(8, 6, 16, "pow2", scores=graph.outputs)
     weights = {"0": 3 * 9 * 8, "4": 9 * 8, "7": 8 * 12, "10": 12 * 5}
     macs = {"0": weights["0"] * 120, "4": weights["4"] * 30, "7": weights["7"] * 30, "10": weights["10"]}
     found = cost(graph, recipe, {})
@@ -99,7 +99,7 @@ def test_cost_is_memory_and_area() -> None:
 def test_every_step_takes_one_bit_and_the_cheapest_first() -> None:
     graph = on_pixels()
     own = {"7": Widths(weights=5), "8": Widths(3, 7)}
-    recipe = Recipe(8, 8, 16, "pow2", own, scores=graph.output)
+    recipe = Recipe(8, 8, 16, "pow2", own, scores=graph.outputs)
     knobs = knobs_of(graph, recipe, pixels(4))
     assert not {("7", "weights"), ("8", "activations")} & {(knob.layer, knob.part) for knob in knobs}
     path = narrowing(graph, recipe, knobs)
@@ -121,7 +121,7 @@ def test_every_step_takes_one_bit_and_the_cheapest_first() -> None:
 @pytest.mark.parametrize("limit", [0.0, 3.0, 10.0, 99.0])
 def test_bisection_ends_at_the_limit(limit: float) -> None:
     graph = on_pixels()
-    recipe = Recipe(8, 8, 16, "pow2", scores=graph.output)
+    recipe = Recipe(8, 8, 16, "pow2", scores=graph.outputs)
     knobs = [Knob(name, "weights", 8, dict.fromkeys(range(2, 8), 0.1)) for name in ("0", "4", "7")]
     path = narrowing(graph, recipe, knobs)
     assert len(path) == 19

@@ -67,7 +67,7 @@ def test_channels_have_scales_of_their_own_where_that_costs_nothing(scheme: str,
     # Ahead of the depthwise layer, past the pool that passes codes on, and ahead of the average.
     assert formats["0"].per_channel and formats["3"] == formats["0"] and formats["7"].per_channel
     # The pointwise and the linear layer mix channels; input and output belong to others.
-    assert not any(formats[name].per_channel for name in (made.graph.input.name, "4", "8", "10"))
+    assert not any(formats[name].per_channel for name in ("input", "4", "8", "10"))
     assert formats["10"].frac is not None or scheme == "scale"
     for node in made.graph.layers:
         assert node.layer is not None

@@ -68,7 +68,7 @@ def test_generate_takes_every_kind_of_file(tmp_path: Path, kind: str) -> None:
     if kind == "trusted module":
         options += ["--trust-pickle"]
     assert "net_rtl: net, 2 layers" in succeed("generate", "net.pt2", *options, cwd=tmp_path)
-    assert open_project(tmp_path / "net_rtl").graph.input.shape == (3, 6, 6)
+    assert open_project(tmp_path / "net_rtl").graph.inputs == {"input": (3, 6, 6)}
 
 
 def test_options_reach_the_design(tmp_path: Path) -> None:

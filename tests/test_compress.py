@@ -112,7 +112,7 @@ def test_a_file_that_does_not_fit_itself(trained: Path, tmp_path: Path) -> None:
     node = whole.graph.layers[-1]
     assert node.layer is not None and node.layer.weight is not None
     fewer = replace(node.layer, weight=node.layer.weight[:4])
-    graph = QuantGraph("digits", (*whole.graph.nodes[:-1], replace(node, layer=fewer)), node.name)
+    graph = QuantGraph("digits", (*whole.graph.nodes[:-1], replace(node, layer=fewer)), (node.name,))
     replace(whole, graph=graph).save(tmp_path / "x.npz")
     with pytest.raises(UserError, match=r"x\.npz: is no network that cnn2rtl has trained"):
         load(tmp_path / "x.npz")
@@ -129,9 +129,9 @@ def test_a_kind_that_cannot_be_trained_is_named() -> None:
     nodes = (QuantNode("in", Input((1, 2, 2)), (), (1, 2, 2), PIXEL),)
     known = QuantNode("known", Foreign(), ("in",), (1, 2, 2), PIXEL, layer)
     strange = QuantNode("odd", Stranger((1, 2, 2)), ("known",), (1, 2, 2), PIXEL, layer)
-    exact = FloatGraph("g", tuple(Node(n.name, n.op, n.inputs, n.shape) for n in (*nodes, known, strange)), "odd")
+    exact = FloatGraph("g", tuple(Node(n.name, n.op, n.inputs, n.shape) for n in (*nodes, known, strange)), ("odd",))
     with pytest.raises(UserError, match="`odd`: quantisation-aware training knows no gradient of a stranger layer"):
-        Network(exact, QuantGraph("g", (*nodes, known, strange), "odd"))
+        Network(exact, QuantGraph("g", (*nodes, known, strange), ("odd",)))
 
 
 def test_the_file_replaces_another_whole(trained: Path, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_what_the_file_tells(noise: np.ndarray) -> None:
     (pixels,), (output,) = model.graph.input, model.graph.output
     dims = [[d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim] for value in (pixels, output)]
     assert dims == [["n", *SHAPE], ["n", 5, 1, 1]]
-    assert pixels.name == design.graph.input.name and output.name == design.graph.output
+    assert pixels.name == next(iter(design.graph.inputs)) and output.name == design.graph.output
     formats = json.loads(next(entry.value for entry in model.metadata_props if entry.key == "formats"))
     for node in design.graph.nodes:
         stored = formats[node.name]
@@ -115,7 +115,7 @@ def single(op: Rescale | Linear, layer: QuantLayer, inputs: int) -> QuantGraph:
     shape = (inputs, 1, 1)
     graph = cnn2rtl.compile(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU()), (1, 1, 1)).graph
     node = replace(graph.layers[0], op=op, shape=op.out_shape([shape]), out=layer.out, layer=layer)
-    return QuantGraph("single", (replace(graph.input, shape=shape), node), node.name)
+    return QuantGraph("single", (replace(graph.nodes[0], shape=shape), node), (node.name,))
 
 
 @pytest.mark.parametrize("inputs", [30_000, 70_000])

@@ -163,7 +163,7 @@ def chain(ops: list[Op], shape: Shape, clamps: dict[int, Clamp] | None = None) -
     for i, op in enumerate(ops):
         shape = op.out_shape([shape])
         nodes.append(Node(f"n{i}", op, (nodes[-1].name,), shape, (clamps or {}).get(i, Clamp())))
-    return FloatGraph("net", tuple(nodes), nodes[-1].name)
+    return FloatGraph("net", tuple(nodes), (nodes[-1].name,))
 
 
 def test_nothing_is_folded_into_a_layer_with_another_consumer() -> None:
@@ -180,11 +180,11 @@ def test_nothing_is_folded_into_a_layer_with_another_consumer() -> None:
                 Node("other", MaxPool2d(Window((2, 2), (2, 2))), ("conv",), (3, 2, 2)),
                 tail,
             ),
-            "tail",
+            ("tail",),
         )
         for output in ("tail", "other", "conv"):
             seen: dict[str, FloatArray] = {}
-            simple = simplify(replace(graph, output=output))
+            simple = simplify(replace(graph, outputs=(output,)))
             simple.forward(batch(shape), lambda node, value: seen.__setitem__(node.name, value))  # noqa: B023
             expected: dict[str, FloatArray] = {}
             graph.forward(batch(shape), lambda node, value: expected.__setitem__(node.name, value))  # noqa: B023
@@ -206,7 +206,7 @@ def test_an_activation_stays_behind_a_pool_that_two_layers_read() -> None:
             Node("linear", Linear(np.ones((1, 2, 2, 2)), np.zeros(1)), ("relu",), (1, 1, 1)),
             Node("other", AvgPool2d(Window((2, 2))), ("pool",), (2, 1, 1)),
         ),
-        "linear",
+        ("linear",),
     )
     simple = simplify(graph)
     assert isinstance(simple["relu"].op, Rescale) and simple["relu"].shape == (2, 2, 2)
@@ -263,7 +263,7 @@ def test_absorb_input_with_mixed_consumers() -> None:
             Node("normalise", Conv2d(np.ones((2, 3, 1, 1)), np.zeros(2), window), ("input",), (2, 4, 4)),
             Node("pool", MaxPool2d(Window((2, 2), (2, 2))), ("input",), (3, 2, 2)),
         ),
-        "normalise",
+        ("normalise",),
     )
     absorbed = absorb_input(graph, [0.5], [0.5])
     assert absorbed.nodes[1].name == "normalise_" and absorbed["pool"].inputs == ("normalise_",)
@@ -271,7 +271,7 @@ def test_absorb_input_with_mixed_consumers() -> None:
     np.testing.assert_allclose(absorbed.forward(raw), graph.forward((raw / 255 - 0.5) / 0.5))
     both = replace(graph, nodes=(*graph.nodes[:2], replace(graph.nodes[1], name="second")))
     assert len(absorb_input(both, [0.5], [0.5]).nodes) == 3
-    alone = replace(graph, nodes=graph.nodes[:1], output="input")
+    alone = replace(graph, nodes=graph.nodes[:1], outputs=("input",))
     np.testing.assert_allclose(absorb_input(alone, [0.5], [0.5]).forward(raw), (raw / 255 - 0.5) / 0.5)
 
 

@@ -88,7 +88,7 @@ def differing(graph: QuantGraph, pixels: np.ndarray, file: Path, norm: tuple[Num
     They may do so by one, and only where the exact product is a tie, to within the error of a 16-bit multiplier.
     """
     wanted = run_qdq(file, reals(pixels, *norm))
-    codes: dict[str, IntArray] = {graph.input.name: pixels.astype(np.int32)}
+    codes: dict[str, IntArray] = {"input": pixels.astype(np.int32)}
     found = {}
     for node in graph.layers:
         assert node.layer is not None
@@ -327,7 +327,7 @@ def test_branches_are_those_of_onnxruntime(signed: bool, tmp_path: Path) -> None
     kinds = {node.op.kind for node in graph.layers}
     assert {"add", "concat", "multiply", "table", "rescale", "conv2d"} <= kinds
     wanted = run_qdq(file, reals(pixels, *PLAIN))
-    codes: dict[str, IntArray] = {graph.input.name: pixels.astype(np.int32)}
+    codes: dict[str, IntArray] = {"input": pixels.astype(np.int32)}
     for node in graph.layers:
         assert node.layer is not None
         ours = node.op.integer([codes[name] for name in node.inputs], node.layer)

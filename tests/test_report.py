@@ -59,9 +59,9 @@ def repeated(about: Contents, count: int) -> Contents:
     for index in range(count):
         layer = copy.deepcopy(about["layers"][index % len(about["layers"])])
         layer |= {"node": f"features.{index}.block", "stream": f"features_{index}_block"}
-        layer["inputs"] = [layers[-1]["node"] if layers else about["input"]["node"]]
+        layer["inputs"] = [layers[-1]["node"] if layers else about["inputs"][0]["node"]]
         layers.append(layer)
-    return {**about, "layers": layers}
+    return {**about, "layers": layers, "outputs": [layers[-1]["node"]]}
 
 
 def branching(about: Contents) -> Contents:
@@ -270,7 +270,7 @@ def test_all_fifos_of_a_fork(small: Contents) -> None:
 
 def test_a_design_without_cycles_of_streams_has_no_time_chart(small: Contents) -> None:
     assert "One frame through the design" in words(small)
-    for stream in (small["input"], *small["layers"]):
+    for stream in (*small["inputs"], *small["layers"]):
         del stream["first"], stream["last"]
     assert "One frame through the design" not in words(small)
 

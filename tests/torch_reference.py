@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from cnn2rtl.graph import part
 from cnn2rtl.ops import Window
 from cnn2rtl.quant.layers import QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import IntArray, Requant
@@ -23,7 +24,7 @@ def integer_tensors(graph: QuantGraph, images: np.ndarray) -> dict[str, IntArray
     values: dict[str, torch.Tensor] = {}
     for node in graph.nodes:
         if node.layer is None:
-            value = torch.from_numpy(images.astype(np.int64)).permute(0, 3, 1, 2)
+            value = torch.from_numpy(part(images, node.name).astype(np.int64)).permute(0, 3, 1, 2)
         else:
             value = REFERENCE[node.op.kind](*(values[name] for name in node.inputs), node)
         values[node.name] = value

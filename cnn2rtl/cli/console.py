@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, Shape
-from cnn2rtl.images import Fit, ImageSet, load_images
+from cnn2rtl.images import Fit, ImageSet, images_for
 from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.quant.quantise import Widths
 
@@ -55,11 +55,20 @@ def parse_shape(text: str | None) -> Shape | None:
     return c, h, w
 
 
-def parse_dims(text: str | None) -> tuple[int, ...] | None:
-    """``3x128x128`` as (c, h, w), ``9x128`` as (c, length), ``40`` as (features,)."""
+def parse_sizes(text: str | None) -> tuple[tuple[int, ...], ...] | None:
+    """The dimensions of each input, as :func:`parse_dims` reads them, separated by commas."""
     if text is None:
         return None
-    parts = text.lower().split("x")
+    return tuple(_dims(text, part) for part in text.split(","))
+
+
+def parse_dims(text: str | None) -> tuple[int, ...] | None:
+    """``3x128x128`` as (c, h, w), ``9x128`` as (c, length), ``40`` as (features,)."""
+    return None if text is None else _dims(text, text)
+
+
+def _dims(text: str, one: str) -> tuple[int, ...]:
+    parts = one.strip().lower().split("x")
     if len(parts) > 3 or not all(part.isdecimal() and part.isascii() and int(part) for part in parts):
         raise UserError(
             f"--input {text}: channels x height x width is expected, like 3x128x128, or channels x length, like 9x128"
@@ -90,10 +99,10 @@ def parse_widths(text: str) -> tuple[str, Widths]:
 def images(
     option: str, source: Path, network: FloatGraph | QuantGraph | None, fit: Fit, limit: int | None
 ) -> ImageSet | None:
-    """What :func:`load_images` finds; without a network to fit them to, whether there is anything is all to be told."""
+    """What :func:`images_for` finds; without a network to fit them to, whether there is anything is all to be told."""
     if not source.exists():
         raise UserError(f"{option} {source}: no such file or folder")
-    return None if network is None else load_images(source, network.input.shape, fit, limit)
+    return None if network is None else images_for(source, network.inputs, fit, limit)
 
 
 def readable(name: str) -> str:

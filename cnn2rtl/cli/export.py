@@ -42,11 +42,13 @@ def export(
         check_file(target, force)
     problems.check()
     assert opened is not None
-    graph, others = opened.graph, len(opened.graph.layers) - 1
+    graph = opened.graph
+    others = len(graph.layers) - len(set(graph.outputs))
+    takes = " and ".join(f"{name}, uint8 {_dims(shape)}," for name, shape in graph.inputs.items())
+    gives = " and ".join(f"{name}, int64 {_dims(graph[name].shape)}" for name in dict.fromkeys(graph.outputs))
     write_file(target, to_onnx(graph, every_layer), force)
     console.out.print(
-        f"[bold]{escape(shlex.quote(str(target)))}[/]: {escape(graph.input.name)}, uint8 {_dims(graph.input.shape)}, "
-        f"to {escape(graph.output)}, int64 {_dims(graph[graph.output].shape)}"
+        f"[bold]{escape(shlex.quote(str(target)))}[/]: {escape(takes)} to {escape(gives)}"
         + (f", and {others} other layers" if every_layer else ""),
         soft_wrap=True,
     )

@@ -134,7 +134,7 @@ def generate(
         return
     graph = capture_file(model, arch, size, trust_pickle, problems)
     with problems.gather():
-        options.check(None if graph is None else graph.input.shape[0])
+        options.check(None if graph is None else graph.channels)
     # Widths that are yet to be found make a smaller design: its feasibility shows in the end.
     if graph is not None and not auto_bits:
         with problems.gather():

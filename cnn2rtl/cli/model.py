@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from cnn2rtl.cli.console import out, parse_dims, parse_shape, readable
+from cnn2rtl.cli.console import out, parse_shape, parse_sizes, readable
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph, Shape
 from cnn2rtl.quant.given import GivenNetwork
@@ -40,7 +40,10 @@ Arch = Annotated[
 InputSize = Annotated[
     str | None,
     typer.Option(
-        "--input", metavar="CxHxW", help="Input size, like 3x128x128, or 9x128 for a series; an archive knows its own."
+        "--input",
+        metavar="CxHxW",
+        help="Input size, like 3x128x128, or 9x128 for a series; of several inputs, separated by commas, in the order "
+        "of forward(). An archive knows its own.",
     ),
 ]
 TrustPickle = Annotated[
@@ -131,10 +134,10 @@ def capture_file(
 
     from cnn2rtl.frontend import capture, load_model
 
-    shape: tuple[int, ...] | None = None
+    shape: tuple[tuple[int, ...], ...] | None = None
     wrong_before = len(problems.found)
     with problems.gather():
-        shape = parse_dims(size)
+        shape = parse_sizes(size)
     with problems.gather():
         model = load_model(file, arch, trust_pickle)
         if size is None and not isinstance(model, ExportedProgram):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +17,7 @@ from rich.table import Table
 
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.graph import Shape
+from cnn2rtl.graph import Shape, noise
 from cnn2rtl.images import Pixels
 from cnn2rtl.output import few, listed_files
 from cnn2rtl.project import Project, open_project, record
@@ -68,14 +68,14 @@ def simulate(
             sets.append(console.images("--images", source, None if opened is None else opened.graph, fit, frames))
     problems.check()
     assert opened is not None
-    pixels = _frames(opened.graph.input.shape, [found.images for found in sets if found is not None], frames, seed)
+    pixels = _frames(opened.graph.inputs, [found.images for found in sets if found is not None], frames, seed)
     console.out.print(
         f"{opened.about['name']} in {engine}: {len(pixels)} frames, {stall} % stalls, seed {seed}", soft_wrap=True
     )
     verdict = _run(opened, simulator, pixels, stall, seed, waves)
     for line in verdict.details:
         console.out.print(escape(line), style="red" if not verdict.passed else None, soft_wrap=True)
-    layers = [stream for stream in opened.streams.values() if stream.node != opened.graph.input.name]
+    layers = [stream for stream in opened.streams.values() if stream.node not in opened.graph.inputs]
     values = len(pixels) * sum(math.prod(stream.shape) for stream in layers)
     streams = tuple(opened.streams.values())
     wrong: tuple[str, ...] = ()
@@ -133,18 +133,17 @@ def _timetable(streams: Sequence[Stream], verdict: Verdict) -> Table:
     return rows
 
 
-def _frames(shape: Shape, sets: list[Pixels], count: int | None, seed: int) -> Pixels:
-    """What to feed, (n, h, w, c): noise where there are no images, and images again where there are too few."""
-    c, h, w = shape
+def _frames(shapes: Mapping[str, Shape], sets: list[Pixels], count: int | None, seed: int) -> Pixels:
+    """What to feed: noise where there are no images, and images again where there are too few."""
     if not sets:
-        return np.random.default_rng(seed).integers(0, 256, (count or 2, h, w, c), np.uint8)
+        return noise(shapes, count or 2, seed)
     pixels = np.concatenate(sets)
-    return pixels if count is None else np.resize(pixels, (count, h, w, c))
+    return pixels if count is None else pixels[np.arange(count) % len(pixels)]
 
 
 def _require_sources(project: Path) -> None:
     """What is simulated must be here; a simulator's own words for what is not are hard to read."""
-    parts = ("rom/", "rtl/", "sim/testbench.v", "sim/stream_check.v", "sim/stream_meter.v")
+    parts = ("rom/", "rtl/", "sim/testbench.v", "sim/stream_")
     missing = [path for path in listed_files(project) if path.startswith(parts) and not (project / path).is_file()]
     if missing:
         raise UserError(f"{project}: {few(missing)} missing; generate the project again")
@@ -168,7 +167,7 @@ def _waves_file(waves: Path, engine: str) -> Path:
 
 def _run(project: Project, engine: Engine, pixels: Pixels, stall: int, seed: int, waves: Path | None) -> Verdict:
     rom = project.folder / "rom"
-    height = project.graph.input.shape[1]
+    _, height, _ = next(iter(project.graph.inputs.values()))
     with tempfile.TemporaryDirectory(prefix="cnn2rtl-") as folder, console.progress() as bar:
         task = bar.add_task("golden model", total=len(pixels))
         vectors = Path(folder)

@@ -148,7 +148,8 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor, on_tensor: Callable[[str, Tensor], None] | None = None) -> Tensor:
         """Codes of the output, (n, c, h, w), for raw pixels (n, c, h, w); every tensor is shown on request."""
-        values = {self.graph.input.name: images.to(torch.float32)}
+        (source,) = self.graph.inputs
+        values = {source: images.to(torch.float32)}
         for node, layer in zip(self.graph.layers, self.layers, strict=True):
             values[node.name] = layer(*(values[name] for name in node.inputs))
             if on_tensor is not None:
@@ -171,7 +172,7 @@ class Network(nn.Module):
         """The integer network as it is now: other weights and biases, the same formats."""
         found = {layer.node.name: layer.trained() for layer in self.layers if isinstance(layer, Layer)}
         nodes = tuple(replace(node, layer=found.get(node.name)) for node in self.graph.nodes)
-        return QuantGraph(self.graph.name, nodes, self.graph.output)
+        return QuantGraph(self.graph.name, nodes, self.graph.outputs)
 
 
 def as_maps(images: Pixels) -> Tensor:

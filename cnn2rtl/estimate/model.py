@@ -114,7 +114,7 @@ def fifo(bits: int, depth: int, family: str, place: int = 0) -> Resources:
 
 def estimate(design: Design, family: str) -> Estimate:
     """What a whole design takes."""
-    ends = (unit("frame_check", {"BEATS": stream.frame_beats}, family) for stream in (design.input, design.output))
+    ends = (unit("frame_check", {"BEATS": stream.frame_beats}, family) for stream in (*design.inputs, *design.outputs))
     modules = {instance.module for layer in design.layers for instance in layer.unit.instances}
     return Estimate(
         family,

@@ -49,15 +49,15 @@ def load_onnx() -> ModuleType:
 def to_onnx(graph: QuantGraph, every_layer: bool = False) -> bytes:
     """The contents of an ``.onnx`` file that computes what ``graph`` does.
 
-    Its input has the name of the graph's and takes raw pixels, uint8 (n, c, h, w). Its output, of the name of the last
-    layer, are that layer's codes, int64 (n, c, h, w); ``every_layer`` adds those of all others. The metadata
+    Its inputs have the names of the graph's and take raw pixels, uint8 (n, c, h, w). Its outputs, of the names of the
+    last layers, are those layers' codes, int64 (n, c, h, w); ``every_layer`` adds those of all others. The metadata
     ``formats`` is JSON: how to read the codes of each. The same graph gives the same bytes.
 
     Raises :class:`UserError` without the package onnx, and for layers that have no such form.
     """
     writer, problems = OnnxWriter(load_onnx()), Problems()
-    pixels, layers = graph.input, graph.layers
-    values = {pixels.name: writer.cast(pixels.name, np.int64)}
+    layers = graph.layers
+    values = {name: writer.cast(name, np.int64) for name in graph.inputs}
     for node in layers:
         assert node.layer is not None
         writer.layer = values[node.name] = node.name
@@ -70,8 +70,8 @@ def to_onnx(graph: QuantGraph, every_layer: bool = False) -> bytes:
                 raise UserError(f"`{node.name}`: {error}") from None
             writer.name(codes, node.name)
     problems.check()
-    outputs = (graph[graph.output], *(node for node in layers if every_layer and node.name != graph.output))
-    return writer.file(graph, outputs)
+    results = dict.fromkeys([*graph.outputs, *(node.name for node in layers if every_layer)])
+    return writer.file(graph, [graph[name] for name in results])
 
 
 class OnnxWriter:
@@ -171,9 +171,11 @@ class OnnxWriter:
     def file(self, graph: QuantGraph, outputs: Sequence[QuantNode]) -> bytes:
         """The finished file."""
         helper, types = self.onnx.helper, self.onnx.TensorProto
-        pixels = helper.make_tensor_value_info(graph.input.name, types.UINT8, ["n", *graph.input.shape])
+        pixels = [
+            helper.make_tensor_value_info(name, types.UINT8, ["n", *shape]) for name, shape in graph.inputs.items()
+        ]
         results = [helper.make_tensor_value_info(node.name, types.INT64, ["n", *node.shape]) for node in outputs]
-        network = helper.make_graph(self.nodes, graph.name, [pixels], results, list(self.constants.values()))
+        network = helper.make_graph(self.nodes, graph.name, pixels, results, list(self.constants.values()))
         model = helper.make_model(
             network, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="cnn2rtl",
             producer_version=__version__,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any, TypeAlias
@@ -19,7 +20,6 @@ from cnn2rtl.frontend.relabel import moved
 from cnn2rtl.graph import Clamp, FloatGraph, Node
 from cnn2rtl.ops import Identity, Input, Op
 
-INPUT = "input"
 # Operators that make a constant of plain numbers.
 _FACTORIES = frozenset(("arange", "eye", "full", "linspace", "ones", "scalar_tensor", "zeros"))
 
@@ -32,11 +32,12 @@ _LAYERS = ("torch.nn.modules.", "cnn2rtl.frontend.onnx_float.OnnxOperator")
 
 
 class Conversion:
-    """One program on its way into a graph, with the problems found so far; ``source`` is its input."""
+    """One program on its way into a graph, with the problems found so far; ``sources`` are its inputs by name."""
 
-    def __init__(self, program: ExportedProgram, source: fx.Node, name: str) -> None:
-        self.program, self.source, self.name = program, source, name
-        self.batch = str(self.source.meta["val"].shape[0])
+    def __init__(self, program: ExportedProgram, sources: Mapping[str, fx.Node], name: str) -> None:
+        self.program, self.name = program, name
+        self.sources = {node: name for name, node in sources.items()}
+        self.batch = str(next(iter(self.sources)).meta["val"].shape[0])
         # What each program value is here: a feature map, several, a constant tensor, or None for a size.
         self.values: dict[fx.Node, Value] = {}
         self.nodes: list[Node] = []
@@ -50,14 +51,15 @@ class Conversion:
         """Convert every operation the output depends on; one :class:`UserError` lists those that cannot be."""
         output = next(node for node in self.program.graph.nodes if node.op == "output")
         signature = self.program.graph_signature
-        result = next((node for node in output.all_input_nodes if node.name == signature.user_outputs[0]), output)
-        live = _ancestors(result)
+        made = {node.name: node for node in output.all_input_nodes}
+        results = [made.get(name, output) for name in signature.user_outputs]
+        live = _ancestors(results)
         for node in self.program.graph.nodes:
             if node.op == "placeholder":
                 self._placeholder(node)
             elif node in live and node is not output:
                 try:
-                    self.values[node] = self._operation(node, last=node is result and len(node.users) == 1)
+                    self.values[node] = self._operation(node, last=node in results and len(node.users) == 1)
                 except Refused as refused:
                     self._refuse(node, refused)
                     # The operations behind it are judged all the same.
@@ -65,22 +67,26 @@ class Conversion:
         if signature.buffers_to_mutate:
             written = ", ".join(f"`{name}`" for name in signature.buffers_to_mutate.values())
             self.problems.append(f"the model changes {written} while it runs; only fixed weights are supported")
-        name = self._output(result)
+        names = tuple(self._output(result, number, len(results)) for number, result in enumerate(results))
+        for node, name in self.sources.items():
+            if node not in live and len(self.sources) > 1:
+                self.problems.append(f"the model does nothing with its input `{name}`; leave it out")
         if self.problems:
             raise UserError(self.problems)
-        return FloatGraph(self.name, tuple(self.nodes), name, tuple(self.notes))
+        return FloatGraph(self.name, tuple(self.nodes), names, tuple(self.notes))
 
-    def _output(self, result: fx.Node) -> str:
-        """The node whose map is the model's output."""
+    def _output(self, result: fx.Node, number: int, of: int) -> str:
+        """The node whose map is output ``number`` of the model."""
         value = self.values.get(result)
+        which = "the model's output" if of == 1 else f"output {number} of the model"
         if not isinstance(value, Map):
-            self.problems.append("the model's output does not depend on its input")
+            self.problems.append(f"{which} does not depend on its input")
         elif not self.problems:
             try:
                 return self.plain(value).node
             except Refused as refused:
                 dims = ", ".join(map(str, value.dims))
-                self.problems.append(f"the model's output is (n, {dims}): {refused}")
+                self.problems.append(f"{which} is (n, {dims}): {refused}")
         return ""
 
     def _refuse(self, node: fx.Node, refused: Refused) -> None:
@@ -120,9 +126,8 @@ class Conversion:
             return self.plain(again(self.plain(before).reshaped(before.dims)))
 
     def _placeholder(self, node: fx.Node) -> None:
-        if node is self.source:
-            dims = _dims(node)
-            source = _whole(self._unique(INPUT), dims)
+        if node in self.sources:
+            source = _whole(self._unique(self.sources[node]), _dims(node))
             self.values[node] = source
             self.nodes.append(Node(source.node, Input(source.shape), (), source.shape))
             return
@@ -233,8 +238,8 @@ def _constant(args: dict[str, Any]) -> bool:
     return any(isinstance(leaf, torch.Tensor) for leaf in leaves) and not any(isinstance(leaf, Map) for leaf in leaves)
 
 
-def _ancestors(output: fx.Node) -> set[fx.Node]:
-    found, waiting = {output}, [output]
+def _ancestors(results: Sequence[fx.Node]) -> set[fx.Node]:
+    found, waiting = set(results), list(results)
     while waiting:
         fresh = [node for node in waiting.pop().all_input_nodes if node not in found]
         found.update(fresh)

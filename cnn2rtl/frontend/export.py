@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import fx, nn
@@ -13,26 +14,24 @@ from torch.export import ExportedProgram
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.conversion import Conversion
 from cnn2rtl.frontend.quiet import first_line, quiet
-from cnn2rtl.graph import FloatGraph, times
+from cnn2rtl.graph import INPUT, FloatGraph, times
+
+Dims: TypeAlias = "Sequence[int] | Sequence[Sequence[int]]"
+"""Of one image, (c, h, w), (c, length) or (features,); of several inputs, one for each."""
 
 
-def capture(model: nn.Module | ExportedProgram, shape: Sequence[int] | None, name: str) -> FloatGraph:
-    """The float graph, called ``name``, of ``model`` for one input of ``shape``: (c, h, w), (c, length) or (features,).
+def capture(
+    model: nn.Module | ExportedProgram, shape: Dims | None, name: str, inputs: Sequence[str] = ()
+) -> FloatGraph:
+    """The float graph, called ``name``, of ``model`` for inputs of ``shape``; ``inputs`` names several.
 
     ``shape`` may be ``None`` for an :class:`ExportedProgram`, which knows its own. A module is copied,
     never changed. Raises one :class:`UserError` that lists every operation without a counterpart in
     hardware, or says why the model cannot be captured at all.
     """
-    program = model if isinstance(model, ExportedProgram) else _export(model, shape)
-    source = user_input(program)
-    own = tuple(source.meta["val"].shape[1:])
-    if not 1 <= len(own) <= 3 or not all(isinstance(size, int) for size in own):
-        raise UserError(
-            f"the model's input is {(*source.meta['val'].shape,)}; (n, c, h, w) of fixed size is expected, or (n, c, "
-            "length), or (n, features)"
-        )
-    if shape is not None and own != tuple(shape):
-        raise UserError(f"the model was exported for a {times(own)} input, but {times(shape)} is asked for")
+    shapes = None if shape is None else _each(shape)
+    program = model if isinstance(model, ExportedProgram) else _export(model, shapes)
+    _check_inputs(_user_inputs(program), shapes)
     if any(isinstance(n.target, torch._ops.OpOverload) and n.target._schema.is_mutable for n in program.graph.nodes):
         # Tensors that change under their name (ReLU(inplace=True)) become values; all else stays as it is.
         try:
@@ -40,26 +39,60 @@ def capture(model: nn.Module | ExportedProgram, shape: Sequence[int] | None, nam
                 program = program.run_decompositions({})
         except Exception as error:
             raise UserError(f"torch.export cannot make the model free of side effects: {first_line(error)}") from None
-    return Conversion(program, user_input(program), name).graph()
+    sources = _user_inputs(program)
+    names = [INPUT] if len(sources) == 1 else list(inputs) or [node.name for node in sources]
+    return Conversion(program, dict(zip(names, sources, strict=True)), name).graph()
 
 
-def _export(model: nn.Module, shape: Sequence[int] | None) -> ExportedProgram:
-    if shape is None or not 1 <= len(shape) <= 3 or min(shape) < 1:
+def _each(shape: Dims) -> list[tuple[int, ...]]:
+    """The shape of each input."""
+    several = shape if shape and isinstance(shape[0], Sequence) else [shape]
+    return [tuple(one) for one in several]  # type: ignore[arg-type]
+
+
+def _check_inputs(sources: Sequence[fx.Node], shapes: Sequence[tuple[int, ...]] | None) -> None:
+    """Raise :class:`UserError` unless these are feature maps of ``shapes``, of one batch."""
+    found = [node.meta["val"].shape for node in sources]
+    if any(not 2 <= len(dims) <= 4 or not all(isinstance(size, int) for size in dims[1:]) for dims in found):
+        raise UserError(
+            f"the model's input is {_listed(found)}; (n, c, h, w) of fixed size is expected, or (n, c, "
+            "length), or (n, features)"
+        )
+    if len({str(dims[0]) for dims in found}) > 1:
+        raise UserError(f"the model's inputs are {_listed(found)}; all must have the same number of images, n")
+    own = [tuple(dims[1:]) for dims in found]
+    if shapes is not None and own != shapes:
+        known, asked = (" and ".join(times(dims) for dims in each) for each in (own, shapes))
+        raise UserError(f"the model was exported for a {known} input, but {asked} is asked for")
+
+
+def _listed(shapes: Sequence[Sequence[object]]) -> str:
+    return " and ".join(f"({', '.join(map(str, dims))})" for dims in shapes)
+
+
+def _export(model: nn.Module, shapes: Sequence[tuple[int, ...]] | None) -> ExportedProgram:
+    if shapes is None or not all(1 <= len(shape) <= 3 and min(shape) >= 1 for shape in shapes):
         raise UserError("the model file does not tell its input's shape; give channels, height and width")
-    parameters = inspect.signature(model.forward).parameters.values()
+    parameters = list(inspect.signature(model.forward).parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [p.name for p in parameters if p.kind in positional and p.default is p.empty]
-    if len(needed) > 1:
-        raise UserError(f"the model takes {len(needed)} inputs ({', '.join(needed)}); one image is supported")
+    taken = [p for p in parameters if p.kind in positional]
+    needed = [p.name for p in taken if p.default is p.empty]
+    open_ended = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
+    if len(needed) > len(shapes) or (len(shapes) > max(len(taken), 1) and not open_ended):
+        raise UserError(
+            f"the model takes {len(needed)} inputs ({', '.join(needed)}), but the size of {len(shapes)} is given; "
+            "give one for each, like 3x128x128,10"
+        )
     model = copy.deepcopy(model).eval()
     dtypes = {tensor.dtype for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point()}
     if dtypes & {torch.half, torch.bfloat16}:
         model, dtypes = model.float(), {torch.float32}
-    example = torch.zeros(1, *shape, dtype=max(dtypes, key=lambda d: d.itemsize, default=torch.float32))
-    _try(model, example)
+    dtype = max(dtypes, key=lambda d: d.itemsize, default=torch.float32)
+    examples = tuple(torch.zeros(1, *shape, dtype=dtype) for shape in shapes)
+    _try(model, examples)
     try:
         with quiet():
-            return torch.export.export(model, (example,))
+            return torch.export.export(model, examples)
     except Exception as error:
         raise UserError(
             f"torch.export cannot capture the model: {first_line(error)}; "
@@ -67,7 +100,7 @@ def _export(model: nn.Module, shape: Sequence[int] | None) -> ExportedProgram:
         ) from None
 
 
-def _try(model: nn.Module, example: torch.Tensor) -> None:
+def _try(model: nn.Module, examples: tuple[torch.Tensor, ...]) -> None:
     """Run the model once, to name the layer that does not fit the input; ``torch.export`` would not."""
     running: list[str] = []
 
@@ -82,11 +115,12 @@ def _try(model: nn.Module, example: torch.Tensor) -> None:
         hooks += [module.register_forward_pre_hook(enter(name)), module.register_forward_hook(leave)]
     try:
         with quiet(), torch.no_grad():
-            model(example)
+            model(*examples)
     except Exception as error:
+        sizes = " and ".join(times(example.shape[1:]) for example in examples)
         where = f"layer `{running[-1]}`" if running and running[-1] else "its forward()"
         raise UserError(
-            f"the model does not run on a {times(example.shape[1:])} input, most likely because it was made for "
+            f"the model does not run on a {sizes} input, most likely because it was made for "
             f"another shape: {where} fails with {first_line(error)}"
         ) from None
     finally:
@@ -94,14 +128,15 @@ def _try(model: nn.Module, example: torch.Tensor) -> None:
             hook.remove()
 
 
-def user_input(program: ExportedProgram) -> fx.Node:
-    """The program's one input; raises :class:`UserError` where it has more inputs, or more outputs, than one."""
+def _user_inputs(program: ExportedProgram) -> list[fx.Node]:
+    """The program's inputs; raises :class:`UserError` where it has none, or one that is no tensor."""
     signature = program.graph_signature
     inputs: list[fx.Node] = [node for node in program.graph.nodes if node.name in signature.user_inputs]
-    if len(inputs) != 1 or len(signature.user_inputs) != 1:
-        raise UserError(f"the model takes {len(signature.user_inputs)} inputs; one image is supported")
-    if len(signature.user_outputs) != 1:
-        raise UserError(f"the model gives {len(signature.user_outputs)} outputs; one is supported")
-    if not isinstance(inputs[0].meta.get("val"), torch.Tensor):
-        raise UserError("the model's input is not a tensor")
-    return inputs[0]
+    if not inputs or not signature.user_outputs:
+        missing = "inputs" if not inputs else "outputs"
+        raise UserError(f"the model has no {missing}; at least one image goes in, and one map comes out")
+    if len(inputs) != len(signature.user_inputs) or any(
+        not isinstance(node.meta.get("val"), torch.Tensor) for node in inputs
+    ):
+        raise UserError("the model's input is not a tensor; every input must be one")
+    return inputs

@@ -34,11 +34,10 @@ class OnnxCall:
 
 @dataclass(frozen=True, eq=False)
 class OnnxNetwork:
-    """A network from one tensor ``source``, (n, *shape), to one ``result``; ``calls`` in topological order."""
+    """A network from the tensors ``sources``, each (n, *shape), to ``results``; ``calls`` in topological order."""
 
-    source: str
-    shape: tuple[int, ...]
-    result: str
+    sources: Mapping[str, tuple[int, ...]]
+    results: tuple[str, ...]
     calls: Sequence[OnnxCall]
     constants: Mapping[str, np.ndarray]
     opset: int
@@ -92,13 +91,18 @@ def _network(onnx: Any, model: Any) -> OnnxNetwork:
         kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
         calls.append(OnnxCall(kind, name, tuple(node.input), tuple(node.output), attributes))
     sources = [value for value in model.graph.input if value.name not in constants]
-    results = model.graph.output
-    if len(sources) != 1 or len(results) != 1:
-        raise Unsuitable(f"has {len(sources)} inputs and {len(results)} outputs; one of each is supported")
-    dims = [dim.dim_value for dim in sources[0].type.tensor_type.shape.dim]
-    if not 2 <= len(dims) <= 4 or min(dims[1:]) < 1:
-        raise Unsuitable(f"its input is {dims}; (n, c, h, w) with fixed c, h and w is needed, or (n, c, l), or (n, c)")
-    return OnnxNetwork(sources[0].name, tuple(dims[1:]), results[0].name, calls, constants, opset)
+    results = tuple(value.name for value in model.graph.output)
+    if not sources or not results:
+        raise Unsuitable(f"has {len(sources)} inputs and {len(results)} outputs; at least one of each is needed")
+    shapes = {}
+    for source in sources:
+        dims = [dim.dim_value for dim in source.type.tensor_type.shape.dim]
+        if not 2 <= len(dims) <= 4 or min(dims[1:]) < 1:
+            raise Unsuitable(
+                f"its input is {dims}; (n, c, h, w) with fixed c, h and w is needed, or (n, c, l), or (n, c)"
+            )
+        shapes[source.name] = tuple(dims[1:])
+    return OnnxNetwork(shapes, results, calls, constants, opset)
 
 
 def _constant(array: Callable[[Any], np.ndarray], attributes: Mapping[str, Any]) -> np.ndarray:

@@ -125,7 +125,7 @@ MOST_CONSTANTS = 1 << 28
 
 def capture_onnx(network: OnnxNetwork, name: str) -> FloatGraph:
     """The float graph, called ``name``; raises one :class:`UserError` for all operators that cannot be had."""
-    return capture(OnnxModule(network).eval(), network.shape, name)
+    return capture(OnnxModule(network).eval(), tuple(network.sources.values()), name, tuple(network.sources))
 
 
 class OnnxOperator(nn.Module):
@@ -161,17 +161,17 @@ class OnnxModule(nn.Module):
         self.steps: list[tuple[OnnxOperator, tuple[str, ...]]] = []
         self._build()
 
-    def forward(self, x: torch.Tensor) -> Any:
-        values: dict[str, Any] = {self.network.source: x}
+    def forward(self, *images: torch.Tensor) -> Any:
+        values: dict[str, Any] = dict(zip(self.network.sources, images, strict=True))
         for operator, inputs in self.steps:
             made = operator(*(values[name] for name in inputs))
             values.update(zip(operator.call.outputs, made if isinstance(made, (tuple, list)) else [made], strict=False))
-        return values[self.network.result]
+        return tuple(values[name] for name in self.network.results)
 
     def _build(self) -> None:
         """Make the operators, running each once on zeros: so all shapes are known, and what follows from them."""
         problems, known = Problems(), dict(self.network.constants)
-        values: dict[str, Any] = {self.network.source: torch.zeros(1, *self.network.shape)}
+        values: dict[str, Any] = {name: torch.zeros(1, *shape) for name, shape in self.network.sources.items()}
         for call in self.network.calls:
             inputs = [name for name in call.inputs if name]
             # What depends on something that was refused is not judged.
@@ -195,8 +195,12 @@ class OnnxModule(nn.Module):
                 several = results if isinstance(results, (tuple, list)) else [results]
                 values.update(zip(call.outputs, several, strict=False))
         problems.check()
-        if self.network.result not in values:
-            raise UserError(f"`{self.network.result}`: the network's output does not depend on its input")
+        problems.found += [
+            f"`{name}`: the network's output does not depend on its input"
+            for name in self.network.results
+            if name not in values
+        ]
+        problems.check()
 
     def _computed(
         self, call: OnnxCall, known: Mapping[str, np.ndarray], values: Mapping[str, Any]

@@ -8,7 +8,7 @@ a shift. The operators: https://onnx.ai/onnx/operators/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.frontend.call import Refused
 from cnn2rtl.frontend.onnx_file import OnnxCall, OnnxNetwork, read_onnx
 from cnn2rtl.frontend.qdq_operators import OPERATORS, Codes, Constant, Image, Pending, Value, along
-from cnn2rtl.graph import Clamp, FloatArray, FloatGraph, Node
+from cnn2rtl.graph import INPUT, Clamp, FloatArray, FloatGraph, Node
 from cnn2rtl.ops import DepthwiseConv2d, Input, Rescale, Window
-from cnn2rtl.passes import check_normalisation
+from cnn2rtl.passes import normalisation
 from cnn2rtl.quant.given import GivenNetwork
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import PIXEL, QFormat, Requant
@@ -36,23 +36,24 @@ def read_qdq(path: Path, name: str, mean: Sequence[float], std: Sequence[float])
     Raises one :class:`UserError` with all that cannot be had.
     """
     network = read_onnx(path)
-    if len(network.shape) != 3:
-        raise UserError(f"{path}: its input is (n, {', '.join(map(str, network.shape))}); (n, c, h, w) is needed")
-    check_normalisation(mean, std, network.shape[0])
-    zero, unit = (np.broadcast_to(np.asarray(given, np.float64), network.shape[:1]) for given in (mean, std))
-    return _Conversion(network, name, zero, unit).run()
+    for shape in network.sources.values():
+        if len(shape) != 3:
+            raise UserError(f"{path}: its input is (n, {', '.join(map(str, shape))}); (n, c, h, w) is needed")
+    channels = {source: shape[0] for source, shape in network.sources.items()}
+    return _Conversion(network, name, normalisation(mean, std, channels)).run()
 
 
 class _Conversion:
     """A file on its way into a graph."""
 
-    def __init__(self, network: OnnxNetwork, name: str, mean: FloatArray, std: FloatArray) -> None:
-        self.network, self.name, self.mean, self.std = network, name, mean, std
+    def __init__(self, network: OnnxNetwork, name: str, pixels: Mapping[str, tuple[FloatArray, FloatArray]]) -> None:
+        self.network, self.name, self.pixels = network, name, pixels
         self.values: dict[str, Value] = {key: Constant(array) for key, array in network.constants.items()}
-        self.values[network.source] = Image()
-        c, h, w = network.shape
-        self.shape = (c, h, w)
-        self.nodes = [Node("input", Input(self.shape), (), self.shape)]
+        self.nodes: list[Node] = []
+        for source, (c, h, w) in network.sources.items():
+            node = INPUT if len(network.sources) == 1 else source
+            self.values[source] = Image(node, source)
+            self.nodes.append(Node(node, Input((c, h, w)), (), (c, h, w)))
         self.layers: dict[str, QuantLayer] = {}
         self.notes: list[str] = []
 
@@ -68,13 +69,28 @@ class _Conversion:
                 except (Refused, ValueError) as refusal:
                     raise UserError(f"`{call.name}` ({call.kind}): {refusal}") from None
         problems.check()
-        result = self.values.get(self.network.result)
+        outputs = []
+        for name in self.network.results:
+            with problems.gather():
+                outputs.append(self._output(name))
+        read = {source for node in self.nodes for source in node.inputs}
+        problems.found += [
+            f"`{node.name}`: the network does nothing with this input"
+            for node in self.nodes
+            if not node.inputs and node.name not in read
+        ]
+        problems.check()
+        graph = FloatGraph(self.name, tuple(self.nodes), tuple(outputs))
+        return GivenNetwork(graph, self.layers, tuple(self.notes))
+
+    def _output(self, name: str) -> str:
+        """The node that makes the result ``name``."""
+        result = self.values.get(name)
         if isinstance(result, Pending) and result.op is None and result.clamp == Clamp():
             result = result.codes
         if not isinstance(result, Codes):
-            raise UserError(f"`{self.network.result}`: the output is not quantised; a QuantizeLinear must make it")
-        graph = FloatGraph(self.name, tuple(self.nodes), result.node)
-        return GivenNetwork(graph, self.layers, tuple(self.notes))
+            raise UserError(f"`{name}`: the output is not quantised; a QuantizeLinear must make it")
+        return result.node
 
     def _value(self, call: OnnxCall) -> Value:
         inputs = [self.values[name] if name else None for name in call.inputs]
@@ -99,7 +115,7 @@ class _Conversion:
             return Constant(np.clip(steps, limits.min, limits.max).astype(zero.dtype))
         out = _format(scale, zero)
         if isinstance(value, Image):
-            return self._pixels(out)
+            return self._pixels(value, out)
         if not isinstance(value, Pending):
             raise Refused("quantises what is quantised already")
         if value.op is None and value.clamp == Clamp() and out == value.codes.file:
@@ -131,22 +147,23 @@ class _Conversion:
         self.layers[name] = layer
         return Codes(name, layer.out, out, shape, value.flat)
 
-    def _pixels(self, out: QFormat) -> Codes:
+    def _pixels(self, image: Image, out: QFormat) -> Codes:
         """The codes of the input, from raw pixels: the pixels themselves if they are the same, else from a layer."""
         pixels = np.arange(256)[:, None]
-        reals = ((pixels / 255 - self.mean) / self.std).astype(np.float32)
+        mean, std = self.pixels[image.name]
+        reals = ((pixels / 255 - mean) / std).astype(np.float32)
         wanted = np.clip(np.rint(reals / np.float32(out.coarsest)) + out.zero, out.lo, out.hi).astype(np.int64)
-        shape = self.shape
+        shape = next(node.shape for node in self.nodes if node.name == image.node)
         if out.zero == 0 and np.all(wanted == pixels):
-            return Codes("input", PIXEL, out, shape)
-        op = DepthwiseConv2d(1 / (255 * self.std).reshape(-1, 1, 1), -self.mean / self.std, Window((1, 1)))
+            return Codes(image.node, PIXEL, out, shape)
+        op = DepthwiseConv2d(1 / (255 * std).reshape(-1, 1, 1), -mean / std, Window((1, 1)))
         layer = op.quantise([PIXEL], out, Clamp(), QuantOptions(NORMALISE_BITS, "scale"))
         columns = np.broadcast_to(pixels, wanted.shape).astype(np.int32)[None, None]
         off = int((op.integer([columns], layer)[0, 0] != wanted).sum())
         if off:
             self.notes.append(f"{NORMALISE}: {off} of {wanted.size} pixel values round to the neighbouring code.")
         name = self._unique(NORMALISE)
-        self.nodes.append(Node(name, op, ("input",), shape))
+        self.nodes.append(Node(name, op, (image.node,), shape))
         self.layers[name] = layer
         return Codes(name, layer.out, out, shape)
 

@@ -59,7 +59,10 @@ class Constant:
 
 @dataclass(frozen=True)
 class Image:
-    """The network's input, in reals."""
+    """An input of the network, in reals: the file's ``name`` of it, and the graph's ``node``."""
+
+    node: str
+    name: str
 
 
 @dataclass(frozen=True, eq=False)

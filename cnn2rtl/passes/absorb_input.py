@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import singledispatch
 from math import isfinite
@@ -19,24 +19,37 @@ NORMALISE = "normalise"
 def absorb_input(graph: FloatGraph, mean: Sequence[float], std: Sequence[float]) -> FloatGraph:
     """The graph on raw pixels ``p`` that computes what ``graph`` does on ``(p / 255 - mean) / std``.
 
-    ``mean`` and ``std`` hold one number per channel of the input, or one for all. Runs after
+    ``mean`` and ``std`` hold one number for all, or one per channel of the input, or of all inputs. Runs after
     ``simplify``. Where padding surrounds the input, it becomes the mean pixel, ``255 * mean``: exact
     here, to be rounded to a pixel by quantisation. Where a layer other than a convolution or a Linear
     takes the input, one layer ``normalise`` is put before them all. Raises :class:`UserError` for a
     wrong number of values or a ``std`` that is not positive.
     """
-    channels = graph.input.shape[0]
-    check_normalisation(mean, std, channels)
-    zero, unit = (255.0 * np.broadcast_to(np.asarray(given, np.float64), (channels,)) for given in (mean, std))
-    consumers = graph.consumers(graph.input.name)
-    absorbing = all(raw.dispatch(type(node.op)) is not raw.dispatch(object) for node in consumers)
-    if absorbing and consumers and graph.output != graph.input.name:
-        return graph.replacing([replace(node, op=raw(node.op, zero, unit)) for node in consumers])
-    return _with_layer(graph, zero, unit)
+    channels = {name: shape[0] for name, shape in graph.inputs.items()}
+    for source, (zero, unit) in normalisation(mean, std, channels).items():
+        consumers = graph.consumers(source)
+        absorbing = all(raw.dispatch(type(node.op)) is not raw.dispatch(object) for node in consumers)
+        if absorbing and consumers and source not in graph.outputs:
+            graph = graph.replacing([replace(node, op=raw(node.op, 255 * zero, 255 * unit)) for node in consumers])
+        else:
+            graph = _with_layer(graph, source, 255 * zero, 255 * unit)
+    return graph
+
+
+def normalisation(
+    mean: Sequence[float], std: Sequence[float], channels: Mapping[str, int]
+) -> Mapping[str, tuple[FloatArray, FloatArray]]:
+    """``mean`` and ``std`` of each input, by its name, each (channels,); the first input's values come first."""
+    total = sum(channels.values())
+    check_normalisation(mean, std, total)
+    values = [np.broadcast_to(np.asarray(given, np.float64), (total,)) for given in (mean, std)]
+    ends = np.cumsum(list(channels.values()))
+    means, stds = (np.split(given, ends[:-1]) for given in values)
+    return dict(zip(channels, zip(means, stds, strict=True), strict=True))
 
 
 def check_normalisation(mean: Sequence[float], std: Sequence[float], channels: int | None = None) -> None:
-    """Raise one :class:`UserError` for all that is wrong with the values; ``channels`` of the input, where known."""
+    """Raise one :class:`UserError` for all that is wrong with the values; ``channels`` of all inputs, where known."""
     problems = []
     for name, values in (("mean", mean), ("std", std)):
         given = f"{name} {', '.join(map(str, values))}"
@@ -50,18 +63,18 @@ def check_normalisation(mean: Sequence[float], std: Sequence[float], channels: i
         raise UserError(problems)
 
 
-def _with_layer(graph: FloatGraph, zero: FloatArray, unit: FloatArray) -> FloatGraph:
-    """The graph with a per-channel layer between the input and all its consumers."""
-    source = graph.input
-    name = NORMALISE
+def _with_layer(graph: FloatGraph, source: str, zero: FloatArray, unit: FloatArray) -> FloatGraph:
+    """The graph with a per-channel layer between the input ``source`` and all its consumers."""
+    name = NORMALISE if len(graph.inputs) == 1 else f"{NORMALISE}_{source}"
     while name in graph.by_name:
         name += "_"
     op = DepthwiseConv2d((1.0 / unit).reshape(-1, 1, 1), -zero / unit, Window((1, 1)))
-    rewired = [
-        replace(node, inputs=tuple(name if i == source.name else i for i in node.inputs)) for node in graph.nodes[1:]
-    ]
-    nodes = (source, Node(name, op, (source.name,), source.shape), *rewired)
-    return replace(graph, nodes=nodes, output=name if graph.output == source.name else graph.output)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        nodes.append(replace(node, inputs=tuple(name if i == source else i for i in node.inputs)))
+        if node.name == source:
+            nodes.append(Node(name, op, (source,), node.shape))
+    return replace(graph, nodes=tuple(nodes), outputs=tuple(name if o == source else o for o in graph.outputs))
 
 
 @singledispatch

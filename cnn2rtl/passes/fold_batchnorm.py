@@ -23,7 +23,7 @@ def fold_batchnorm(graph: FloatGraph) -> FloatGraph:
         affine = node.op
         assert isinstance(affine, Affine)
         foldable = scaled.dispatch(type(producer.op)) is not scaled.dispatch(object)
-        alone = producer.name != graph.output and len(graph.consumers(producer.name)) == 1
+        alone = producer.name not in graph.outputs and len(graph.consumers(producer.name)) == 1
         if foldable and alone and producer.clamp == Clamp():
             folded = replace(
                 producer,

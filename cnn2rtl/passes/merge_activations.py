@@ -25,7 +25,7 @@ def merge_activations(graph: FloatGraph) -> FloatGraph:
 
 
 def _only_consumer(graph: FloatGraph, producer: str) -> bool:
-    return producer != graph.output and len(graph.consumers(producer)) == 1
+    return producer not in graph.outputs and len(graph.consumers(producer)) == 1
 
 
 def _host(graph: FloatGraph, activation: Node) -> Node | None:

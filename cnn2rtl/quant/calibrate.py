@@ -68,7 +68,7 @@ def measure(
         record = partial(_count, seen) if number else partial(_extend, seen, len(images))
         for start in range(0, len(images), BATCH):
             batch = images[start : start + BATCH]
-            graph.forward(batch.astype(np.float64), record)
+            graph.forward(batch, record)
             progress("calibrating", number * len(images) + start + len(batch), passes * len(images))
     return seen
 

@@ -22,7 +22,7 @@ PERCENTILE = 99.99
 def readers_of(graph: FloatGraph, name: str) -> tuple[Node, ...]:
     """The layers that turn the codes of tensor ``name`` into others, past those that pass codes on.
 
-    None at all where the codes are, somewhere, the network's output.
+    None at all where the codes are, somewhere, an output of the network.
     """
     found: list[Node] = []
     for node in graph.consumers(name):
@@ -30,7 +30,7 @@ def readers_of(graph: FloatGraph, name: str) -> tuple[Node, ...]:
         if not behind:
             return ()
         found += behind
-    return () if name == graph.output else tuple(found)
+    return () if name in graph.outputs else tuple(found)
 
 
 def channels_stay(graph: FloatGraph, name: str) -> bool:
@@ -71,7 +71,7 @@ def choose(
     readers: tuple[Node, ...],
     in_place: bool = True,
 ) -> QFormat:
-    """The format of the tensor that ``nodes[0]`` makes for ``readers`` (none: the network's output).
+    """The format of the tensor that ``nodes[0]`` makes for ``readers`` (none: an output of the network).
 
     The tensors of all ``nodes`` get the same one but for their clamps; ``seen`` and ``readers`` are those of all.
     ``in_place`` says that channels are what they were when the readers get them.

@@ -27,4 +27,4 @@ class GivenNetwork:
             layer = self.layers.get(node.name)
             out = PIXEL if layer is None else layer.out
             nodes.append(QuantNode(node.name, node.op, node.inputs, node.shape, out, layer))
-        return QuantGraph(self.graph.name, tuple(nodes), self.graph.output)
+        return QuantGraph(self.graph.name, tuple(nodes), self.graph.outputs)

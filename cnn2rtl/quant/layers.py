@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cnn2rtl.graph import Shape
+from cnn2rtl.graph import Shape, part
 from cnn2rtl.quant.qformat import IntArray, QFormat, Requant, Scheme, float_type, signed_bits
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class QuantLayer:
 
 
 class Port(NamedTuple):
-    """An input of a layer, by the layer's name and the input's number; without a name, the network's output."""
+    """An input of a layer, by the layer's name and the input's number; without a name, an output of the network."""
 
     layer: str = ""
     number: int = 0
@@ -87,7 +87,7 @@ class Port(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class QuantNode:
-    """One layer of the integer graph; ``layer`` is ``None`` for the input alone."""
+    """One layer of the integer graph; ``layer`` is ``None`` for inputs alone."""
 
     name: str
     op: Op
@@ -99,11 +99,11 @@ class QuantNode:
 
 @dataclass(frozen=True, eq=False)
 class QuantGraph:
-    """The integer network, in topological order; the first node is the input (raw pixels)."""
+    """The integer network, in topological order; nodes that are no layers are inputs (raw pixels)."""
 
     name: str
     nodes: tuple[QuantNode, ...]
-    output: str
+    outputs: tuple[str, ...]
 
     @cached_property
     def by_name(self) -> Mapping[str, QuantNode]:
@@ -113,22 +113,28 @@ class QuantGraph:
         return self.by_name[name]
 
     @property
-    def input(self) -> QuantNode:
-        return self.nodes[0]
+    def inputs(self) -> Mapping[str, Shape]:
+        """The shape of each input, in the model's order."""
+        return {node.name: node.shape for node in self.nodes if node.layer is None}
+
+    @property
+    def output(self) -> str:
+        """The first one: that which tells classes apart."""
+        return self.outputs[0]
 
     @property
     def layers(self) -> tuple[QuantNode, ...]:
         """Every node that computes."""
         return tuple(node for node in self.nodes if node.layer is not None)
 
-    def run(self, images: IntArray, on_tensor: Callable[[QuantNode, IntArray], None] | None = None) -> IntArray:
-        """Run the integer network on ``images`` (n, h, w, c) of the input format; show every tensor on request."""
+    def run(self, images: np.ndarray, on_tensor: Callable[[QuantNode, IntArray], None] | None = None) -> IntArray:
+        """Codes of the (first) output for ``images`` (n, h, w, c), raw pixels; every tensor is shown on request."""
         last_use = {name: node.name for node in self.nodes for name in node.inputs}
         values: dict[str, IntArray] = {}
         result = images
         for node in self.nodes:
             if node.layer is None:
-                value = images
+                value = part(images, node.name).astype(np.int32)
             else:
                 value = node.op.integer([values[name] for name in node.inputs], node.layer)
             values[node.name] = value
@@ -143,12 +149,13 @@ class QuantGraph:
 
     @cached_property
     def ports(self) -> Mapping[str, tuple[Port, ...]]:
-        """Who takes each tensor: layers in the order of the data, then the network's output."""
+        """Who takes each tensor: layers in the order of the data, then the network's outputs."""
         found: dict[str, list[Port]] = {node.name: [] for node in self.nodes}
         for node in self.layers:
             for number, source in enumerate(node.inputs):
                 found[source].append(Port(node.name, number))
-        found[self.output].append(Port())
+        for number, name in enumerate(self.outputs):
+            found[name].append(Port("", number))
         return {name: tuple(ports) for name, ports in found.items()}
 
     def shapes(self, node: QuantNode) -> tuple[Shape, ...]:

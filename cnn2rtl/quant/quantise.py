@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import FloatArray, FloatGraph, Node
+from cnn2rtl.graph import FloatArray, FloatGraph, Node, part
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.calibrate import Progress, Seen, silent
 from cnn2rtl.quant.formats import Ranges, channels_stay, choose, readers_of, tied
@@ -40,7 +40,7 @@ class Widths:
 class Recipe:
     """How to quantise. ``layers`` holds widths of their own, by the layer's name.
 
-    The tensor ``scores``, by default the output, has ``output_bits``.
+    The tensors ``scores``, by default the outputs, have ``output_bits``.
     """
 
     weight_bits: int
@@ -50,14 +50,14 @@ class Recipe:
     layers: Mapping[str, Widths] = field(default_factory=dict)
     ranges: Ranges = "minmax"
     effort: Effort = "fast"
-    scores: str | None = None
+    scores: Collection[str] | None = None
 
     def weights_of(self, name: str) -> int:
         """Bits of the weights of layer ``name``."""
         return self.layers.get(name, Widths()).weights or self.weight_bits
 
     def activations_of(self, name: str) -> int:
-        """Bits of what layer ``name`` makes, unless that is the network's output."""
+        """Bits of what layer ``name`` makes, unless those are scores."""
         return self.layers.get(name, Widths()).activations or self.activation_bits
 
 
@@ -97,15 +97,15 @@ def quantise(
             progress("fitting", number + 1, len(graph.nodes))
         nodes.append(quantised)
         formats[node.name] = quantised.out
-    return QuantGraph(graph.name, tuple(nodes), graph.output)
+    return QuantGraph(graph.name, tuple(nodes), graph.outputs)
 
 
 def _wish(graph: FloatGraph, node: Node, together: Sequence[Node], seen: Mapping[str, Seen], recipe: Recipe) -> QFormat:
     """The format for what ``node`` makes, the same for all nodes ``together`` with it."""
-    scores = recipe.scores or graph.output
+    scores = graph.outputs if recipe.scores is None else recipe.scores
     names = [node.name, *(other.name for other in together if other is not node)]
-    bits = max(recipe.output_bits if name == scores else recipe.activations_of(name) for name in names)
-    readers = {name: () if name == scores else readers_of(graph, name) for name in names}
+    bits = max(recipe.output_bits if name in scores else recipe.activations_of(name) for name in names)
+    readers = {name: () if name in scores else readers_of(graph, name) for name in names}
     every = tuple(reader for found in readers.values() for reader in found) if all(readers.values()) else ()
     whole = seen[node.name] if len(names) == 1 else Seen.together([seen[name] for name in sorted(names)])
     in_place = channels_stay(graph, node.name)
@@ -134,8 +134,8 @@ class _Fitting:
     def run(self, node: Node, quantised: QuantNode) -> None:
         """Compute the node's tensors, and drop those that no later node needs."""
         if quantised.layer is None:
-            self.exact[node.name] = self.images.astype(np.float32)
-            self.codes[node.name] = self.images.astype(np.int32)
+            pixels = part(self.images, node.name)
+            self.exact[node.name], self.codes[node.name] = pixels.astype(np.float32), pixels.astype(np.int32)
             return
         exact, codes = [], []
         for i in range(len(self.images)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -53,7 +53,7 @@ def sensitivities(
     (Pandey et al., arXiv 2302.05397, section 3); noises of different places add up, as they do not know of each other.
     """
     probe = _Probe(graph, images)
-    scores = recipe.scores or graph.output
+    scores = graph.outputs if recipe.scores is None else recipe.scores
     places = [(node, part) for node in graph.nodes if node.inputs for part in _open(node, recipe, scores)]
     knobs = []
     for number, (node, part) in enumerate(places):
@@ -76,12 +76,12 @@ def sensitivities(
     return tuple(knobs)
 
 
-def _open(node: Node, recipe: Recipe, scores: str) -> Iterator[Part]:
+def _open(node: Node, recipe: Recipe, scores: Collection[str]) -> Iterator[Part]:
     """Which widths of a layer there are to choose."""
     own = recipe.layers.get(node.name, Widths())
     if node.op.weights and own.weights is None:
         yield "weights"
-    if node.name != scores and own.activations is None and not node.op.keeps_format(node.clamp):
+    if node.name not in scores and own.activations is None and not node.op.keeps_format(node.clamp):
         yield "activations"
 
 
@@ -94,7 +94,7 @@ class _Probe:
         chosen = images[np.linspace(0, len(images) - 1, count).round().astype(int)]
         self.graph = graph
         self.exact: dict[str, FloatArray] = {}
-        self.outputs = graph.forward(chosen.astype(np.float64), self._keep)
+        self.outputs = graph.forward(chosen, self._keep)
         self.power = float(np.square(self.outputs).mean()) or 1.0
 
     def _keep(self, node: Node, x: FloatArray) -> None:

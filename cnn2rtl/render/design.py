@@ -19,6 +19,9 @@ from cnn2rtl.render.report import report
 from cnn2rtl.render.rom import hex_lines
 from cnn2rtl.schedule import Schedule, Traffic, lanes_of
 
+SIMULATION = ("stream_check", "stream_meter", "stream_sink", "stream_source")
+"""Modules of the testbench."""
+
 NUMBERS = 12
 """Of a table among the parameters, in a line."""
 
@@ -111,28 +114,55 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class End:
+    """A stream at the top: the prefix of its ports there, and that of the wires which they are connected to."""
+
+    port: str
+    stream: Stream
+    wires: str
+
+
+def ends(side: str, count: int) -> tuple[str, ...]:
+    """The prefixes of the ports of so many streams on a ``side``: ``s_axis``, or ``s0_axis``, ``s1_axis`` and so on."""
+    return (f"{side}_axis",) if count == 1 else tuple(f"{side}{number}_axis" for number in range(count))
+
+
+@dataclass(frozen=True)
 class Design:
     """Everything that is emitted. ``files`` maps paths in the output folder to their text."""
 
     name: str
     graph: QuantGraph
     schedule: Schedule
-    input: Stream
+    inputs: tuple[Stream, ...]
     layers: tuple[Layer, ...]
     files: Mapping[str, str]
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        """Every stream in the order of the data, the input first."""
-        return (self.input, *(layer.out for layer in self.layers))
+        """Every stream in the order of the data, the inputs first."""
+        return (*self.inputs, *(layer.out for layer in self.layers))
 
     @property
-    def output(self) -> Stream:
-        return next(stream for stream in self.streams if stream.node == self.graph.output)
+    def outputs(self) -> tuple[Stream, ...]:
+        by_node = {stream.node: stream for stream in self.streams}
+        return tuple(by_node[name] for name in self.graph.outputs)
 
     @property
-    def output_fifo(self) -> Fifo:
-        return next(fifo for fifo in self.output.fifos if fifo.port == Port())
+    def sources(self) -> tuple[End, ...]:
+        """Where frames come in."""
+        names = ends("s", len(self.inputs))
+        return tuple(End(name, stream, stream.name) for name, stream in zip(names, self.inputs, strict=True))
+
+    @property
+    def sinks(self) -> tuple[End, ...]:
+        """Where results go out."""
+        names = ends("m", len(self.outputs))
+        fifos = {fifo.port: fifo.name for fifo in self.fifos}
+        return tuple(
+            End(name, stream, fifos[Port("", number)])
+            for number, (name, stream) in enumerate(zip(names, self.outputs, strict=True))
+        )
 
     @property
     def fifos(self) -> tuple[Fifo, ...]:
@@ -145,7 +175,8 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
 
     ``family`` is that of the FPGAs for which it says what the design takes.
     """
-    taken = (*templates.unit_names(), "stream_check", "stream_meter", "testbench", "s_axis", "m_axis", "pixels")
+    outer = (*ends("s", len(graph.inputs)), *ends("m", len(graph.outputs)))
+    taken = (*templates.unit_names(), *SIMULATION, "testbench", "pixels", *outer)
     top = identifier(graph.name)
     made = {
         (node.name, instance.role): f"{node.name} {instance.module}"
@@ -153,9 +184,10 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
         for instance in schedule.units[node.name].instances
         if instance.template
     }
-    names = unique_identifiers([graph.name, *(node.name for node in graph.layers), *made.values()], taken)
+    inputs = [] if len(graph.inputs) == 1 else list(graph.inputs)
+    names = unique_identifiers([graph.name, *inputs, *(node.name for node in graph.layers), *made.values()], taken)
     top = names.pop(graph.name, top)
-    called = {node.name: "pixels" if node is graph.input else names[node.name] for node in graph.nodes}
+    called = {node.name: names.get(node.name, "pixels") for node in graph.nodes}
     forks = _fork_names(graph, called, taken)
     streams = {node.name: _stream(graph, node, schedule, called[node.name], forks) for node in graph.nodes}
     takes = {fifo.port: fifo for stream in streams.values() for fifo in stream.fifos}
@@ -183,14 +215,14 @@ def render(graph: QuantGraph, schedule: Schedule, facts: Mapping[str, object], f
                 )
         for role, rom in layer.unit.roms.items():
             files[f"rom/{layer.module}_{role}.hex"] = hex_lines(rom)
-    design = Design(top, graph, schedule, streams[graph.input.name], tuple(layers), files)
+    design = Design(top, graph, schedule, tuple(streams[name] for name in graph.inputs), tuple(layers), files)
     files[f"rtl/{top}.v"] = templates.fill("design/top.v.j2", design=design)
     for name in used_units(layers):
         files[f"rtl/{name}.v"] = templates.read(f"units/{name}.v")
     for path in ("testbench.v", "Makefile", "test_design.py"):
         files[f"sim/{path}"] = templates.fill(f"sim/{path}.j2", design=design)
-    for path in ("stream_check.v", "stream_meter.v"):
-        files[f"sim/{path}"] = templates.read(f"sim/{path}")
+    for name in SIMULATION:
+        files[f"sim/{name}.v"] = templates.read(f"sim/{name}.v")
     verilog, words = ([path for path in files if path.startswith(folder)] for folder in ("rtl/", "rom/"))
     for path in ("vivado/build.tcl", "quartus/build.tcl", "yosys/synth.ys"):
         files[f"syn/{path}"] = templates.fill(f"scripts/{path}.j2", design=design, sources=verilog, roms=words)
@@ -216,7 +248,7 @@ def _fork_names(graph: QuantGraph, streams: Mapping[str, str], taken: Iterable[s
         ports = graph.ports[name]
         for port in ports if len(ports) > 1 else ():
             twice = sum(other.layer == port.layer for other in ports) > 1
-            to = f"{streams[port.layer]}{f'_{port.number}' if twice else ''}" if port.layer else "output"
+            to = f"{streams[port.layer] if port.layer else 'output'}{f'_{port.number}' if twice else ''}"
             wish = f"{stream}_to_{to}"
             # Input 2 of `cat` and the layer `cat_2` are called alike.
             wanted[port] = f"{wish}_layer" if wish in wanted.values() else wish
@@ -280,7 +312,8 @@ def description(design: Design, facts: Mapping[str, object], family: str) -> dic
         "buffer_bits": sum(fifo.depth * stream.bits for stream in design.streams for fifo in stream.fifos)
         + sum(instance.memory_bits for layer in design.layers for instance in layer.unit.instances),
         "estimate": {"family": family, **describe_resources(takes.total, family), "unknown": list(takes.unknown)},
-        "input": describe_stream(design.input),
+        "inputs": [describe_stream(stream) for stream in design.inputs],
+        "outputs": list(graph.outputs),
         "layers": [
             {
                 **describe_stream(layer.out),

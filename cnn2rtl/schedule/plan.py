@@ -27,7 +27,7 @@ SETTLING = 100
 class Traffic:
     """A stream and the FIFOs that it enters, one for each taker, so many beats deep.
 
-    In cycles since the first beat of the network's input: when the ``first`` beat of all moves, and when the ``last``
+    In cycles since the first beat of the network's inputs: when the ``first`` beat of all moves, and when the ``last``
     ones of the first few frames do; from then on, a frame ends every frame interval.
     """
 
@@ -49,8 +49,9 @@ class Traffic:
 class Schedule:
     """A folding and hardware per layer, and a stream per node.
 
-    ``interval`` is the cycles from one frame to the next. Pixels are taken to come evenly at that pace; then
-    ``latency`` is the cycles of the first frame, from its first beat in to its last beat out, both counted.
+    ``interval`` is the cycles from one frame to the next. Pixels are taken to come evenly at that pace, those of all
+    inputs side by side; then ``latency`` is the cycles of the first frame, from its first beat in to its last beat out,
+    both counted.
     """
 
     foldings: Mapping[str, Folding]
@@ -84,7 +85,7 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
     slowest = max(folding.cycles for folding in foldings.values())
     # A layer that is busy all the time may need a cycle more every other frame.
     for interval in range(slowest, slowest + SLACK):
-        frames, fitted, moved, taken = _settled(graph, built, foldings, interval, beats[graph.input.name])
+        frames, fitted, moved, taken = _settled(graph, built, foldings, interval, beats)
         if frames:
             break
     else:
@@ -92,23 +93,29 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
     streams = {}
     for name, times in moved.items():
         depths = {port: fifo_depth(times, taken[port]) if port in taken else 2 for port in graph.ports[name]}
-        ends = times[beats[name] - 1 :: beats[name]][: _settles(times, interval, frames)]
-        streams[name] = Traffic(depths, int(times[0]), tuple(ends.tolist()))
-    latency = int(FIFO(Beats(moved[graph.output])).times[beats[graph.output] - 1]) + 1
+        last = times[beats[name] - 1 :: beats[name]][: _settles(times, interval, frames)]
+        streams[name] = Traffic(depths, int(times[0]), tuple(last.tolist()))
+    ends = (FIFO(Beats(moved[name])).times[beats[name] - 1] for name in graph.outputs)
+    latency = int(max(ends)) + 1
     return Schedule(foldings, fitted, streams, interval, latency)
 
 
 def _settled(
-    graph: QuantGraph, built: Mapping[str, Unit], foldings: Mapping[str, Folding], interval: int, beats: int
+    graph: QuantGraph,
+    built: Mapping[str, Unit],
+    foldings: Mapping[str, Folding],
+    interval: int,
+    beats: Mapping[str, int],
 ) -> tuple[int, dict[str, Unit], dict[str, IntArray], dict[Port, IntArray]]:
-    """So many frames, ``beats`` each, that all streams have found their pattern in the end, and their timeline.
+    """So many frames that all streams have found their pattern in the end, and their timeline; ``beats`` per frame.
 
     0 frames where they do not.
     """
     least = 3 + SETTLING // interval
     # Where several layers are busy all the time, each may take a frame to find its pace.
     for frames in range(least, least + 2 * len(built) + 2):
-        fitted, moved, taken = timeline(graph, built, foldings, even(beats, interval, frames))
+        pixels = {name: even(beats[name], interval, frames) for name in graph.inputs}
+        fitted, moved, taken = timeline(graph, built, foldings, pixels)
         if all(_settles(times, interval, frames) < frames for times in (*moved.values(), *taken.values())):
             return frames, fitted, moved, taken
     return 0, {}, {}, {}
@@ -127,14 +134,14 @@ def even(beats: int, interval: int, frames: int) -> IntArray:
 
 
 def timeline(
-    graph: QuantGraph, built: Mapping[str, Unit], foldings: Mapping[str, Folding], pixels: IntArray
+    graph: QuantGraph, built: Mapping[str, Unit], foldings: Mapping[str, Folding], pixels: Mapping[str, IntArray]
 ) -> tuple[dict[str, Unit], dict[str, IntArray], dict[Port, IntArray]]:
-    """What happens when the beats of the input come in the cycles ``pixels``, and no FIFO is ever full.
+    """What happens when the beats of every input come in the cycles ``pixels``, and no FIFO is ever full.
 
     The layers' units with as much memory as they need then; when the beats of every node's stream move; and when each
     layer behind it takes them from their FIFO.
     """
-    fitted, moved, taken = {}, {graph.input.name: pixels}, {}
+    fitted, moved, taken = {}, dict(pixels), {}
     for node in graph.layers:
         # No layer need be faster than the next one, which takes so many cycles over a pixel.
         sinks = (foldings[port.layer].cycles for port in graph.ports[node.name] if port.layer)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.output import few, listed_files, tidy_errors
 from cnn2rtl.project import Project
-from cnn2rtl.render import templates
+from cnn2rtl.render import ends, templates
 from cnn2rtl.synth import problems
 from cnn2rtl.synth.families import BUILD
 from cnn2rtl.synth.nextpnr import Nextpnr, nextpnr_for
@@ -108,11 +108,33 @@ class Yosys(Tool):
 
 def wrapper(project: Project) -> str:
     """Verilog around the design that needs four pins, whatever the width of its streams."""
-    first, last = project.about["input"], project.about["layers"][-1]
-    bits_in, bits_out = (stream["lanes"] * stream["format"]["bits"] for stream in (first, last))
+    graph, bits = project.graph, {name: stream.bits for name, stream in project.streams.items()}
+    feed, result = _Register("feed"), _Register("result")
+    pins = []
+    for port, name in zip(ends("s", len(graph.inputs)), graph.inputs, strict=True):
+        pins += [(f"{port}_tvalid", feed.take()), (f"{port}_tready", result.take())]
+        pins += [(f"{port}_tlast", feed.take()), (f"{port}_tdata", feed.take(bits[name]))]
+    for port, name in zip(ends("m", len(graph.outputs)), graph.outputs, strict=True):
+        pins += [(f"{port}_tvalid", result.take()), (f"{port}_tready", feed.take())]
+        pins += [(f"{port}_tlast", result.take()), (f"{port}_tdata", result.take(bits[name]))]
+    pins.append(("frame_error", result.take()))
     return templates.fill(
-        "scripts/yosys/pins.v.j2", name=project.about["name"], top=Nextpnr.TOP, bits_in=bits_in, bits_out=bits_out
-    )
+        "scripts/yosys/pins.v.j2", name=project.about["name"], top=Nextpnr.TOP, pins=pins, bits_in=feed.bits,
+        bits_out=result.bits,
+    )  # fmt: skip
+
+
+@dataclass
+class _Register:
+    """Bits of the register ``name`` that are taken so far."""
+
+    name: str
+    bits: int = 0
+
+    def take(self, bits: int = 1) -> str:
+        """The next ``bits`` of them, in Verilog."""
+        first, self.bits = self.bits, self.bits + bits
+        return f"{self.name}[{first}]" if bits == 1 else f"{self.name}[{self.bits - 1}:{first}]"
 
 
 def _newest() -> tuple[str, str]:

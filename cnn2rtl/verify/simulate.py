@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.render import Stream
+from cnn2rtl.schedule import Traffic
 from cnn2rtl.verify.engine import ENGINES, Engine
 
 # A simulator that goes on without a ROM file has proven nothing.
@@ -117,7 +118,7 @@ def missed(verdict: Verdict, streams: Sequence[Stream], *, frames: int, interval
     Predicted are the cycles of the ``streams``, and the ``latency`` and frame ``interval``.
     """
     found: list[str] = []
-    output = next(stream for stream in streams if any(not fifo.port.layer for fifo in stream.fifos))
+    outputs = [stream.traffic for stream in streams if any(not fifo.port.layer for fifo in stream.fifos)]
 
     def compare(what: str, measured: int, predicted: int) -> None:
         if measured != predicted:
@@ -132,5 +133,11 @@ def missed(verdict: Verdict, streams: Sequence[Stream], *, frames: int, interval
             compare(f"{stream.node}, last frame", measured.interval, traffic.apart(frames, interval))
     compare("latency", verdict.latency, latency)
     if frames > 1:
-        compare("frame interval", verdict.interval, output.traffic.apart(frames, interval))
+        compare("frame interval", verdict.interval, apart(outputs, frames, interval))
     return tuple(found)
+
+
+def apart(outputs: Sequence[Traffic], frame: int, interval: int) -> int:
+    """Cycles from the end of the frame before to that of this one, which ends with the last of the ``outputs``."""
+    last, before = (max(traffic.end(number, interval) for traffic in outputs) for number in (frame, frame - 1))
+    return last - before

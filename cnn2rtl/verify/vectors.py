@@ -39,7 +39,7 @@ def frame_vectors(graph: QuantGraph, streams: Mapping[str, Stream], image: np.nd
         stream = streams[node.name]
         files[f"{stream.name}.bin"] = beats(codes, stream)
 
-    graph.run(image[None].astype(np.int64), keep)
+    graph.run(np.asarray(image)[None], keep)
     return files
 
 

@@ -59,7 +59,8 @@ class Case:
         if not weighted or rng.random() > 0.2:
             return {}
         name = rng.choice(weighted)
-        return {name: Widths(rng.randint(2, 16), None if name in (weighted[-1], built.output) else rng.randint(2, 16))}
+        scores = name in (weighted[-1], built.output)
+        return {name: Widths(rng.randint(2, 16), None if scores else rng.randint(2, 16))}
 
     def compile(self) -> Compiled:
         graph = self.capture()

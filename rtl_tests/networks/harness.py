@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cnn2rtl.images import Pixels
 from cnn2rtl.pipeline import Compiled
-from cnn2rtl.verify import Engine, Verdict, engine_for, missed, simulate, write_vectors
+from cnn2rtl.verify import Engine, Verdict, apart, engine_for, missed, simulate, write_vectors
 
 
 class Bench:
@@ -60,9 +60,10 @@ class Bench:
         if fast.latency > schedule.latency:
             found.append(f"latency at full speed: {fast.latency} cycles, above the {schedule.latency} predicted")
         # The first few frames need not be an interval apart.
-        apart = max(schedule.interval, design.output.traffic.apart(frames, schedule.interval)) if frames > 1 else 0
-        if fast.interval > apart:
-            found.append(f"at full speed a frame takes {fast.interval} cycles, {apart} were predicted")
+        outputs = [stream.traffic for stream in design.outputs]
+        most = max(schedule.interval, apart(outputs, frames, schedule.interval)) if frames > 1 else 0
+        if fast.interval > most:
+            found.append(f"at full speed a frame takes {fast.interval} cycles, {most} were predicted")
         for fifo in design.fifos:
             peak = max(run.peaks[fifo.name] for run in runs.values())
             if peak > fifo.depth:

@@ -81,7 +81,7 @@ class Sample:
             )
             inputs.append(name)
         nodes.append(Node("layer", self.op, tuple(inputs), self.op.out_shape(shapes), self.clamp))
-        return FloatGraph("sample", tuple(nodes), "layer")
+        return FloatGraph("sample", tuple(nodes), ("layer",))
 
     def compile(self, target: Target) -> Compiled:
         images = images_for(self.shape, 1, 4)

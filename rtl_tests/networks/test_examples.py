@@ -33,7 +33,7 @@ def test_example_is_equal_to_golden_in_the_predicted_time(name: str, tmp_path: P
     torch.manual_seed(0)
     graph = capture(randomised(network.build()), network.shape, "net")
     options = Options(target=Target(multipliers=network.multipliers))
-    shape = graph.input.shape
+    shape = graph.inputs["input"]
     compiled = compile_graph(graph, options, images_for(shape, 0, 2))
     bench = Bench(compiled, images_for(shape, 1, 2), tmp_path / "project", "verilator")
     assert bench.complaints((30,)) == []

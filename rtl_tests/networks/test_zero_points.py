@@ -54,7 +54,7 @@ def network(names: Sequence[str]) -> FloatGraph:
     for name in names:
         shape = OPS[name].out_shape([nodes[-1].shape])
         nodes.append(Node(name, OPS[name], (nodes[-1].name,), shape, CLAMPS.get(name, Clamp())))
-    return FloatGraph("zeros", tuple(nodes), nodes[-1].name)
+    return FloatGraph("zeros", tuple(nodes), (nodes[-1].name,))
 
 
 def asymmetric(low: float, high: float, scheme: Scheme, bits: int) -> QFormat:

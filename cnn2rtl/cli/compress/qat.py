@@ -107,7 +107,13 @@ def qat(
         )  # fmt: skip
         graph = capture_file(model, arch, size, trust_pickle, problems)
         with problems.gather():
-            options.check(None if graph is None else graph.input.shape[0])
+            options.check(None if graph is None else graph.channels)
+        if graph is not None and (len(graph.inputs), len(graph.outputs)) != (1, 1):
+            problems.found.append(
+                f"{model}: the network has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; training knows "
+                "one image and its class"
+            )
+            graph = None
         if calib_limit < 1:
             problems.found.append(f"--calib-limit {calib_limit}: at least 1 image is needed")
     images: ImageSet | None = None

@@ -61,12 +61,12 @@ def memory_bars(view: View) -> tuple[Bar, ...]:
 
 def resource_bars(view: View) -> tuple[Bar, ...]:
     """Everything that the design takes, each in one bar with a piece per layer, against what the device has."""
-    input_fifo = (view.input.node, "rim", view.input.fifo * view.input.beat_bits)
+    input_fifos = [(stream.node, "rim", stream.fifo * stream.beat_bits) for stream in view.inputs]
     bars = [
         _stack("Multipliers", [(layer.name, layer.colour, layer.about["multipliers"]) for layer in view.layers]),
         _stack(
             "Bits of memory",
-            [input_fifo, *((layer.name, layer.colour, sum(layer.memory.values())) for layer in view.layers)],
+            [*input_fifos, *((layer.name, layer.colour, sum(layer.memory.values())) for layer in view.layers)],
         ),
     ]
     for key, title in RESOURCES.items():
@@ -113,11 +113,14 @@ class Timeline:
 def timeline(view: View) -> Timeline | None:
     """When every layer is at work on the first frame; nothing where the streams' cycles are not known."""
     if any(
-        stream.first is None or stream.last is None for stream in (view.input, *(row.stream for row in view.layers))
+        stream.first is None or stream.last is None for stream in (*view.inputs, *(row.stream for row in view.layers))
     ):
         return None
     end = max(1, view.about.get("latency") or 0, *((layer.stream.last or 0) + 1 for layer in view.layers))
-    bars = [_period(view.input.node, "rim", view.input.first or 0, view.input.first or 0, view.input.last or 0, end)]
+    bars = [
+        _period(stream.node, "rim", stream.first or 0, stream.first or 0, stream.last or 0, end)
+        for stream in view.inputs
+    ]
     for layer in view.layers:
         begin = min(source.first or 0 for source in layer.inputs)
         stream = layer.stream

@@ -83,7 +83,10 @@ class Place:
 def picture(view: View, style: Style) -> Picture:
     """The picture of the network in ``style``; every coordinate follows from the layers alone."""
     edges = [(source.node, layer.name) for layer in view.layers for source in layer.inputs]
-    places, wires = _arrange(view.input.node, view.output.node, edges)
+    world = {f"{number} →": stream for number, stream in enumerate(view.outputs)}
+    edges += [(stream.node, name) for name, stream in world.items()]
+    streams = {stream.node: stream for stream in view.inputs}
+    places, wires = _arrange(list(streams), edges)
     grid = _Grid(style, [*places.values(), *(place for wire in wires for place in wire)])
     layers = {layer.name: layer for layer in view.layers}
     boxes, labels = [], []
@@ -92,18 +95,18 @@ def picture(view: View, style: Style) -> Picture:
         if name in layers:
             boxes.append(_box(x, y, style, layers[name]))
         else:
-            end = (view.output, "output") if place.rank else (view.input, "input")
-            boxes.append(Box(x, y, *style.box, end[1], (end[0].shape,), end[0].title))
-        if place.rank < grid.ranks - 1:
-            labels.append(_label(x, y, style, layers[name].stream if name in layers else view.input))
+            called, stream = ("output", world[name]) if name in world else ("input", streams[name])
+            several = len(world) > 1 if name in world else len(streams) > 1
+            lines = (_short(stream.node, style.box[0] // 9), stream.shape) if several else (stream.shape,)
+            boxes.append(Box(x, y, *style.box, called, lines, stream.title))
+        if name not in world:
+            labels.append(_label(x, y, style, layers[name].stream if name in layers else streams[name]))
     return Picture(*grid.size, tuple(boxes), tuple(grid.wire(wire) for wire in wires), tuple(labels))
 
 
-def _arrange(first: str, last: str, edges: list[tuple[str, str]]) -> tuple[Mapping[str, Place], list[list[Place]]]:
-    """The place of every node, the world behind ``last`` included, and of every wire from end to end."""
-    world = f"{last} →"
-    edges = [*edges, (last, world)]
-    rank = {first: 0}
+def _arrange(first: list[str], edges: list[tuple[str, str]]) -> tuple[Mapping[str, Place], list[list[Place]]]:
+    """The place of every node, those that come ``first`` included, and of every wire from end to end."""
+    rank = dict.fromkeys(first, 0)
     for source, sink in edges:
         # Layers come in the order of the data, so the sources of a node are known before it is one.
         rank[sink] = max(rank.get(sink, 0), rank[source] + 1)

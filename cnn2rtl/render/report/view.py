@@ -167,16 +167,16 @@ class View:
         return found
 
     @cached_property
-    def input(self) -> Stream:
-        return self._stream(self.about["input"])
+    def inputs(self) -> tuple[Stream, ...]:
+        return tuple(self._stream(row) for row in self.about["inputs"])
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        streams = {self.input.node: self.input}
+        streams = {stream.node: stream for stream in self.inputs}
         kinds = self.kinds
         accuracy = self.results.get("accuracy", {}).get("layers", {})
         found = []
-        before = self.input.node
+        before = self.inputs[0].node
         for row in self.about["layers"]:
             stream = streams[row["node"]] = self._stream(row)
             memory = {**row.get("memory", {}), "fifo": stream.fifo * stream.beat_bits}
@@ -187,9 +187,9 @@ class View:
         return tuple(found)
 
     @property
-    def output(self) -> Stream:
-        streams = [layer.stream for layer in self.layers]
-        return next((s for s in streams if any(not fifo.layer for fifo in s.fifos)), streams[-1])
+    def outputs(self) -> tuple[Stream, ...]:
+        streams = {stream.node: stream for stream in (*self.inputs, *(layer.stream for layer in self.layers))}
+        return tuple(streams[name] for name in self.about["outputs"])
 
     @cached_property
     def kinds(self) -> Mapping[str, int]:

@@ -1,0 +1,118 @@
+"""Several inputs and outputs: every value of every layer equal, in the predicted cycles, whatever stalls there are."""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from external import need
+from harness import Bench
+from models import randomised
+from onnx_reference import onnx_tensors, run_onnx
+from several import NETWORKS, random_network
+from torch import nn
+from torch_reference import integer_tensors
+
+from cnn2rtl.frontend import capture
+from cnn2rtl.graph import FloatGraph, noise
+from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.schedule import Target
+
+SEEDS = int(os.environ.get("CNN2RTL_SEEDS", "24"))
+FIRST = int(os.environ.get("CNN2RTL_FIRST_SEED", "0"))
+
+
+def float_outputs(graph: FloatGraph, model: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> None:
+    """Every output of the float graph is what torch makes of it."""
+    rng = torch.Generator().manual_seed(3)
+    xs = [torch.randn(2, *shape, generator=rng, dtype=torch.float64) for shape in shapes]
+    with torch.no_grad():
+        made = copy.deepcopy(model).double()(*xs)
+    wanted = list(made.values()) if isinstance(made, dict) else [made] if isinstance(made, torch.Tensor) else made
+    batch = np.empty(2, [(name, np.float64, (h, w, c)) for name, (c, h, w) in graph.inputs.items()])
+    for (name, (c, h, w)), x in zip(graph.inputs.items(), xs, strict=True):
+        batch[name] = x.numpy().reshape(2, c, h, w).transpose(0, 2, 3, 1)
+    tensors: dict[str, np.ndarray] = {}
+    graph.forward(batch, lambda node, x: tensors.update({node.name: x}))
+    assert len(graph.outputs) == len(wanted)
+    for name, x in zip(graph.outputs, wanted, strict=True):
+        found = tensors[name].transpose(0, 3, 1, 2).reshape(x.shape)
+        np.testing.assert_allclose(found, x.numpy(), rtol=1e-4, atol=1e-4 * max(1e-9, float(x.abs().max())))
+
+
+def prove(compiled: Compiled, folder: Path, seed: int) -> None:
+    images = noise(compiled.graph.inputs, 3, seed + 1)
+    bench = Bench(compiled, images, folder)
+    assert bench.complaints((20 + seed % 60,), seed + 1) == []
+    golden = compiled.golden_tensors(images)
+    for name, codes in integer_tensors(compiled.graph, images).items():
+        np.testing.assert_array_equal(golden[name], codes, err_msg=name)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("multipliers", [1, 9999])
+def test_network_is_equal_to_golden(name: str, multipliers: int, tmp_path: Path) -> None:
+    make, shapes = NETWORKS[name]
+    model = randomised(make())
+    graph = capture(model, shapes, "net")
+    float_outputs(graph, model, shapes)
+    target = Target(multipliers=max(multipliers, len(graph.nodes)))
+    prove(compile_graph(graph, Options(target=target), noise(graph.inputs, 3)), tmp_path / "project", 5)
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
+def test_random_networks(seed: int, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    model, shapes = random_network(seed)
+    graph = capture(model, shapes, f"net{seed}")
+    if len(shapes) > 1:
+        float_outputs(graph, model, shapes)
+    multipliers = len(graph.nodes) + seed % 7 * 6
+    options = Options(scheme=("pow2", "scale")[seed % 2], target=Target(multipliers=multipliers))
+    try:
+        prove(compile_graph(graph, options, noise(graph.inputs, 3)), tmp_path / "project", seed)
+    except AssertionError as error:
+        command = f"CNN2RTL_FIRST_SEED={seed} CNN2RTL_SEEDS=1 python -m pytest rtl_tests/networks/test_several.py"
+        raise AssertionError(f"{command}\n{error}") from None
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_emitted_cocotb_test_and_makefile(name: str, tmp_path: Path) -> None:
+    make, shapes = NETWORKS[name]
+    graph = capture(randomised(make()), shapes, "net")
+    compile_graph(graph, Options(), None).write(tmp_path / "out")
+    for command in (["make"], [sys.executable, "test_design.py"]):
+        done = subprocess.run(command, cwd=tmp_path / "out" / "sim", capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "\nPASS net" in f"\n{done.stdout}", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_verilator_and_lint(name: str, tmp_path: Path) -> None:
+    need("verilator")
+    make, shapes = NETWORKS[name]
+    graph = capture(randomised(make()), shapes, "net")
+    compiled = compile_graph(graph, Options(), None)
+    bench = Bench(compiled, noise(graph.inputs, 2, 1), tmp_path / "project", "verilator")
+    assert bench.complaints((40,)) == []
+    sources = sorted((tmp_path / "project" / "rtl").glob("*.v"))
+    command = ["verilator", "--lint-only", "-Wall", "--top-module", compiled.design.name, *map(str, sources)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_exported_network(name: str) -> None:
+    make, shapes = NETWORKS[name]
+    graph = capture(randomised(make()), shapes, "net")
+    compiled = compile_graph(graph, Options(), None)
+    images = noise(graph.inputs, 3, 2)
+    golden = compiled.golden_tensors(images)
+    for layer, codes in onnx_tensors(compiled.graph, images).items():
+        np.testing.assert_array_equal(codes, golden[layer], err_msg=layer)
+    assert list(run_onnx(compiled.onnx(), images)) == list(dict.fromkeys(compiled.graph.outputs))
