@@ -259,10 +259,10 @@ _READERS = {".npz": _read_npz, ".npy": _read_npy, ".pt": _read_pt, ".pth": _read
 
 
 def _arrays(shapes: Mapping[str, Shape], path: Path, content: object) -> Mapping[str, np.ndarray[Any, Any]]:
-    """Those that a network with inputs of ``shapes`` takes, and labels."""
+    """All of them, by their names; a network with inputs of ``shapes`` is to take them."""
     if not isinstance(content, Mapping):
         raise UserError(f"{path}: holds a {type(content).__name__}; arrays called {', '.join(shapes)} are expected")
-    return {str(key): np.asarray(values) for key, values in content.items() if key in (*shapes, "labels", "y")}
+    return {str(key): np.asarray(values) for key, values in content.items()}
 
 
 def _images_and_labels(path: Path, content: object) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
+from cnn2rtl.frontend.call import Call, Map, Refused
+from cnn2rtl.frontend.converters import CONVERTERS
 from cnn2rtl.graph import Clamp, FloatGraph, Shape
 from cnn2rtl.ops import Affine, AvgPool2d, Conv2d, Identity, Linear
 
@@ -491,6 +493,45 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
     "no outputs": (Lambda(lambda x: ()), "the model has no outputs"),  # type: ignore[arg-type, return-value]
     "tensor of bounds": (Lambda(lambda x: torch.clamp(x, torch.zeros(1), torch.ones(1))), "clamp"),
 }
+
+
+class Inverse(nn.Module):
+    m: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("m", torch.zeros(3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.mean((2, 3)), torch.linalg.inv(self.m))
+
+
+def test_a_constant_that_cannot_be_computed() -> None:
+    program = torch.export.export(Inverse(), (torch.zeros(1, 3, 6, 6),))
+    with pytest.raises(UserError, match=r"`linalg_inv` .*cannot be computed ahead of time: .*singular"):
+        capture(program, None, "net")
+
+
+def test_a_map_of_four_dimensions() -> None:
+    with pytest.raises(UserError, match=r"works on 4 dimensions besides the batch; at most .c, h, w. are supported"):
+        capture(Lambda(lambda x: x.unflatten(1, (1, 3)) + 1), (3, 6, 6), "net")
+
+
+def test_arguments_that_no_exporter_writes() -> None:
+    """A file may hold them all the same."""
+    x = Map("x", (3, 6, 6), (3, 6, 6))
+
+    def refusal(convert: Callable[[Call], object], **args: object) -> str:
+        call = Call("aten.made_up", {"input": x, **args}, (3, 6, 6), "layer", None, None, False)  # type: ignore[arg-type]
+        with pytest.raises(Refused) as caught:
+            convert(call)
+        return str(caught.value)
+
+    assert "`stride` is [1, 2, 3]; one or two constant" in refusal(lambda call: call.pair("stride"), stride=[1, 2, 3])
+    assert "only constant bounds" in refusal(CONVERTERS["aten.clamp.default"], min=x)
+    assert "a kernel of 1 dimensions on a tensor of 4" in refusal(
+        CONVERTERS["aten.conv2d.default"], weight=torch.zeros(2, 3, 1), bias=None, stride=[1], padding=[0], groups=1
+    )
 
 
 @pytest.mark.parametrize("name", REFUSED)

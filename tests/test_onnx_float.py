@@ -348,6 +348,12 @@ def test_refusals(name: str, tmp_path: Path) -> None:
     assert re.search(message, said)
 
 
+def test_an_input_that_is_left_out(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Add", ["x", ""], ["y"], "layer")]
+    (said,) = refusal(network(nodes, (3, 4, 4)), tmp_path)
+    assert "damaged one (Node (layer)'s input 1 is marked single but has an empty string" in said
+
+
 def test_a_constant_without_bounds(tmp_path: Path) -> None:
     nodes = [helper.make_node("Expand", ["c0", "c1"], ["big"], "big"), helper.make_node("Add", ["x", "big"], ["y"])]
     assert (

@@ -37,14 +37,15 @@ class Measured:
 class Verdict:
     """``passed`` only if every value of every layer was equal. ``latency`` and ``interval`` in cycles.
 
-    ``interval`` is 0 for a single frame. ``details`` are the testbench's own lines on what went wrong,
-    the first differing layer, pixel and channel among them. ``streams`` go by their names in the design, and so do
-    ``peaks``, the most beats that each FIFO held.
+    ``interval`` is 0 for a single frame, and ``end`` the cycle since the first beat in which the last frame is over.
+    ``details`` are the testbench's own lines on what went wrong, the first differing layer, pixel and channel among
+    them. ``streams`` go by their names in the design, and so do ``peaks``, the most beats that each FIFO held.
     """
 
     passed: bool
     latency: int
     interval: int
+    end: int
     details: tuple[str, ...]
     streams: Mapping[str, Measured]
     peaks: Mapping[str, int]
@@ -86,7 +87,7 @@ def simulate(
 
 def read_verdict(lines: Iterable[str], on_row: Callable[[int], None] = lambda done: None) -> Verdict:
     """The verdict in what the testbench printed."""
-    passed, ended, trouble, latency, interval = False, False, False, 0, 0
+    passed, ended, trouble, latency, interval, end = False, False, False, 0, 0, 0
     details: list[str] = []
     streams: dict[str, Measured] = {}
     peaks: dict[str, int] = {}
@@ -94,6 +95,8 @@ def read_verdict(lines: Iterable[str], on_row: Callable[[int], None] = lambda do
         word, _, rest = line.partition(" ")
         if word == "ROW":
             on_row(int(rest))
+        elif word == "END":
+            end = int(rest)
         elif found := _STREAM.match(line):
             streams[found[1]] = Measured(*map(int, found.groups()[1:]))
         elif found := _FIFO.match(line):
@@ -102,14 +105,14 @@ def read_verdict(lines: Iterable[str], on_row: Callable[[int], None] = lambda do
             passed = ended = True
             numbers = _NUMBERS.search(line)
             assert numbers is not None
-            latency, interval = int(numbers[1]), int(numbers[2])
+            latency, interval = map(int, numbers.groups())
         elif word != "FRAME" and "$finish" not in line:
             trouble = trouble or _TROUBLE.search(line) is not None
             ended = ended or word == "FAIL"
             details.append(line)
     if not ended:
         details.append("the simulator ended without a verdict")
-    return Verdict(passed and not trouble, latency, interval, tuple(details), streams, peaks)
+    return Verdict(passed and not trouble, latency, interval, end, tuple(details), streams, peaks)
 
 
 def missed(verdict: Verdict, streams: Sequence[Stream], *, frames: int, interval: int, latency: int) -> tuple[str, ...]:
