@@ -512,6 +512,12 @@ def test_a_constant_that_cannot_be_computed() -> None:
         capture(program, None, "net")
 
 
+def test_a_map_of_variable_size() -> None:
+    model = Lambda(lambda x: x[:, :, :, x.amax((0, 1, 2)) > 0].relu())
+    with pytest.raises(UserError, match=r"gives a tensor of variable size .*; export the model with a fixed size"):
+        capture(torch.export.export(model, (torch.ones(1, 3, 6, 6),)), None, "net")
+
+
 def test_a_map_of_four_dimensions() -> None:
     with pytest.raises(UserError, match=r"works on 4 dimensions besides the batch; at most .c, h, w. are supported"):
         capture(Lambda(lambda x: x.unflatten(1, (1, 3)) + 1), (3, 6, 6), "net")
@@ -528,6 +534,7 @@ def test_arguments_that_no_exporter_writes() -> None:
         return str(caught.value)
 
     assert "`stride` is [1, 2, 3]; one or two constant" in refusal(lambda call: call.pair("stride"), stride=[1, 2, 3])
+    assert "combines several feature maps; only sums" in refusal(lambda call: call.source, other=x)
     assert "only constant bounds" in refusal(CONVERTERS["aten.clamp.default"], min=x)
     assert "a kernel of 1 dimensions on a tensor of 4" in refusal(
         CONVERTERS["aten.conv2d.default"], weight=torch.zeros(2, 3, 1), bias=None, stride=[1], padding=[0], groups=1

@@ -324,6 +324,10 @@ REFUSED = {
     "batch flattened": (("Reshape", {}, (i(-1),)), "the batch must stay the first dimension"),
     "axis 0": (("Flatten", {"axis": 0}, ()), "only axis 1 is supported"),
     "cubic": (("Resize", {"mode": "cubic"}, (one(1.0), np.array([1, 1, 2, 2], np.float32))), "mode cubic"),
+    "more channels": (
+        ("Resize", {}, (one(1.0), np.array([1, 2, 1, 1], np.float32))),
+        "changes the channels; only height",
+    ),
     "a power of maps": (("Pow", {}, (f(3, 4, 4),)), "one is supported"),
     "integers": (("Cast", {"to": 7}, ()), "to floats alone"),
     "maximum of maps": (("Max", {}, (f(3, 4, 4),)), "of a map and a number"),

@@ -96,6 +96,10 @@ SKETCHES: dict[str, tuple[Callable[[Sketch], str], str]] = {
         lambda s: s.quantised(s.op("Relu", "x")),
         "a DequantizeLinear must come before",
     ),
+    "outputs that do not divide": (
+        lambda s: s.quantised(s.op("Conv", s.quantised("x"), s.weights(4, 1, 3, 3), group=3)),
+        "has 4 outputs in 3 groups",
+    ),
     "weights of other channels": (
         lambda s: s.quantised(s.op("Conv", s.quantised("x"), s.weights(4, 2, 3, 3))),
         "weights for 2 input channels, but the map has 3",

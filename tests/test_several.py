@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,9 @@ from cnn2rtl.frontend.qdq import read_qdq
 from cnn2rtl.graph import noise
 from cnn2rtl.images import images_for
 from cnn2rtl.pipeline import compile_given
+from cnn2rtl.project import open_project
+from cnn2rtl.synth.nextpnr import Nextpnr
+from cnn2rtl.synth.yosys import wrapper
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "networks" / "fusion.py"
 MODEL = (f"{EXAMPLE}:Fusion", "--input", "3x32x32,8")
@@ -74,10 +78,22 @@ def test_from_model_to_verdict(tmp_path: Path) -> None:
     for options in ([], ["--images", "data.npz", "--frames", "9"], ["--stall", "40"]):
         assert "PASS" in succeed("simulate", "out", *options, cwd=tmp_path)
     found = succeed("evaluate", "out", "--data", "data.npz", "--limit", "4", cwd=tmp_path)
-    assert "of 4 images" in found and "accuracy" in found and "spots" in found
+    assert (
+        "told of scores, the first of 2 outputs" in found
+        and "of 4 images" in found
+        and "accuracy" in found
+        and "spots" in found
+    )
     assert "image, uint8 n x 3x32x32, and facts, uint8 n x 8x1x1, to scores, int64" in " ".join(
         succeed("export", "out", "--onnx", cwd=tmp_path).split()
     )
+    (tmp_path / "pins.v").write_text(wrapper(open_project(tmp_path / "out")))
+    sources = [str(tmp_path / "pins.v"), *map(str, sorted((tmp_path / "out" / "rtl").glob("*.v")))]
+    done = subprocess.run(
+        ["iverilog", "-g2005", "-Wall", "-Wno-timescale", "-t", "null", "-s", Nextpnr.TOP, *sources],
+        cwd=tmp_path / "out" / "rom", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and not done.stderr, done.stderr
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count(">input</text>") == 4 and page.count(">output</text>") == 4  # in two pictures
 

@@ -56,6 +56,9 @@ def evaluate(
             f"{layer.needed_bits} of {layer.acc_bits}" if layer.acc_bits else "",
         )  # fmt: skip
     console.out.print(rows)
+    outputs = opened.graph.outputs
+    if len(outputs) > 1:
+        console.out.print(f"what follows is told of {escape(outputs[0])}, the first of {len(outputs)} outputs")
     agreed = round(result.agreement * result.images)
     console.out.print(f"top-1 agreement  {100 * result.agreement:.1f} %  ({agreed} of {result.images} images)")
     if result.float_accuracy is not None and result.integer_accuracy is not None:
