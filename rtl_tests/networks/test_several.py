@@ -92,6 +92,29 @@ def test_the_emitted_cocotb_test_and_makefile(name: str, tmp_path: Path) -> None
         assert done.returncode == 0 and "\nPASS net" in f"\n{done.stdout}", done.stdout + done.stderr
 
 
+# Network, file, and what is replaced by what.
+BROKEN = {
+    "an output with another's data": ("heads", "rtl/net.v", "m1_axis_tdata  = boxes_q", "m1_axis_tdata  = fc_q"),
+    "an output that may miss beats": ("heads", "rtl/net.v", " && stem_2_to_output_room;", ";"),
+    "an output that ends too soon": ("heads", "rtl/net.v", "BEATS(64)) u_m1_axis_frame", "BEATS(63)) u_m1_axis_frame"),
+    "a frame without an end": ("pyramid", "sim/testbench.v", ".s1_axis_tlast(s1_axis_tlast)", ".s1_axis_tlast(1'b0)"),
+    "an input that is not there": ("pyramid", "rtl/net.v", "coarse_data  = s1_axis_tdata", "coarse_data  = 0"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_broken_designs_are_caught(what: str, tmp_path: Path) -> None:
+    name, path, old, new = BROKEN[what]
+    make, shapes = NETWORKS[name]
+    graph = capture(randomised(make()), shapes, "net")
+    compiled = compile_graph(graph, Options())
+    bench = Bench(compiled, noise(graph.inputs, 3), tmp_path / "project")
+    text = (bench.folder / path).read_text()
+    assert text.count(old) == 1, text
+    (bench.folder / path).write_text(text.replace(old, new))
+    assert bench.elsewhere(bench.folder).complaints((30, 60))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_verilator_and_lint(name: str, tmp_path: Path) -> None:
     need("verilator")
