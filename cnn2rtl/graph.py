@@ -29,26 +29,22 @@ def part(batch: np.ndarray, name: str) -> np.ndarray:
     return batch if batch.dtype.names is None else batch[name]
 
 
-def fields(shapes: Mapping[str, Shape], kind: type[np.generic] = np.uint8) -> np.dtype[np.void]:
-    """How an image of several inputs, given by their names, lies in memory."""
-    return np.dtype([(name, kind, (h, w, c)) for name, (c, h, w) in shapes.items()])
-
-
-def empty(shapes: Mapping[str, Shape], count: int) -> np.ndarray:
-    """So many images, raw pixels, not filled in yet, for a network with inputs of these ``shapes``."""
-    if len(shapes) > 1:
-        return np.empty(count, fields(shapes))
-    ((c, h, w),) = shapes.values()
-    return np.empty((count, h, w, c), np.uint8)
+def batch_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Raw pixels (n, h, w, c) for each input, as many for all, as one batch."""
+    if len(arrays) == 1:
+        (pixels,) = arrays.values()
+        return pixels.astype(np.uint8, copy=False)
+    count = len(next(iter(arrays.values())))
+    batch = np.empty(count, [(name, np.uint8, pixels.shape[1:]) for name, pixels in arrays.items()])
+    for name, pixels in arrays.items():
+        batch[name] = pixels
+    return batch
 
 
 def noise(shapes: Mapping[str, Shape], count: int, seed: int = 0) -> np.ndarray:
     """So many images, of random raw pixels, for a network with inputs of these ``shapes``, by their names."""
-    rng, images = np.random.default_rng(seed), empty(shapes, count)
-    for name in shapes:
-        pixels = part(images, name)
-        pixels[...] = rng.integers(0, 256, pixels.shape, np.uint8)
-    return images
+    rng = np.random.default_rng(seed)
+    return batch_of({name: rng.integers(0, 256, (count, h, w, c), np.uint8) for name, (c, h, w) in shapes.items()})
 
 
 def times(shape: Iterable[int]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import Shape, empty, part, times
+from cnn2rtl.graph import Shape, batch_of, times
 from cnn2rtl.image_files import Fit, Pixels, Reading, Skip, read_files
 
 __all__ = ["SUFFIXES", "Fit", "ImageSet", "Pixels", "Skip", "from_array", "images_for", "load_images", "several"]
@@ -149,10 +149,7 @@ def several(
     if len(counts) > 1:
         sizes = ", ".join(f"{len(pixels)} for {key}" for key, pixels in found.items())
         raise UserError(f"{name}: {sizes}; as many images for every input are expected")
-    images: Pixels = empty(shapes, *counts)
-    for key, pixels in found.items():
-        part(images, key)[...] = pixels
-    return images
+    return batch_of(found)
 
 
 def from_array(array: object, shape: Shape, name: str) -> Pixels:

@@ -17,7 +17,7 @@ import numpy as np
 from cnn2rtl import store
 from cnn2rtl.errors import UserError
 from cnn2rtl.export import to_onnx
-from cnn2rtl.graph import Clamp, FloatGraph, Node, empty, noise, part
+from cnn2rtl.graph import Clamp, FloatGraph, Node, batch_of, noise, part
 from cnn2rtl.images import ImageSet, Pixels
 from cnn2rtl.ops import ArgMax
 from cnn2rtl.output import write_project
@@ -168,14 +168,12 @@ class Compiled:
 
     def _pixels(self, images: np.ndarray | Mapping[str, np.ndarray]) -> Pixels:
         shapes = self.graph.inputs
-        if len(shapes) == 1 and not isinstance(images, Mapping):
-            images = {next(iter(shapes)): np.asarray(images)}
         if isinstance(images, Mapping):
             if images.keys() != shapes.keys():
                 raise ValueError(f"images for {', '.join(images)}: the network's inputs are {', '.join(shapes)}")
             given = {name: np.asarray(images[name]) for name in shapes}
         else:
-            given = {name: part(images, name) for name in shapes}
+            given = {name: part(np.asarray(images), name) for name in shapes}
         for name, (c, h, w) in shapes.items():
             pixels = given[name]
             if pixels.ndim != 4 or pixels.shape[1:] != (h, w, c):
@@ -185,10 +183,7 @@ class Compiled:
         counts = {len(pixels) for pixels in given.values()}
         if len(counts) > 1:
             raise ValueError(f"the inputs have {' and '.join(map(str, sorted(counts)))} images; as many are expected")
-        batch: Pixels = empty(shapes, *counts)
-        for name, pixels in given.items():
-            part(batch, name)[...] = pixels
-        return batch
+        return batch_of(given)
 
     @cached_property
     def files(self) -> Mapping[str, str | bytes]:

@@ -46,9 +46,9 @@ def show(rows: Table) -> None:
 
 def parse_shape(text: str | None) -> Shape | None:
     """``3x128x128`` as (c, h, w)."""
-    dims = parse_dims(text)
-    if dims is None:
+    if text is None:
         return None
+    dims = _dims(text, text)
     if len(dims) != 3:
         raise UserError(f"--input {text}: channels x height x width is expected, like 3x128x128")
     c, h, w = dims
@@ -56,18 +56,14 @@ def parse_shape(text: str | None) -> Shape | None:
 
 
 def parse_sizes(text: str | None) -> tuple[tuple[int, ...], ...] | None:
-    """The dimensions of each input, as :func:`parse_dims` reads them, separated by commas."""
+    """The dimensions of each input: ``3x128x128,40`` as (c, h, w) and (features,)."""
     if text is None:
         return None
     return tuple(_dims(text, part) for part in text.split(","))
 
 
-def parse_dims(text: str | None) -> tuple[int, ...] | None:
-    """``3x128x128`` as (c, h, w), ``9x128`` as (c, length), ``40`` as (features,)."""
-    return None if text is None else _dims(text, text)
-
-
 def _dims(text: str, one: str) -> tuple[int, ...]:
+    """``one`` of the sizes in ``text``: 3x128x128 as (c, h, w), 9x128 as (c, length), 40 as (features,)."""
     parts = one.strip().lower().split("x")
     if len(parts) > 3 or not all(part.isdecimal() and part.isascii() and int(part) for part in parts):
         raise UserError(

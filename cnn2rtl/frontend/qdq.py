@@ -153,7 +153,8 @@ class _Conversion:
         mean, std = self.pixels[image.name]
         reals = ((pixels / 255 - mean) / std).astype(np.float32)
         wanted = np.clip(np.rint(reals / np.float32(out.coarsest)) + out.zero, out.lo, out.hi).astype(np.int64)
-        shape = next(node.shape for node in self.nodes if node.name == image.node)
+        c, h, w = self.network.sources[image.name]
+        shape = (c, h, w)
         if out.zero == 0 and np.all(wanted == pixels):
             return Codes(image.node, PIXEL, out, shape)
         op = DepthwiseConv2d(1 / (255 * std).reshape(-1, 1, 1), -mean / std, Window((1, 1)))

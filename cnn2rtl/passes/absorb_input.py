@@ -26,13 +26,14 @@ def absorb_input(graph: FloatGraph, mean: Sequence[float], std: Sequence[float])
     wrong number of values or a ``std`` that is not positive.
     """
     channels = {name: shape[0] for name, shape in graph.inputs.items()}
-    for source, (zero, unit) in normalisation(mean, std, channels).items():
+    for source, numbers in normalisation(mean, std, channels).items():
+        zero, unit = (255.0 * given for given in numbers)
         consumers = graph.consumers(source)
         absorbing = all(raw.dispatch(type(node.op)) is not raw.dispatch(object) for node in consumers)
         if absorbing and consumers and source not in graph.outputs:
-            graph = graph.replacing([replace(node, op=raw(node.op, 255 * zero, 255 * unit)) for node in consumers])
+            graph = graph.replacing([replace(node, op=raw(node.op, zero, unit)) for node in consumers])
         else:
-            graph = _with_layer(graph, source, 255 * zero, 255 * unit)
+            graph = _with_layer(graph, source, zero, unit)
     return graph
 
 

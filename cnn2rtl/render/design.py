@@ -94,7 +94,7 @@ class Layer:
     @property
     def ports(self) -> tuple[str, ...]:
         """The prefixes of the ports of its streams in: ``s``, or ``s0``, ``s1`` and so on where there are several."""
-        return ("s",) if len(self.sources) == 1 else tuple(f"s{number}" for number in range(len(self.sources)))
+        return ends("s", len(self.sources), "")
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -122,9 +122,9 @@ class End:
     wires: str
 
 
-def ends(side: str, count: int) -> tuple[str, ...]:
+def ends(side: str, count: int, suffix: str = "_axis") -> tuple[str, ...]:
     """The prefixes of the ports of so many streams on a ``side``: ``s_axis``, or ``s0_axis``, ``s1_axis`` and so on."""
-    return (f"{side}_axis",) if count == 1 else tuple(f"{side}{number}_axis" for number in range(count))
+    return (f"{side}{suffix}",) if count == 1 else tuple(f"{side}{number}{suffix}" for number in range(count))
 
 
 @dataclass(frozen=True)

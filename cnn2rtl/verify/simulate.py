@@ -136,11 +136,11 @@ def missed(verdict: Verdict, streams: Sequence[Stream], *, frames: int, interval
             compare(f"{stream.node}, last frame", measured.interval, traffic.apart(frames, interval))
     compare("latency", verdict.latency, latency)
     if frames > 1:
-        compare("frame interval", verdict.interval, apart(outputs, frames, interval))
+        compare("frame interval", verdict.interval, _apart(outputs, frames, interval))
     return tuple(found)
 
 
-def apart(outputs: Sequence[Traffic], frame: int, interval: int) -> int:
+def _apart(outputs: Sequence[Traffic], frame: int, interval: int) -> int:
     """Cycles from the end of the frame before to that of this one, which ends with the last of the ``outputs``."""
     last, before = (max(traffic.end(number, interval) for traffic in outputs) for number in (frame, frame - 1))
     return last - before
