@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
@@ -109,7 +108,6 @@ def compile(
     with problems.gather():
         shape = _shapes(example, known=isinstance(model, ExportedProgram))
         graph = capture(model, shape, name or _name(model))
-        _require_finite(graph)
         check_feasible(graph, options)
     with problems.gather():
         options.check(None if graph is None else graph.channels)
@@ -173,14 +171,3 @@ def _name(model: object) -> str:
     """The class of a network that somebody wrote; torch's own containers say nothing."""
     cls = type(model)
     return "network" if cls.__module__.startswith("torch.") else cls.__name__
-
-
-def _require_finite(graph: FloatGraph) -> None:
-    problems = []
-    for node in graph.nodes:
-        arrays = [getattr(node.op, field.name) for field in dataclasses.fields(node.op)]
-        bad = sum(int((~np.isfinite(array)).sum()) for array in arrays if isinstance(array, np.ndarray))
-        if bad:
-            problems.append(f"`{node.name}`: {bad} of its weights are NaN or infinite")
-    if problems:
-        raise UserError(problems)

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cnn2rtl.errors import UserError
+from cnn2rtl.finite import REMEDY, not_finite
+
 if TYPE_CHECKING:
     from cnn2rtl.ops.base import Op
 
@@ -62,6 +65,11 @@ class Clamp:
     def __call__(self, x: FloatArray) -> FloatArray:
         return np.clip(x, self.lo, self.hi)
 
+    @property
+    def flaw(self) -> str:
+        """What no activation could be limited to; empty where one can. Either end may be open."""
+        return "" if self.lo < inf and self.hi > -inf else f"limits its values to {self.lo:g} and {self.hi:g}"
+
     def then(self, other: Clamp) -> Clamp:
         """The clamp equal to applying this one first and ``other`` after it."""
         return Clamp(float(np.clip(self.lo, other.lo, other.hi)), float(np.clip(self.hi, other.lo, other.hi)))
@@ -82,18 +90,30 @@ class Node:
     clamp: Clamp = Clamp()
     stats: tuple[FloatArray, FloatArray] | None = None
 
+    @property
+    def flaws(self) -> tuple[str, ...]:
+        """Which of its numbers are NaN or infinite, in words; empty if none."""
+        stats = "" if self.stats is None else not_finite(np.array(self.stats))
+        return (*self.op.flaws, *(flaw for flaw in (self.clamp.flaw, stats and f"statistics: {stats}") if flaw))
+
 
 @dataclass(frozen=True, eq=False)
 class FloatGraph:
     """A DAG in topological order. Nodes that take nothing are the inputs; ``outputs`` name the results.
 
-    ``notes`` tell the user what is not exactly as the model says.
+    ``notes`` tell the user what is not exactly as the model says. Every graph, whoever makes it, holds finite numbers:
+    else it raises one :class:`UserError` for all that are not.
     """
 
     name: str
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        problems = [f"`{node.name}`: {flaw}; {REMEDY}" for node in self.nodes for flaw in node.flaws]
+        if problems:
+            raise UserError(problems)
 
     def __getitem__(self, name: str) -> Node:
         return self.by_name[name]

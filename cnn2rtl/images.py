@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.finite import not_finite
 from cnn2rtl.graph import Shape, batch_of, times
 from cnn2rtl.image_files import Fit, Pixels, Reading, Skip, read_files
 
@@ -312,9 +313,11 @@ def _pixels(path: Path | str, array: np.ndarray[Any, Any]) -> Pixels:
     if not whole and not np.issubdtype(array.dtype, np.floating):
         raise UserError(f"{path}: the images are of type {array.dtype}; raw pixels (uint8) are expected")
     top = 255 if whole else 1
+    flaw = not_finite(array)
+    if flaw:
+        raise UserError(f"{path}: {flaw}; raw pixels are expected, whole numbers of 0 to 255 or floats of 0 to 1")
     lo, hi = array.min(), array.max()
-    # Written so that NaN is refused too.
-    if not (lo >= 0 and hi <= top):
+    if lo < 0 or hi > top:
         raise UserError(
             f"{path}: the values go from {lo:g} to {hi:g}; raw pixels are expected, whole numbers of 0 to 255 or "
             "floats of 0 to 1: leave the normalisation out, the hardware does it"

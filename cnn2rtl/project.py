@@ -72,6 +72,8 @@ def open_project(folder: Path) -> Project:
             for s in (*about["inputs"], *about["layers"])
             for fifos in [tuple(Fifo(f["name"], Port(f["layer"], f["input"]), f["depth"]) for f in s["fifos"])]
         }
+    except UserError as error:
+        raise UserError([f"{folder}: {problem}" for problem in error.problems]) from None
     except FileNotFoundError as error:
         raise UserError(
             f"{folder}: no cnn2rtl project ({Path(error.filename).name} is missing); make one with `cnn2rtl generate`"

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cnn2rtl.errors import UserError
 from cnn2rtl.graph import Clamp, FloatGraph, Node
 from cnn2rtl.ops import REGISTRY, Input, Window
 from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode
@@ -57,7 +58,7 @@ def dump(objects: Mapping[str, object]) -> bytes:
 
 
 def load(data: bytes) -> dict[str, Any]:
-    """What :func:`dump` stored; raises ``ValueError`` for anything else."""
+    """What :func:`dump` stored; raises ``ValueError`` for anything else, :class:`UserError` for NaN and infinity."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -74,6 +75,8 @@ def load(data: bytes) -> dict[str, Any]:
 
         graphs = json.loads(arrays["graphs"].tobytes())
         return {name: decode(value) for name, value in graphs.items()}
+    except UserError:
+        raise
     except Exception as error:
         # Every part of a damaged file has its own way to fail: zip, deflate, numpy's headers, JSON, the classes.
         raise ValueError(f"not a stored network: {type(error).__name__}: {error}") from error

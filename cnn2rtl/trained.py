@@ -71,6 +71,8 @@ def load(path: Path) -> Trained:
         trained = Trained(parts["float"], parts["integer"], options, str(parts["origin"]), parts["frames"])
         options.check()
         _try(trained)
+    except UserError as error:
+        raise UserError([f"{path}: {problem}" for problem in error.problems]) from None
     except Exception as error:
         # There is no end to what somebody may have made of the file.
         raise UserError(

@@ -20,6 +20,7 @@ from torch import nn
 
 import cnn2rtl
 from cnn2rtl import Compiled, UserError, store
+from cnn2rtl.finite import REMEDY
 from cnn2rtl.frontend import load_model
 
 SHAPE = (1, 8, 8)
@@ -172,7 +173,9 @@ def test_each_mistake() -> None:
     infinite = net()
     with torch.no_grad():
         infinite[4].weight[0, 0, 0] = float("inf")
-    assert problems(infinite, SHAPE) == ("`4`: 3 of its weights are NaN or infinite",)
+    assert problems(infinite, SHAPE) == (
+        "`4` (conv2d): has a `weight` that is not finite: 3 of 108 values are NaN or infinite; " + REMEDY,
+    )
     unsupported = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GroupNorm(1, 2), nn.Softmax(1), nn.ReLU())
     assert [line.split(":")[0] for line in problems(unsupported, SHAPE)] == ["`1` (group_norm)", "`2` (softmax)"]
     assert problems("net.pt", SHAPE)[0].startswith("model: a str, where an nn.Module or an ExportedProgram is expected")

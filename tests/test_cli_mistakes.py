@@ -15,6 +15,8 @@ from command_line import DIGITS, EXAMPLE, mistakes, run
 from PIL import Image
 from torch import nn
 
+from cnn2rtl.finite import REMEDY
+
 ARCH = DIGITS[2]
 
 
@@ -60,8 +62,8 @@ def test_weights_that_are_not_finite(tmp_path: Path) -> None:
     state["classifier.bias"][:2] = float("inf")
     torch.save(state, tmp_path / "nan.pt")
     assert mistakes("generate", "nan.pt", *DIGITS[1:], cwd=tmp_path) == [
-        "nan.pt: `features.0.weight`: 1 of 144 values are NaN or infinite",
-        "nan.pt: `classifier.bias`: 2 of 10 values are NaN or infinite",
+        f"nan.pt: `features.0.weight`: 1 of 144 values are NaN or infinite; {REMEDY}",
+        f"nan.pt: `classifier.bias`: 2 of 10 values are NaN or infinite; {REMEDY}",
     ]
 
 

@@ -197,7 +197,7 @@ def test_array_mistakes(tmp_path: Path) -> None:
     assert "holds pictures; `images` (or `x`) is expected" in of(pictures=PIXELS)
     normalised = of(x=PIXELS.astype(np.float32) / 64 - 2)
     assert "the values go from -2 to 1.98438; raw pixels are expected" in normalised and "normalisation" in normalised
-    assert "the values go from nan to nan" in of(x=np.full(PIXELS.shape, np.nan))
+    assert "1440 of 1440 values are NaN or infinite; raw pixels are" in of(x=np.full(PIXELS.shape, np.nan))
     assert "the values go from 0 to 300" in of(x=np.array([0, 300] * 720).reshape(PIXELS.shape))
     assert "the images are of type bool; raw pixels (uint8) are expected" in of(x=PIXELS > 3)
     assert "the labels are 5 of int64; one whole number for each of the 6 images" in of(x=PIXELS, y=np.arange(5))

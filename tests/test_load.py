@@ -19,6 +19,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.finite import REMEDY
 from cnn2rtl.frontend import capture, load_model
 
 ARCH = """
@@ -464,8 +465,8 @@ def test_weights_that_are_not_finite(tmp_path: Path, arch: str, kind: str) -> No
     with pytest.raises(UserError) as caught:
         load_model(tmp_path / "m.pt", f"{arch}:Net" if kind == "state_dict" else None)
     assert list(caught.value.problems) == [
-        f"{tmp_path / 'm.pt'}: `0.weight`: 3 of 108 values are NaN or infinite",
-        f"{tmp_path / 'm.pt'}: `1.running_var`: 1 of 4 values are NaN or infinite",
+        f"{tmp_path / 'm.pt'}: `0.weight`: 3 of 108 values are NaN or infinite; {REMEDY}",
+        f"{tmp_path / 'm.pt'}: `1.running_var`: 1 of 4 values are NaN or infinite; {REMEDY}",
     ]
 
 

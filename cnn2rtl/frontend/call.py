@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from cnn2rtl.finite import REMEDY, not_finite
 from cnn2rtl.frontend.view import Map, Refused
 from cnn2rtl.graph import Clamp, FloatArray
 from cnn2rtl.ops import Op
@@ -94,7 +95,11 @@ class Call:
             return None
         if not isinstance(value, torch.Tensor):
             raise Refused(f"`{name}` is computed from the input; only trained constants are supported")
-        return np.array(value.detach().cpu().to(torch.float64).numpy())
+        array = np.array(value.detach().cpu().to(torch.float64).numpy())
+        flaw = not_finite(array)
+        if flaw:
+            raise Refused(f"has a `{name}` that is not finite: {flaw}; {REMEDY}")
+        return array
 
     def required(self, name: str) -> FloatArray:
         """As :meth:`constant`, for an argument that must be there."""

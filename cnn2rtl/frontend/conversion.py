@@ -8,6 +8,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import fx
 from torch.export import ExportedProgram
@@ -161,7 +162,9 @@ class Conversion:
         tensors = made if isinstance(made, (tuple, list)) else [made]
         if overload not in INDICES:
             self._require_map(tensors[0])
-        result = CONVERTERS[overload](call)
+        # What comes of constants that cannot be (a variance below 0) is refused with the layer that it ends in.
+        with np.errstate(all="ignore"):
+            result = CONVERTERS[overload](call)
         for tensor in tensors[1:] if isinstance(result, list) else []:
             self._require_map(tensor)
         return self._checked(call, result)

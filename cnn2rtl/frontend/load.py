@@ -20,6 +20,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.finite import REMEDY, not_finite
 from cnn2rtl.frontend import storage, structure
 from cnn2rtl.frontend.architecture import instantiate, with_state
 from cnn2rtl.frontend.archive import refusals
@@ -226,8 +227,8 @@ def _require_finite(model: Model, path: Path) -> None:
     problems = []
     for name, tensor in tensors.items():
         if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
-            bad = int((~torch.isfinite(tensor.detach())).sum())
-            if bad:
-                problems.append(f"{path}: `{name}`: {bad} of {tensor.numel()} values are NaN or infinite")
+            flaw = not_finite(tensor.detach().cpu().double().numpy())
+            if flaw:
+                problems.append(f"{path}: `{name}`: {flaw}; {REMEDY}")
     if problems:
         raise UserError(problems)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from cnn2rtl.finite import REMEDY, not_finite
 from cnn2rtl.frontend.call import Refused
 from cnn2rtl.frontend.onnx_file import OnnxCall
 from cnn2rtl.graph import Clamp, FloatArray, Shape
@@ -107,6 +108,8 @@ def _start(call: OnnxCall, value: Pending, op: Op, **about: Any) -> Pending:
     """``op`` applied to codes; raises :class:`ValueError` where their shape forbids it."""
     if value.op is not None or value.clamp != ANY:
         raise Refused("takes a result that is not quantised; a QuantizeLinear must come between")
+    if op.flaws:
+        raise Refused(f"has numbers that are not finite: {op.flaws[0]}; {REMEDY}")
     op.out_shape([value.codes.shape])
     return Pending(value.codes, op, call.name, **about)
 
@@ -157,6 +160,9 @@ def _biased(value: Pending, bias: Value | None) -> Pending:
     steps = layer.weight_scale * layer.source.coarsest
     if bias.reals.size not in (1, len(steps)):
         raise Refused(f"has {bias.reals.size} biases for {len(steps)} outputs")
+    flaw = not_finite(bias.reals)
+    if flaw:
+        raise Refused(f"has biases that are not finite: {flaw}; {REMEDY}")
     reals = np.broadcast_to(bias.reals.reshape(-1), steps.shape)
     if not np.all(np.abs(reals / steps) < 2**31):
         raise Refused("has a bias of more than 32 bits")
@@ -256,7 +262,10 @@ def _clip(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pendi
             ends[index] = float(end.reals.item())
         elif end is not None:
             raise Refused("its ends are computed; they must be constants")
-    return replace(value, name=value.name or call.name, clamp=value.clamp.then(Clamp(*ends)))
+    limits = Clamp(*ends)
+    if limits.flaw:
+        raise Refused(limits.flaw)
+    return replace(value, name=value.name or call.name, clamp=value.clamp.then(limits))
 
 
 def _max_pool(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:

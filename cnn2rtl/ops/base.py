@@ -9,10 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
+from cnn2rtl.finite import flaws_of
 from cnn2rtl.graph import FloatArray, Shape
 
 if TYPE_CHECKING:
@@ -45,6 +47,11 @@ class Op(ABC):
 
     ties_inputs: ClassVar[bool] = False
     """Whether all inputs must come in one format."""
+
+    @cached_property
+    def flaws(self) -> tuple[str, ...]:
+        """Which of its own numbers are NaN or infinite, in words; empty if none. A graph takes no such layer."""
+        return flaws_of(self)
 
     @abstractmethod
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:

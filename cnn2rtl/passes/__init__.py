@@ -5,6 +5,8 @@ Each pass is one file with one function, and keeps what the graph computes.
 
 from __future__ import annotations
 
+import numpy as np
+
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.passes.absorb_input import absorb_input, check_normalisation, normalisation
 from cnn2rtl.passes.drop_identities import drop_identities
@@ -20,8 +22,9 @@ PASSES = (drop_identities, merge_activations, fold_batchnorm, to_depthwise, lone
 
 def simplify(graph: FloatGraph) -> FloatGraph:
     """The same network in layers that hardware has."""
-    for rewrite in PASSES:
-        graph = rewrite(graph)
+    with np.errstate(all="ignore"):  # what overflows is refused by the graph
+        for rewrite in PASSES:
+            graph = rewrite(graph)
     return graph
 
 

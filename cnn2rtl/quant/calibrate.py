@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatArray, FloatGraph, Node
 
 BATCH = 8
@@ -68,9 +69,23 @@ def measure(
         record = partial(_count, seen) if number else partial(_extend, seen, len(images))
         for start in range(0, len(images), BATCH):
             batch = images[start : start + BATCH]
-            graph.forward(batch, record)
+            with np.errstate(all="ignore"):
+                graph.forward(batch, record)
             progress("calibrating", number * len(images) + start + len(batch), passes * len(images))
+        _require_finite(graph, seen)
     return seen
+
+
+def _require_finite(graph: FloatGraph, seen: Mapping[str, Seen]) -> None:
+    """Refuse a network whose values leave all numbers: name the first layer where they do, for others follow it."""
+    for node in graph.nodes:
+        about = seen[node.name]
+        lost = int((~np.isfinite(about.power)).sum())
+        if lost:
+            raise UserError(
+                f"`{node.name}` ({node.op.kind}): {lost} of {about.power.size} channels become NaN or infinite, or too "
+                "large to be squared, while the network is calibrated; clamp what the layer takes, or its own weights"
+            )
 
 
 def _extend(seen: dict[str, Seen], images: int, node: Node, x: FloatArray) -> None:
@@ -108,7 +123,8 @@ def seen_by_statistics(graph: FloatGraph, seed: int = 0, count: int = 4) -> Mapp
             c, h, w = node.shape
             values[node.name] = rng.integers(0, 256, (count, h, w, c)).astype(np.float64)
         else:
-            x = node.op.forward([values[name] for name in node.inputs])
+            with np.errstate(all="ignore"):
+                x = node.op.forward([values[name] for name in node.inputs])
             if node.stats is not None:
                 mean, std = node.stats
                 spread = x.std(axis=(0, 1, 2))
@@ -118,4 +134,5 @@ def seen_by_statistics(graph: FloatGraph, seed: int = 0, count: int = 4) -> Mapp
                 x = unit * std + mean
             values[node.name] = node.clamp(x)
         seen[node.name] = Seen.between(float(values[node.name].min()), float(values[node.name].max()))
+    _require_finite(graph, seen)
     return seen

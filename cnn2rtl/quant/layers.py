@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cnn2rtl.errors import UserError
+from cnn2rtl.finite import REMEDY
 from cnn2rtl.graph import Shape, part
 from cnn2rtl.quant.qformat import IntArray, QFormat, Requant, Scheme, float_type, signed_bits
 
@@ -96,14 +98,31 @@ class QuantNode:
     out: QFormat
     layer: QuantLayer | None = None
 
+    @property
+    def flaw(self) -> str:
+        """Which of its scales is none, in words; empty if all are."""
+        scales = {"output": self.out.scales}
+        if self.layer is not None and self.layer.weight_scale is not None:
+            scales["weights"] = np.asarray(self.layer.weight_scale)
+        wrong = [name for name, each in scales.items() if not np.all((each > 0) & np.isfinite(each))]
+        return f"the scale of its {' and of its '.join(wrong)} is NaN, infinite, or not above 0" if wrong else ""
+
 
 @dataclass(frozen=True, eq=False)
 class QuantGraph:
-    """The integer network, in topological order; nodes that are no layers are inputs (raw pixels)."""
+    """The integer network, in topological order; nodes that are no layers are inputs (raw pixels).
+
+    Every scale in it is a finite number above 0: else it raises one :class:`UserError` for all that are not.
+    """
 
     name: str
     nodes: tuple[QuantNode, ...]
     outputs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        problems = [f"`{node.name}`: {node.flaw}; {REMEDY}" for node in self.nodes if node.flaw]
+        if problems:
+            raise UserError(problems)
 
     @cached_property
     def by_name(self) -> Mapping[str, QuantNode]:

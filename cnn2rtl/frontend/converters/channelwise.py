@@ -137,7 +137,7 @@ def _per_channel(values: FloatArray, where: np.ndarray, base: Map) -> FloatArray
     spread = np.empty(c * h * w)
     spread[where.ravel()] = np.broadcast_to(values, where.shape).ravel()
     columns = spread.reshape(c, h * w)
-    if np.any(columns != columns[:, :1]):
+    if not np.array_equal(columns, np.broadcast_to(columns[:, :1], columns.shape), equal_nan=True):
         raise Refused("only constants of one number, or of one per channel, are supported")
     return columns[:, 0].copy()
 
