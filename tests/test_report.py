@@ -219,7 +219,6 @@ def test_speed_by_place_and_route(small: Contents) -> None:
         "seed": 1,
         "target_mhz": 100,
         "fmax_mhz": 83.25,
-        "bitstream": "",
     }
     text = words(with_results(small, synthesis={**SYNTHESIS, "routed": routed}))
     assert f"{83.25e6 / small['interval']:,.1f} frames/s" in text and "at 83.25 MHz" in text and "--pnr" not in text

@@ -44,7 +44,6 @@ TOOLS = (
     Tool("nextpnr-ecp5", "synth --pnr on ECP5", "pip install 'cnn2rtl[pnr]'", yowasp=True),
     Tool("nextpnr-ice40", "synth --pnr on iCE40", "pip install 'cnn2rtl[pnr]'", yowasp=True),
     Tool("nextpnr-himbaechel-gowin", "synth --pnr on Gowin", "pip install 'cnn2rtl[pnr]'", yowasp=True),
-    Tool("apycula", "synth --pnr, bitstreams for Gowin", "pip install apycula", package=True),
     Tool("onnx", "export --onnx", "pip install 'cnn2rtl[onnx]'", package=True),
     Tool("vivado", "OUT/syn/vivado", "from the vendor", ("-version",)),
     Tool("quartus_sh", "OUT/syn/quartus", "from the vendor"),

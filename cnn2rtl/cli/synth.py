@@ -111,6 +111,4 @@ def _show(result: SynthResult, target: Target) -> None:
             f"seed {routed.seed}): {result.frames_per_second:,.1f} frames/s at {result.interval:,} cycles per frame",
             soft_wrap=True,
         )
-        if routed.bitstream:
-            console.out.print(f"bitstream {escape(routed.bitstream)}", soft_wrap=True)
     console.out.print(f"{result.tool} {result.version}, {result.seconds:.0f} s", soft_wrap=True)

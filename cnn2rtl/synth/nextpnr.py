@@ -1,4 +1,7 @@
-"""nextpnr: places and routes what Yosys mapped, and tells how fast it is."""
+"""nextpnr: places and routes what Yosys mapped, and tells how fast it is.
+
+Nothing is written that could be put into a device: the pins are wherever nextpnr had room for them.
+"""
 
 from __future__ import annotations
 
@@ -17,36 +20,31 @@ from cnn2rtl.synth.tool import Target
 
 @dataclass(frozen=True)
 class Chip:
-    """How one device is called by nextpnr: ``program`` without its prefix, the ``options`` that name the device,
-    those that name the file of its configuration, and the packer, whose options come before its files.
+    """How one device is called by nextpnr: ``program`` without its prefix, and the ``options`` that name the device.
 
     ``pins`` (port to pin) where nextpnr does not choose them by itself; those of a common board.
     """
 
     program: str
     options: tuple[str, ...]
-    output: tuple[str, str]
-    packer: tuple[str, ...]
-    bitstream: str
     pins: tuple[tuple[str, str], ...] = ()
 
 
 def _ecp5(size: str) -> Chip:
     # The slowest speed grade, which every board has or exceeds.
     options = (f"--{size}k", "--package", "CABGA381", "--speed", "6", "--lpf-allow-unconstrained")
-    return Chip("nextpnr-ecp5", options, ("--textcfg", "routed.config"), ("ecppack",), "design.bit")
+    return Chip("nextpnr-ecp5", options)
 
 
 def _ice40(name: str, package: str) -> Chip:
     options = (f"--{name}", "--package", package, "--pcf-allow-unconstrained")
-    return Chip("nextpnr-ice40", options, ("--asc", "routed.asc"), ("icepack",), "design.bin")
+    return Chip("nextpnr-ice40", options)
 
 
 def _gowin(device: str, family: str, *pins: str) -> Chip:
     options = ("--device", device, "--vopt", f"family={family}", "--vopt", "cst=pins.cst")
-    packer = ("gowin_pack", "-d", family, "-o", "design.fs")
     ports = tuple(zip(("clk", "rst", "in", "out"), pins, strict=True))
-    return Chip("nextpnr-himbaechel-gowin", options, ("--write", "routed.json"), packer, "design.fs", ports)
+    return Chip("nextpnr-himbaechel-gowin", options, ports)
 
 
 CHIPS: Mapping[str, Chip] = {
@@ -78,8 +76,8 @@ class Nextpnr:
             places = "".join(f'IO_LOC "{port}" {pin};\n' for port, pin in self.chip.pins)
             (work / "pins.cst").write_text(places, encoding="utf-8")
         command = [
-            self.program, *self.chip.options, "--json", "netlist.json", "--top", self.TOP, *self.chip.output,
-            "--report", report.name, "--freq", f"{mhz:g}", "--seed", str(seed), "--timing-allow-fail",
+            self.program, *self.chip.options, "--json", "netlist.json", "--top", self.TOP, "--report", report.name,
+            "--freq", f"{mhz:g}", "--seed", str(seed), "--timing-allow-fail",
         ]  # fmt: skip
         code, lines = run(command, work, work / "nextpnr.log", on_stage)
         if code != 0 or not report.is_file():
@@ -87,21 +85,7 @@ class Nextpnr:
             raise SynthesisError(
                 f"nextpnr: {error}" for error in errors or [f"exit code {code}; see {work / 'nextpnr.log'}"]
             )
-        return Routed(self.chip.program, self.version, seed, mhz, round(_fmax(report), 2), self._pack(work, on_stage))
-
-    def _pack(self, work: Path, on_stage: OnStage) -> str:
-        """The name of the bitstream, or nothing where there is no packer."""
-        name, *options = self.chip.packer
-        packer = next(programs(name, f"yowasp-{name}"), None)
-        if packer is None:
-            return ""
-        on_stage(f"Packing the bitstream ({name})")
-        # Of gowin_pack the file to write is an option, of the others the last argument.
-        files = [self.chip.output[1], *([] if "-o" in options else [self.chip.bitstream])]
-        code, lines = run([packer, *options, *files], work, work / f"{name}.log", on_stage)
-        if code != 0:
-            raise SynthesisError([f"{name}: {lines[-1] if lines else f'exit code {code}'}"])
-        return self.chip.bitstream
+        return Routed(self.chip.program, self.version, seed, mhz, round(_fmax(report), 2))
 
 
 def nextpnr_for(target: Target) -> Nextpnr:

@@ -41,17 +41,13 @@ class Share:
 
 @dataclass(frozen=True)
 class Routed:
-    """Place and route: the frequency that was asked for and the one that was reached, in MHz.
-
-    ``bitstream`` is a path within the project, or empty where the packer is not installed.
-    """
+    """Place and route: the frequency that was asked for and the one that was reached, in MHz."""
 
     tool: str
     version: str
     seed: int
     target_mhz: float
     fmax_mhz: float
-    bitstream: str
 
 
 @dataclass(frozen=True)

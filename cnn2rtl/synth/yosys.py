@@ -43,8 +43,6 @@ class Yosys(Tool):
         result = self._synthesise(on_stage, wrapped=True)
         start = time.monotonic()
         routed = router.run(self.work, mhz, seed, on_stage)
-        if routed.bitstream:
-            routed = replace(routed, bitstream=f"syn/yosys/build/{routed.bitstream}")
         return replace(result, routed=routed, seconds=result.seconds + time.monotonic() - start)
 
     def _has(self, path: str) -> bool:
