@@ -17,13 +17,13 @@ import numpy as np
 from common import head, photographs, row, trained_student
 
 from cnn2rtl.cli.console import parse_widths
-from cnn2rtl.graph import FloatArray, FloatGraph
+from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import ImageSet, Pixels
 from cnn2rtl.passes import absorb_input, simplify
 from cnn2rtl.pipeline import Options, auto_widths, quantise_graph
-from cnn2rtl.quant.calibrate import measure
-from cnn2rtl.quant.layers import QuantGraph
-from cnn2rtl.quant.quantise import quantise
+from cnn2rtl.quantise.calibrate import measure
+from cnn2rtl.quantise.integers import quantise
+from cnn2rtl.tensors import FloatArray
 
 SHAPE = (3, 256, 256)
 

@@ -24,11 +24,11 @@ import numpy as np
 from cnn2rtl.estimate import FAMILIES, model
 from cnn2rtl.estimate.resources import Resources
 from cnn2rtl.estimate.units import DESCRIPTIONS, Parameters
-from cnn2rtl.ops.constants import Constants, Matrix
-from cnn2rtl.ops.hardware import Bits, Numbers, ParameterValue, pack
-from cnn2rtl.ops.moves import Sources, mover
-from cnn2rtl.ops.units import window_buffer
-from cnn2rtl.ops.window import Window
+from cnn2rtl.hardware.constants import Constants, Matrix
+from cnn2rtl.hardware.moves import Sources, mover
+from cnn2rtl.hardware.unit import Bits, Numbers, ParameterValue, pack
+from cnn2rtl.hardware.units import window_buffer
+from cnn2rtl.hardware.window import Window
 from cnn2rtl.quant.qformat import QFormat, signed_bits
 from cnn2rtl.render import templates
 from cnn2rtl.synth import FAMILIES as FLOWS

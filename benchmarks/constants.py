@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn2rtl.ops.constants import Constants, Matrix
+from cnn2rtl.hardware.constants import Constants, Matrix
 from cnn2rtl.quant.qformat import QFormat, signed_bits
 from cnn2rtl.render import templates
 from cnn2rtl.synth import FAMILIES

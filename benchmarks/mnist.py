@@ -20,10 +20,9 @@ from torch import nn
 from cnn2rtl.compress.qat import Training, train
 from cnn2rtl.evaluate import evaluate
 from cnn2rtl.frontend import capture
-from cnn2rtl.graph import FloatGraph
+from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import Pixels
 from cnn2rtl.pipeline import Options, designed, quantise_graph
-from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.quant.qformat import Scheme
 
 SHAPE = (1, 28, 28)

@@ -21,9 +21,10 @@ from torch import nn
 
 from cnn2rtl.devices import find
 from cnn2rtl.frontend import capture
-from cnn2rtl.graph import FloatGraph, Shape
+from cnn2rtl.graph import FloatGraph
 from cnn2rtl.pipeline import Options, compile_graph
 from cnn2rtl.schedule import Target
+from cnn2rtl.tensors import Shape
 
 FRAMES = 3
 

@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnn2rtl.ops.hardware import ParameterValue
-from cnn2rtl.ops.units import window_buffer
-from cnn2rtl.ops.window import Window
+from cnn2rtl.hardware.unit import ParameterValue
+from cnn2rtl.hardware.units import window_buffer
+from cnn2rtl.hardware.window import Window
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.render import templates
 from cnn2rtl.render.design import literal

@@ -10,13 +10,14 @@ import numpy as np
 
 from cnn2rtl.devices import Device, find
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.graph import FloatGraph, Shape
+from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import Pixels, from_array, images_for, several
 from cnn2rtl.pipeline import Compiled, Options, check_feasible, compile_graph
-from cnn2rtl.quant.formats import Ranges
 from cnn2rtl.quant.qformat import Scheme
-from cnn2rtl.quant.quantise import Effort, Widths
+from cnn2rtl.quantise.formats import Ranges
+from cnn2rtl.quantise.integers import Effort, Widths
 from cnn2rtl.schedule import Target
+from cnn2rtl.tensors import Shape
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,10 +9,10 @@ from math import inf, log10
 
 import numpy as np
 
-from cnn2rtl.graph import FloatArray, FloatGraph, Node
+from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
 from cnn2rtl.images import Pixels
-from cnn2rtl.quant.layers import QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import IntArray, signed_bits
+from cnn2rtl.tensors import FloatArray
 
 BATCH = 8
 """Images in memory at once."""

@@ -1,78 +1,20 @@
-"""The float graph: what a front end delivers and the passes rewrite.
-
-Feature maps are ``(channels, height, width)`` per image; batches are NHWC arrays ``(n, h, w, c)``,
-the order in which the hardware streams them.
-"""
+"""The network as a graph: in floats, as a front end delivers it and the passes rewrite it, and in integers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from math import inf
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.finite import REMEDY, not_finite
-
-if TYPE_CHECKING:
-    from cnn2rtl.ops.base import Op
-
-INPUT = "input"
-"""What the network's input is called; several have the names of the model's own."""
-
-Shape = tuple[int, int, int]
-FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-"""A batch for several inputs is a structured array (n,), with a field (h, w, c) for each, by its name."""
-
-
-def part(batch: np.ndarray, name: str) -> np.ndarray:
-    """What the input ``name`` takes of ``batch``, (n, h, w, c)."""
-    return batch if batch.dtype.names is None else batch[name]
-
-
-def batch_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Raw pixels (n, h, w, c) for each input, as many for all, as one batch."""
-    if len(arrays) == 1:
-        (pixels,) = arrays.values()
-        return pixels.astype(np.uint8, copy=False)
-    count = len(next(iter(arrays.values())))
-    batch = np.empty(count, [(name, np.uint8, pixels.shape[1:]) for name, pixels in arrays.items()])
-    for name, pixels in arrays.items():
-        batch[name] = pixels
-    return batch
-
-
-def noise(shapes: Mapping[str, Shape], count: int, seed: int = 0) -> np.ndarray:
-    """So many images, of random raw pixels, for a network with inputs of these ``shapes``, by their names."""
-    rng = np.random.default_rng(seed)
-    return batch_of({name: rng.integers(0, 256, (count, h, w, c), np.uint8) for name, (c, h, w) in shapes.items()})
-
-
-def times(shape: Iterable[int]) -> str:
-    """A shape as people write it: ``3x128x128``."""
-    return "x".join(map(str, shape))
-
-
-@dataclass(frozen=True)
-class Clamp:
-    """An activation that only limits: ReLU is ``Clamp(0, inf)``, ReLU6 ``Clamp(0, 6)``."""
-
-    lo: float = -inf
-    hi: float = inf
-
-    def __call__(self, x: FloatArray) -> FloatArray:
-        return np.clip(x, self.lo, self.hi)
-
-    @property
-    def flaw(self) -> str:
-        """What no activation could be limited to; empty where one can. Either end may be open."""
-        return "" if self.lo < inf and self.hi > -inf else f"limits its values to {self.lo:g} and {self.hi:g}"
-
-    def then(self, other: Clamp) -> Clamp:
-        """The clamp equal to applying this one first and ``other`` after it."""
-        return Clamp(float(np.clip(self.lo, other.lo, other.hi)), float(np.clip(self.hi, other.lo, other.hi)))
+from cnn2rtl.ops.base import Op
+from cnn2rtl.quant.layers import QuantLayer
+from cnn2rtl.quant.qformat import IntArray, QFormat
+from cnn2rtl.tensors import Clamp, FloatArray, Shape, part
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +29,7 @@ class Node:
     op: Op
     inputs: tuple[str, ...]
     shape: Shape
-    clamp: Clamp = Clamp()
+    clamp: Clamp = field(default_factory=Clamp)
     stats: tuple[FloatArray, FloatArray] | None = None
 
     @property
@@ -180,3 +122,105 @@ class FloatGraph:
         """The graph with the nodes of the same names replaced by ``nodes``."""
         new = {node.name: node for node in nodes}
         return replace(self, nodes=tuple(new.get(node.name, node) for node in self.nodes))
+
+
+class Port(NamedTuple):
+    """An input of a layer, by the layer's name and the input's number; without a name, an output of the network."""
+
+    layer: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class QuantNode:
+    """One layer of the integer graph; ``layer`` is ``None`` for inputs alone."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+    shape: Shape
+    out: QFormat
+    layer: QuantLayer | None = None
+
+    @property
+    def flaw(self) -> str:
+        """Which of its scales is none, in words; empty if all are."""
+        scales = {"output": self.out.scales}
+        if self.layer is not None and self.layer.weight_scale is not None:
+            scales["weights"] = np.asarray(self.layer.weight_scale)
+        wrong = [name for name, each in scales.items() if not np.all((each > 0) & np.isfinite(each))]
+        return f"the scale of its {' and of its '.join(wrong)} is NaN, infinite, or not above 0" if wrong else ""
+
+
+@dataclass(frozen=True, eq=False)
+class QuantGraph:
+    """The integer network, in topological order; nodes that are no layers are inputs (raw pixels).
+
+    Every scale in it is a finite number above 0: else it raises one :class:`UserError` for all that are not.
+    """
+
+    name: str
+    nodes: tuple[QuantNode, ...]
+    outputs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        problems = [f"`{node.name}`: {node.flaw}; {REMEDY}" for node in self.nodes if node.flaw]
+        if problems:
+            raise UserError(problems)
+
+    @cached_property
+    def by_name(self) -> Mapping[str, QuantNode]:
+        return {node.name: node for node in self.nodes}
+
+    def __getitem__(self, name: str) -> QuantNode:
+        return self.by_name[name]
+
+    @property
+    def inputs(self) -> Mapping[str, Shape]:
+        """The shape of each input, in the model's order."""
+        return {node.name: node.shape for node in self.nodes if node.layer is None}
+
+    @property
+    def output(self) -> str:
+        """The first one: that which tells classes apart."""
+        return self.outputs[0]
+
+    @property
+    def layers(self) -> tuple[QuantNode, ...]:
+        """Every node that computes."""
+        return tuple(node for node in self.nodes if node.layer is not None)
+
+    def run(self, images: np.ndarray, on_tensor: Callable[[QuantNode, IntArray], None] | None = None) -> IntArray:
+        """Codes of the (first) output for ``images`` (n, h, w, c), raw pixels; every tensor is shown on request."""
+        last_use = {name: node.name for node in self.nodes for name in node.inputs}
+        values: dict[str, IntArray] = {}
+        result = images
+        for node in self.nodes:
+            if node.layer is None:
+                value = part(images, node.name).astype(np.int32)
+            else:
+                value = node.op.integer([values[name] for name in node.inputs], node.layer)
+            values[node.name] = value
+            if on_tensor is not None:
+                on_tensor(node, value)
+            if node.name == self.output:
+                result = value
+            for name in node.inputs:
+                if last_use[name] == node.name:
+                    values.pop(name, None)
+        return result
+
+    @cached_property
+    def ports(self) -> Mapping[str, tuple[Port, ...]]:
+        """Who takes each tensor: layers in the order of the data, then the network's outputs."""
+        found: dict[str, list[Port]] = {node.name: [] for node in self.nodes}
+        for node in self.layers:
+            for number, source in enumerate(node.inputs):
+                found[source].append(Port(node.name, number))
+        for number, name in enumerate(self.outputs):
+            found[name].append(Port("", number))
+        return {name: tuple(ports) for name, ports in found.items()}
+
+    def shapes(self, node: QuantNode) -> tuple[Shape, ...]:
+        """The shapes of a node's inputs."""
+        return tuple(self[name].shape for name in node.inputs)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import Shape
+from cnn2rtl.tensors import Shape
 
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 Fit: TypeAlias = Literal["crop", "resize"]

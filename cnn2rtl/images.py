@@ -12,8 +12,8 @@ import numpy as np
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.finite import not_finite
-from cnn2rtl.graph import Shape, batch_of, times
 from cnn2rtl.image_files import Fit, Pixels, Reading, Skip, read_files
+from cnn2rtl.tensors import Shape, batch_of, times
 
 __all__ = ["SUFFIXES", "Fit", "ImageSet", "Pixels", "Skip", "from_array", "images_for", "load_images", "several"]
 

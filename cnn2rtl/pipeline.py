@@ -16,22 +16,23 @@ import numpy as np
 
 from cnn2rtl import store
 from cnn2rtl.errors import UserError
-from cnn2rtl.export import to_onnx
-from cnn2rtl.graph import Clamp, FloatGraph, Node, batch_of, noise, part
+from cnn2rtl.export.model import to_onnx
+from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
 from cnn2rtl.images import ImageSet, Pixels
 from cnn2rtl.ops import ArgMax
 from cnn2rtl.output import write_project
 from cnn2rtl.passes import absorb_input, check_normalisation, simplify
-from cnn2rtl.quant.auto import Choice, cheapest
-from cnn2rtl.quant.calibrate import Progress, Seen, measure, seen_by_statistics, silent
-from cnn2rtl.quant.formats import Ranges
-from cnn2rtl.quant.given import GivenNetwork
-from cnn2rtl.quant.layers import QuantGraph, QuantNode, QuantOptions
+from cnn2rtl.quant.layers import QuantOptions
 from cnn2rtl.quant.qformat import IntArray, Scheme
-from cnn2rtl.quant.quantise import Effort, Recipe, Widths, quantise
-from cnn2rtl.quant.sensitivity import sensitivities
+from cnn2rtl.quantise.auto import Choice, cheapest
+from cnn2rtl.quantise.calibrate import Progress, Seen, measure, seen_by_statistics, silent
+from cnn2rtl.quantise.formats import Ranges
+from cnn2rtl.quantise.given import GivenNetwork
+from cnn2rtl.quantise.integers import Effort, Recipe, Widths, quantise
+from cnn2rtl.quantise.sensitivity import sensitivities
 from cnn2rtl.render import Design, render
 from cnn2rtl.schedule import Target, schedule, search
+from cnn2rtl.tensors import Clamp, batch_of, noise, part
 from cnn2rtl.verify.vectors import frame_vectors
 
 REFERENCE_FAMILY = "xc7"

@@ -10,9 +10,8 @@ from typing import Any
 
 from cnn2rtl import store
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import FloatGraph
+from cnn2rtl.graph import FloatGraph, Port, QuantGraph
 from cnn2rtl.output import replace_file, unchanged
-from cnn2rtl.quant.layers import Port, QuantGraph
 from cnn2rtl.render import Fifo, Stream
 from cnn2rtl.render.report import report
 from cnn2rtl.schedule import Traffic

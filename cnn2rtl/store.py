@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import Clamp, FloatGraph, Node
+from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
 from cnn2rtl.ops import REGISTRY, Input, Window
-from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode
+from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import QFormat, Requant
+from cnn2rtl.tensors import Clamp
 
 _PARTS: Mapping[str, type[Any]] = {
     cls.__name__: cls

@@ -10,12 +10,11 @@ import numpy as np
 
 from cnn2rtl import store
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import FloatGraph
+from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import Pixels
 from cnn2rtl.output import tidy_errors, write_file
 from cnn2rtl.pipeline import Compiled, Options, border_notes, both_with_class_index, designed
-from cnn2rtl.quant.layers import QuantGraph
-from cnn2rtl.quant.quantise import Widths
+from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.schedule import Target
 
 SUFFIX = ".npz"

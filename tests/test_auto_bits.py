@@ -20,10 +20,10 @@ from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import ImageSet
 from cnn2rtl.passes import absorb_input, simplify
 from cnn2rtl.pipeline import Options, auto_widths, compile_graph
-from cnn2rtl.quant.auto import Layers, cheapest, cost, narrowing
-from cnn2rtl.quant.calibrate import measure
-from cnn2rtl.quant.quantise import Recipe, Widths, quantise
-from cnn2rtl.quant.sensitivity import Knob, sensitivities
+from cnn2rtl.quantise.auto import Layers, cheapest, cost, narrowing
+from cnn2rtl.quantise.calibrate import measure
+from cnn2rtl.quantise.integers import Recipe, Widths, quantise
+from cnn2rtl.quantise.sensitivity import Knob, sensitivities
 
 SHAPE = (3, 12, 10)
 WIDE = Recipe(16, 16, 16, "scale", scores=("output",))

@@ -17,17 +17,18 @@ from torch_reference import integer_tensors
 from cnn2rtl.cli.console import parse_widths
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
-from cnn2rtl.graph import Clamp, FloatGraph
+from cnn2rtl.graph import FloatGraph
 from cnn2rtl.ops import Conv2d, DepthwiseConv2d, Linear, Window
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.passes import absorb_input, simplify
 from cnn2rtl.pipeline import Compiled, Options, compile_graph
-from cnn2rtl.quant.calibrate import Seen, measure
-from cnn2rtl.quant.formats import choose, readers_of
 from cnn2rtl.quant.layers import QuantOptions
 from cnn2rtl.quant.qformat import QFormat, Requant
-from cnn2rtl.quant.quantise import Widths
-from cnn2rtl.quant.reconstruct import adapted, corrected
+from cnn2rtl.quantise.calibrate import Seen, measure
+from cnn2rtl.quantise.formats import choose, readers_of
+from cnn2rtl.quantise.integers import Widths
+from cnn2rtl.quantise.reconstruct import adapted, corrected
+from cnn2rtl.tensors import Clamp
 
 SHAPE = (3, 16, 16)
 SAME = Window((3, 3), (1, 1), (1, 1, 1, 1))

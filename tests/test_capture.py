@@ -18,8 +18,9 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters import CONVERTERS
-from cnn2rtl.graph import Clamp, FloatGraph, Shape
+from cnn2rtl.graph import FloatGraph
 from cnn2rtl.ops import Affine, AvgPool2d, Conv2d, Identity, Linear
+from cnn2rtl.tensors import Clamp, Shape
 
 
 def as_images(batch: np.ndarray) -> np.ndarray:

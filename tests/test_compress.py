@@ -15,10 +15,10 @@ from cnn2rtl import store
 from cnn2rtl.compress import qat
 from cnn2rtl.compress.network import Network
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import FloatGraph, Node
+from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
 from cnn2rtl.ops import Input, Rescale
 from cnn2rtl.project import open_project
-from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode
+from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import PIXEL
 from cnn2rtl.trained import load
 

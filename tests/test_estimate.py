@@ -17,7 +17,7 @@ from torch import nn
 from cnn2rtl.estimate import FAMILIES, Memory, Parts, Product, Resources, chain, describes, estimate, fifo, unit
 from cnn2rtl.estimate.units import DESCRIPTIONS
 from cnn2rtl.frontend import capture
-from cnn2rtl.ops.hardware import Bits, Place, pack
+from cnn2rtl.hardware.unit import Bits, Place, pack
 from cnn2rtl.pipeline import Compiled, Options, compile_graph
 from cnn2rtl.project import open_project
 from cnn2rtl.render import templates

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch_reference import FUNCTIONS as IN_TORCH
 
-from cnn2rtl.graph import Clamp
 from cnn2rtl.ops import Table
 from cnn2rtl.ops.functions import FUNCTIONS
 from cnn2rtl.quant.layers import QuantOptions
 from cnn2rtl.quant.qformat import PIXEL, QFormat
+from cnn2rtl.tensors import Clamp
 
 OPTIONS = QuantOptions(weight_bits=8, scheme="pow2")
 PARAMETERS: dict[str, tuple[tuple[float, ...], ...]] = {

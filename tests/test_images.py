@@ -11,8 +11,8 @@ from models import need_data
 from PIL import Image
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import Shape
 from cnn2rtl.images import ImageSet, Pixels, load_images
+from cnn2rtl.tensors import Shape
 
 RGB = (3, 8, 8)
 

@@ -21,12 +21,12 @@ from cnn2rtl import UserError, compile
 from cnn2rtl.finite import REMEDY, not_finite
 from cnn2rtl.frontend.onnx_file import read_onnx
 from cnn2rtl.frontend.onnx_float import capture_onnx
-from cnn2rtl.graph import Clamp, FloatGraph, Node
+from cnn2rtl.graph import FloatGraph, Node, QuantGraph
 from cnn2rtl.images import from_array
 from cnn2rtl.ops import Affine, Input, Linear, Resample, Table
 from cnn2rtl.pipeline import Options, quantise_graph
-from cnn2rtl.quant.layers import QuantGraph
-from cnn2rtl.quant.quantise import Widths
+from cnn2rtl.quantise.integers import Widths
+from cnn2rtl.tensors import Clamp
 from cnn2rtl.trained import Trained, load
 
 SHAPE = (1, 2, 2)

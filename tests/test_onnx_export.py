@@ -21,13 +21,14 @@ from torch import nn
 
 import cnn2rtl
 from cnn2rtl.errors import UserError
-from cnn2rtl.export import to_onnx
-from cnn2rtl.graph import Clamp
+from cnn2rtl.export.model import to_onnx
+from cnn2rtl.graph import QuantGraph
 from cnn2rtl.ops import Linear, Rescale
 from cnn2rtl.pipeline import Compiled
 from cnn2rtl.project import open_project
-from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantOptions
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import PIXEL, QFormat, Requant, Scheme
+from cnn2rtl.tensors import Clamp
 
 SHAPE = (3, 9, 8)
 LAYERS = (

@@ -13,7 +13,7 @@ from torch import nn
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
-from cnn2rtl.graph import Clamp, FloatArray, FloatGraph, Node, Shape
+from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.ops import (
     REGISTRY,
     Affine,
@@ -29,6 +29,7 @@ from cnn2rtl.ops import (
     Window,
 )
 from cnn2rtl.passes import absorb_input, simplify
+from cnn2rtl.tensors import Clamp, FloatArray, Shape
 
 
 def conv(c: int, d: int, groups: int = 1) -> nn.Conv2d:

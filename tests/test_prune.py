@@ -31,9 +31,9 @@ from cnn2rtl.compress.training.feed import Batch
 from cnn2rtl.devices import find
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
-from cnn2rtl.graph import Shape
 from cnn2rtl.pipeline import Options, check_feasible
 from cnn2rtl.schedule import Target
+from cnn2rtl.tensors import Shape
 
 STUDENT: Shape = (3, 128, 128)
 

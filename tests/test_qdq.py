@@ -18,13 +18,13 @@ from torch import nn
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture, load_model
 from cnn2rtl.frontend.qdq import read_qdq
+from cnn2rtl.graph import QuantGraph, QuantNode
 from cnn2rtl.images import load_images
 from cnn2rtl.ops import AvgPool2d
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.passes import simplify
 from cnn2rtl.pipeline import Options, compile_given
 from cnn2rtl.project import open_project
-from cnn2rtl.quant.layers import QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import IntArray
 from cnn2rtl.quant.weighted import zero_share
 

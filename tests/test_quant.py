@@ -9,7 +9,6 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from cnn2rtl.graph import Clamp
 from cnn2rtl.ops import AvgPool2d, Conv2d, DepthwiseConv2d, Linear, Window
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import (
@@ -21,6 +20,7 @@ from cnn2rtl.quant.qformat import (
     power_of_two_at_least,
     signed_bits,
 )
+from cnn2rtl.tensors import Clamp
 
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 WIDTHS = (2, 3, 8, 16)

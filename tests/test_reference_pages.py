@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnn2rtl.graph import Clamp, Shape
+from cnn2rtl.hardware.unit import Folding
 from cnn2rtl.ops import (
     REGISTRY,
     Add,
@@ -36,9 +36,9 @@ from cnn2rtl.ops import (
     Window,
     graph_only,
 )
-from cnn2rtl.ops.hardware import Folding
 from cnn2rtl.quant.layers import QuantOptions
 from cnn2rtl.quant.qformat import PIXEL, QFormat
+from cnn2rtl.tensors import Clamp, Shape
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

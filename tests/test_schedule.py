@@ -14,11 +14,11 @@ from torch import nn
 from cnn2rtl.devices import find
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
-from cnn2rtl.ops.hardware import Place, Style
+from cnn2rtl.graph import QuantGraph
+from cnn2rtl.hardware.unit import Place, Style
 from cnn2rtl.passes import absorb_input, simplify
-from cnn2rtl.quant.calibrate import Seen
-from cnn2rtl.quant.layers import QuantGraph
-from cnn2rtl.quant.quantise import Recipe, quantise
+from cnn2rtl.quantise.calibrate import Seen
+from cnn2rtl.quantise.integers import Recipe, quantise
 from cnn2rtl.schedule import Target, search
 from cnn2rtl.schedule.budget import Budget
 from cnn2rtl.schedule.search import Choice
@@ -106,7 +106,7 @@ def test_weights_that_never_change_are_constants_where_blocks_are_missing() -> N
 
 def test_a_search_looks_at_no_weight(monkeypatch: pytest.MonkeyPatch) -> None:
     """What fits before calibration, with other weights, must fit afterwards; and graphs of additions take time."""
-    monkeypatch.setattr("cnn2rtl.ops.constants.shift_adds", None)
+    monkeypatch.setattr("cnn2rtl.hardware.constants.shift_adds", None)
     target = Target(device=replace(find("LFE5U-25F"), dsps=0))
     choices = [search(small(seed), target) for seed in (1, 2)]
     assert choices[0].foldings == choices[1].foldings

@@ -23,12 +23,12 @@ from cnn2rtl.frontend import capture
 from cnn2rtl.frontend.onnx_file import read_onnx
 from cnn2rtl.frontend.onnx_float import capture_onnx
 from cnn2rtl.frontend.qdq import read_qdq
-from cnn2rtl.graph import noise
 from cnn2rtl.images import images_for
 from cnn2rtl.pipeline import compile_given
 from cnn2rtl.project import open_project
 from cnn2rtl.synth.nextpnr import Nextpnr
 from cnn2rtl.synth.yosys import wrapper
+from cnn2rtl.tensors import noise
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "networks" / "fusion.py"
 MODEL = (f"{EXAMPLE}:Fusion", "--input", "3x32x32,8")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnn2rtl.ops.constants import LEVELS, Constants, Matrix
-from cnn2rtl.ops.shift_adds import Graph, shift_adds, signed_digits
+from cnn2rtl.hardware.constants import LEVELS, Constants, Matrix
+from cnn2rtl.hardware.shift_adds import Graph, shift_adds, signed_digits
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
 
 
@@ -116,7 +116,7 @@ def test_sharing_pays() -> None:
 def test_large_matrices_are_searched_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix = np.random.default_rng(0).integers(-127, 128, (16, 24))
     whole = check(matrix, 0, 255)
-    monkeypatch.setattr("cnn2rtl.ops.shift_adds.MOST_PAIRS", 1 << 12)
+    monkeypatch.setattr("cnn2rtl.hardware.shift_adds.MOST_PAIRS", 1 << 12)
     parts = check(matrix, 0, 255)
     assert whole.adders < parts.adders < 0.7 * plain(matrix)
 

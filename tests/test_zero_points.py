@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cnn2rtl.graph import Clamp
 from cnn2rtl.ops import ArgMax, AvgPool2d, Conv2d, DepthwiseConv2d, Linear, MaxPool2d, Op, Rescale, Window
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import PIXEL, IntArray, QFormat, Scheme
 from cnn2rtl.quant.weighted import zero_share
+from cnn2rtl.tensors import Clamp
 
 SIZE = (6, 5)
 RNG = np.random.default_rng(0)

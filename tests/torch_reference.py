@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from cnn2rtl.graph import part
+from cnn2rtl.graph import QuantGraph, QuantNode
 from cnn2rtl.ops import Window
-from cnn2rtl.quant.layers import QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import IntArray, Requant
+from cnn2rtl.tensors import part
 
 
 def integer_tensors(graph: QuantGraph, images: np.ndarray) -> dict[str, IntArray]:

@@ -11,10 +11,10 @@ from rich.segment import SegmentLines
 from rich.table import Table
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import FloatGraph, Shape
+from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import Fit, ImageSet, images_for
-from cnn2rtl.quant.layers import QuantGraph
-from cnn2rtl.quant.quantise import Widths
+from cnn2rtl.quantise.integers import Widths
+from cnn2rtl.tensors import Shape
 
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)

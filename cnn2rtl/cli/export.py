@@ -11,10 +11,11 @@ from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems
-from cnn2rtl.export import load_onnx, to_onnx
-from cnn2rtl.graph import Shape
+from cnn2rtl.export.model import to_onnx
+from cnn2rtl.export.writer import load_onnx
 from cnn2rtl.output import check_file, write_file
 from cnn2rtl.project import Project, open_project
+from cnn2rtl.tensors import Shape
 
 
 def export(

@@ -46,8 +46,8 @@ from cnn2rtl.errors import Problems
 from cnn2rtl.images import ImageSet
 from cnn2rtl.output import check_target
 from cnn2rtl.pipeline import Compiled, Options, auto_widths, check_feasible, compile_given, compile_graph
-from cnn2rtl.quant.auto import Choice
-from cnn2rtl.quant.given import GivenNetwork
+from cnn2rtl.quantise.auto import Choice
+from cnn2rtl.quantise.given import GivenNetwork
 from cnn2rtl.schedule import Target
 
 

@@ -12,8 +12,9 @@ from rich.markup import escape
 
 from cnn2rtl.cli.console import out, parse_shape, parse_sizes, readable
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.graph import FloatGraph, Shape
-from cnn2rtl.quant.given import GivenNetwork
+from cnn2rtl.graph import FloatGraph
+from cnn2rtl.quantise.given import GivenNetwork
+from cnn2rtl.tensors import Shape
 from cnn2rtl.trained import SUFFIX, Trained, load
 
 if TYPE_CHECKING:

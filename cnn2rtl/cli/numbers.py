@@ -10,7 +10,7 @@ import typer
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems
 from cnn2rtl.pipeline import Options
-from cnn2rtl.quant.quantise import Widths
+from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.schedule import Target
 
 Bits = Annotated[int, typer.Option(metavar="N", help="Width of weights and activations, 2 to 16.")]

@@ -20,7 +20,7 @@ from cnn2rtl.compress.training.objective import Fact, Objective
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.compress.training.score import scores_of
 from cnn2rtl.errors import UserError
-from cnn2rtl.quant.calibrate import Progress, silent
+from cnn2rtl.quantise.calibrate import Progress, silent
 
 Sees: TypeAlias = Literal["augmented", "original"]
 Answers: TypeAlias = Callable[[Batch], Tensor]

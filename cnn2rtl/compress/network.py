@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from cnn2rtl.compress.layers import obstacle, sums
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import FloatGraph
+from cnn2rtl.graph import FloatGraph, QuantGraph, QuantNode
 from cnn2rtl.images import Pixels
 from cnn2rtl.ops.weighted import Weighted
-from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode
+from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import float_type
 from cnn2rtl.quant.weighted import reach, with_weights
 

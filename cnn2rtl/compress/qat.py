@@ -16,11 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cnn2rtl.compress.network import Network, as_maps
-from cnn2rtl.graph import FloatGraph
+from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import Pixels
-from cnn2rtl.quant.calibrate import BATCH as FLOAT_BATCH
-from cnn2rtl.quant.calibrate import Progress, silent
-from cnn2rtl.quant.layers import QuantGraph
+from cnn2rtl.quantise.calibrate import BATCH as FLOAT_BATCH
+from cnn2rtl.quantise.calibrate import Progress, silent
 
 CHECKED = 4
 """Images on which the golden model confirms what was trained, after every epoch."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cnn2rtl.ops.hardware import Place, ceil_div
+from cnn2rtl.hardware.unit import Place, ceil_div
 
 
 @dataclass(frozen=True)

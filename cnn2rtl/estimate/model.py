@@ -13,7 +13,7 @@ from cnn2rtl.estimate.families import FAMILIES, Family
 from cnn2rtl.estimate.multiplier import blocks
 from cnn2rtl.estimate.resources import Resources
 from cnn2rtl.estimate.units import DESCRIPTIONS, Features, Parameters, Parts, ram_features, rom_features
-from cnn2rtl.ops.hardware import Instance, ParameterValue
+from cnn2rtl.hardware.unit import Instance, ParameterValue
 
 if TYPE_CHECKING:
     from cnn2rtl.render import Design

@@ -13,7 +13,7 @@ from math import exp, gcd
 
 from cnn2rtl.estimate.memory import Memory
 from cnn2rtl.estimate.multiplier import Product
-from cnn2rtl.ops.hardware import Bits, ParameterValue, Place, ceil_div
+from cnn2rtl.hardware.unit import Bits, ParameterValue, Place, ceil_div
 
 Features = Mapping[str, float]
 

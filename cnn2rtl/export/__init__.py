@@ -1,5 +1,1 @@
-"""The integer network for other software."""
-
-from cnn2rtl.export.onnx import load_onnx, to_onnx
-
-__all__ = ["load_onnx", "to_onnx"]
+"""The integer network for other software. What layer kinds write with lies apart from what knows the whole graph."""

@@ -11,8 +11,8 @@ import torch
 
 from cnn2rtl.finite import REMEDY, not_finite
 from cnn2rtl.frontend.view import Map, Refused
-from cnn2rtl.graph import Clamp, FloatArray
 from cnn2rtl.ops import Op
+from cnn2rtl.tensors import Clamp, FloatArray
 
 __all__ = ["Call", "Map", "Refused"]
 

@@ -18,8 +18,9 @@ from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters import CONVERTERS, HINTS, INDICES, SUPPORTED, Result
 from cnn2rtl.frontend.quiet import first_line, quiet
 from cnn2rtl.frontend.relabel import moved
-from cnn2rtl.graph import Clamp, FloatGraph, Node
+from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.ops import Identity, Input, Op
+from cnn2rtl.tensors import Clamp
 
 # Operators that make a constant of plain numbers.
 _FACTORIES = frozenset(("arange", "eye", "full", "linspace", "ones", "scalar_tensor", "zeros"))

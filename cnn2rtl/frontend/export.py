@@ -14,7 +14,8 @@ from torch.export import ExportedProgram
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.conversion import Conversion
 from cnn2rtl.frontend.quiet import first_line, quiet
-from cnn2rtl.graph import INPUT, FloatGraph, times
+from cnn2rtl.graph import FloatGraph
+from cnn2rtl.tensors import INPUT, times
 
 Dims: TypeAlias = "Sequence[int] | Sequence[Sequence[int]]"
 """Of one image, (c, h, w), (c, length) or (features,); of several inputs, one for each."""

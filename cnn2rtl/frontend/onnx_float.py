@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.export import load_onnx
+from cnn2rtl.export.writer import load_onnx
 from cnn2rtl.frontend import onnx_moves as moves
 from cnn2rtl.frontend import onnx_operators as ops
 from cnn2rtl.frontend.export import capture

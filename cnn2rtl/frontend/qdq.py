@@ -18,12 +18,13 @@ from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.frontend.call import Refused
 from cnn2rtl.frontend.onnx_file import OnnxCall, OnnxNetwork, read_onnx
 from cnn2rtl.frontend.qdq_operators import OPERATORS, Codes, Constant, Image, Pending, Value, along
-from cnn2rtl.graph import INPUT, Clamp, FloatArray, FloatGraph, Node
+from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.ops import DepthwiseConv2d, Input, Rescale, Window
 from cnn2rtl.passes import normalisation
-from cnn2rtl.quant.given import GivenNetwork
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import PIXEL, QFormat, Requant
+from cnn2rtl.quantise.given import GivenNetwork
+from cnn2rtl.tensors import INPUT, Clamp, FloatArray
 
 EIGHT = QuantOptions(weight_bits=8, scheme="scale")
 NORMALISE, NORMALISE_BITS = "normalise", 16

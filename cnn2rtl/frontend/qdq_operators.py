@@ -11,7 +11,6 @@ import numpy as np
 from cnn2rtl.finite import REMEDY, not_finite
 from cnn2rtl.frontend.call import Refused
 from cnn2rtl.frontend.onnx_file import OnnxCall
-from cnn2rtl.graph import Clamp, FloatArray, Shape
 from cnn2rtl.ops import (
     Add,
     AvgPool2d,
@@ -31,6 +30,7 @@ from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
 from cnn2rtl.quant.weighted import with_weights, zero_share
+from cnn2rtl.tensors import Clamp, FloatArray, Shape
 
 ANY = Clamp()
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from cnn2rtl.frontend.call import Builder
 from cnn2rtl.frontend.view import Map, Refused
-from cnn2rtl.graph import Clamp, Shape, times
 from cnn2rtl.ops import Affine, Concat, DepthToSpace, Op, Resample, Select
 from cnn2rtl.quant.qformat import IntArray
+from cnn2rtl.tensors import Clamp, Shape, times
 
 BRANCHES = 16
 """Into so many parts, each with pixels of its own, a map is taken apart at most."""

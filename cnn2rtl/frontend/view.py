@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from cnn2rtl.graph import Shape
 from cnn2rtl.quant.qformat import IntArray
+from cnn2rtl.tensors import Shape
 
 
 class Refused(Exception):

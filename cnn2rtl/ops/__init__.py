@@ -1,5 +1,6 @@
 """Layer kinds, one file each. Importing the package registers them all."""
 
+from cnn2rtl.hardware.window import Window
 from cnn2rtl.ops.add import Add
 from cnn2rtl.ops.argmax import ArgMax
 from cnn2rtl.ops.avgpool2d import AvgPool2d
@@ -16,7 +17,6 @@ from cnn2rtl.ops.resample import Resample
 from cnn2rtl.ops.rescale import Rescale
 from cnn2rtl.ops.select import Select
 from cnn2rtl.ops.table import Table
-from cnn2rtl.ops.window import Window
 
 __all__ = [
     "REGISTRY",

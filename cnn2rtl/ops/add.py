@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp, FloatArray, Shape, times
-from cnn2rtl.ops import units
+from cnn2rtl.export.writer import OnnxWriter
+from cnn2rtl.hardware import units
+from cnn2rtl.hardware.timing import Pipeline, Together
+from cnn2rtl.hardware.unit import Folding, Instance, Unit
 from cnn2rtl.ops.base import Op, register
-from cnn2rtl.ops.hardware import Folding, Instance, Unit
-from cnn2rtl.ops.timing import Pipeline, Together
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat, Requant, signed_bits
 from cnn2rtl.quant.rescaling import aligning, rescaled
-
-if TYPE_CHECKING:
-    from cnn2rtl.export.onnx import OnnxWriter
+from cnn2rtl.tensors import Clamp, FloatArray, Shape, times
 
 
 @register

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp, FloatArray, Shape
+from cnn2rtl.export.writer import OnnxWriter
+from cnn2rtl.hardware.timing import reduction
+from cnn2rtl.hardware.unit import Folding, Instance, Unit, pareto
 from cnn2rtl.ops.base import Op, register
-from cnn2rtl.ops.hardware import Folding, Instance, Unit, pareto
-from cnn2rtl.ops.timing import reduction
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
-
-if TYPE_CHECKING:
-    from cnn2rtl.export.onnx import OnnxWriter
+from cnn2rtl.tensors import Clamp, FloatArray, Shape
 
 
 @register

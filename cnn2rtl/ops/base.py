@@ -10,19 +10,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
+from cnn2rtl.export.writer import OnnxWriter
 from cnn2rtl.finite import flaws_of
-from cnn2rtl.graph import FloatArray, Shape
-
-if TYPE_CHECKING:
-    from cnn2rtl.export.onnx import OnnxWriter
-    from cnn2rtl.graph import Clamp
-    from cnn2rtl.ops.hardware import Folding, Unit
-    from cnn2rtl.quant.layers import QuantLayer, QuantOptions
-    from cnn2rtl.quant.qformat import IntArray, QFormat
+from cnn2rtl.hardware.unit import Folding, Unit
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
+from cnn2rtl.quant.qformat import IntArray, QFormat
+from cnn2rtl.tensors import Clamp, FloatArray, Shape
 
 REGISTRY: dict[str, type[Op]] = {}
 OpType = TypeVar("OpType", bound="type[Op]")

@@ -10,7 +10,7 @@ from math import erf, pi, sqrt
 
 import numpy as np
 
-from cnn2rtl.graph import FloatArray
+from cnn2rtl.tensors import FloatArray
 
 Function = Callable[..., FloatArray]
 

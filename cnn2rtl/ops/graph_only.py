@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from cnn2rtl.graph import FloatArray, Shape
 from cnn2rtl.ops.base import Op
+from cnn2rtl.tensors import FloatArray, Shape
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from cnn2rtl.graph import FloatArray, Shape
-from cnn2rtl.ops import units
+from cnn2rtl.export.writer import OnnxWriter
+from cnn2rtl.hardware import units
+from cnn2rtl.hardware.unit import Folding, Unit, ceil_div, divisor_at_least, pareto, useful
+from cnn2rtl.hardware.window import Window
 from cnn2rtl.ops.base import register
-from cnn2rtl.ops.hardware import Folding, Unit, ceil_div, divisor_at_least, pareto, useful
 from cnn2rtl.ops.weighted import Weighted
-from cnn2rtl.ops.window import Window
 from cnn2rtl.quant.layers import QuantLayer
-
-if TYPE_CHECKING:
-    from cnn2rtl.export.onnx import OnnxWriter
+from cnn2rtl.tensors import FloatArray, Shape
 
 
 @register

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp, FloatArray, Shape
-from cnn2rtl.ops import units
+from cnn2rtl.export.writer import OnnxWriter
+from cnn2rtl.hardware import units
+from cnn2rtl.hardware.moves import Sources, mover
+from cnn2rtl.hardware.unit import Folding, Instance, Rom, Unit, ceil_div, pareto, useful
 from cnn2rtl.ops.base import Op, register
-from cnn2rtl.ops.hardware import Folding, Instance, Rom, Unit, ceil_div, pareto, useful
-from cnn2rtl.ops.moves import Sources, mover
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
 from cnn2rtl.quant.rescaling import quantise_rescaling, rescaled
-
-if TYPE_CHECKING:
-    from cnn2rtl.export.onnx import OnnxWriter
+from cnn2rtl.tensors import Clamp, FloatArray, Shape
 
 
 @register

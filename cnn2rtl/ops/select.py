@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp, FloatArray, Shape, times
-from cnn2rtl.ops import units
+from cnn2rtl.export.writer import OnnxWriter
+from cnn2rtl.hardware import units
+from cnn2rtl.hardware.timing import Picked
+from cnn2rtl.hardware.unit import Bits, Folding, Instance, Numbers, ParameterValue, Unit, ceil_div, pack, pareto, useful
+from cnn2rtl.hardware.window import Array
 from cnn2rtl.ops.base import Op, register
-from cnn2rtl.ops.hardware import Bits, Folding, Instance, Numbers, ParameterValue, Unit, ceil_div, pack, pareto, useful
-from cnn2rtl.ops.timing import Picked
-from cnn2rtl.ops.window import Array
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
 from cnn2rtl.quant.rescaling import quantise_passing, rescaled
-
-if TYPE_CHECKING:
-    from cnn2rtl.export.onnx import OnnxWriter
+from cnn2rtl.tensors import Clamp, FloatArray, Shape, times
 
 
 @register

@@ -9,11 +9,11 @@ from math import prod
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp, FloatArray, Shape
 from cnn2rtl.ops.base import Op
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
 from cnn2rtl.quant.weighted import integer_sums, quantise_weighted, weighted_sums
+from cnn2rtl.tensors import Clamp, FloatArray, Shape
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,9 @@ from math import isfinite
 import numpy as np
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import FloatArray, FloatGraph, Node
+from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.ops import Conv2d, DepthwiseConv2d, Linear, Op, Window
+from cnn2rtl.tensors import FloatArray
 
 NORMALISE = "normalise"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cnn2rtl.graph import Clamp, FloatGraph
+from cnn2rtl.graph import FloatGraph
 from cnn2rtl.ops import Identity
+from cnn2rtl.tensors import Clamp
 
 
 def drop_identities(graph: FloatGraph) -> FloatGraph:

@@ -7,8 +7,9 @@ from functools import singledispatch
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp, FloatArray, FloatGraph, Node
+from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.ops import Affine, Conv2d, DepthwiseConv2d, Linear, Op
+from cnn2rtl.tensors import Clamp, FloatArray
 
 
 def fold_batchnorm(graph: FloatGraph) -> FloatGraph:

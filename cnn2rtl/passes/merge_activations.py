@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cnn2rtl.graph import Clamp, FloatGraph, Node
+from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.ops import Identity, Input, MaxPool2d, Rescale
+from cnn2rtl.tensors import Clamp
 
 
 def merge_activations(graph: FloatGraph) -> FloatGraph:

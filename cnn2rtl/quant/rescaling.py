@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import SHIFT_LIMIT, IntArray, QFormat, Requant
 from cnn2rtl.quant.weighted import reach
+from cnn2rtl.tensors import Clamp
 
 FACTOR_BITS = 15
 """Of the largest factor where scales are no powers of two apart: an error of at most 2**-16 of the coarsest scale."""

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from cnn2rtl.graph import Clamp, FloatArray
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import SHIFT_LIMIT, IntArray, QFormat, Requant, power_of_two_at_least
+from cnn2rtl.tensors import Clamp, FloatArray
 
 
 def weight_scales(

@@ -9,15 +9,15 @@ from functools import partial
 
 from cnn2rtl import __version__
 from cnn2rtl.estimate import FAMILIES, Resources, estimate
-from cnn2rtl.graph import Shape
-from cnn2rtl.ops.hardware import Bits, Folding, Instance, Numbers, ParameterValue, RomFile, Unit, ceil_div
-from cnn2rtl.quant.layers import Port, QuantGraph, QuantNode
+from cnn2rtl.graph import Port, QuantGraph, QuantNode
+from cnn2rtl.hardware.unit import Bits, Folding, Instance, Numbers, ParameterValue, RomFile, Unit, ceil_div
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.render import templates
 from cnn2rtl.render.names import identifier, unique_identifiers
 from cnn2rtl.render.report import report
 from cnn2rtl.render.rom import hex_lines
 from cnn2rtl.schedule import Schedule, Traffic, lanes_of
+from cnn2rtl.tensors import Shape
 
 SIMULATION = ("stream_check", "stream_meter", "stream_sink", "stream_source")
 """Modules of the testbench."""

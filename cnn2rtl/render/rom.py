@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bitstring import Bits
 
-from cnn2rtl.ops.hardware import Rom
+from cnn2rtl.hardware.unit import Rom
 
 
 def hex_lines(rom: Rom) -> str:

@@ -10,8 +10,8 @@ from math import inf
 from cnn2rtl.devices import Device
 from cnn2rtl.estimate import FAMILIES, Resources, fifo
 from cnn2rtl.estimate import unit as estimate_unit
-from cnn2rtl.ops.hardware import Folding, Instance, Place, RomFile, ceil_div
-from cnn2rtl.quant.layers import QuantGraph
+from cnn2rtl.graph import QuantGraph
+from cnn2rtl.hardware.unit import Folding, Instance, Place, RomFile, ceil_div
 from cnn2rtl.schedule.build import build, lanes_into
 
 ROOM = 0.8

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from cnn2rtl.ops import units
-from cnn2rtl.ops.hardware import Folding, Unit
-from cnn2rtl.quant.layers import QuantGraph, QuantNode
+from cnn2rtl.graph import QuantGraph, QuantNode
+from cnn2rtl.hardware import units
+from cnn2rtl.hardware.unit import Folding, Unit
 
 
 def lanes_of(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> int:

@@ -8,10 +8,10 @@ from functools import partial
 
 import numpy as np
 
-from cnn2rtl.ops.hardware import Folding, Instance, Unit, ceil_div
-from cnn2rtl.ops.timing import FIFO, Beats, fifo_depth
-from cnn2rtl.ops.units import with_depth
-from cnn2rtl.quant.layers import Port, QuantGraph, QuantNode
+from cnn2rtl.graph import Port, QuantGraph, QuantNode
+from cnn2rtl.hardware.timing import FIFO, Beats, fifo_depth
+from cnn2rtl.hardware.unit import Folding, Instance, Unit, ceil_div
+from cnn2rtl.hardware.units import with_depth
 from cnn2rtl.quant.qformat import IntArray
 from cnn2rtl.schedule.budget import Places
 from cnn2rtl.schedule.build import build, lanes_into, lanes_of

@@ -9,8 +9,8 @@ from math import inf
 
 from cnn2rtl.devices import Device
 from cnn2rtl.errors import UserError
-from cnn2rtl.ops.hardware import Folding
-from cnn2rtl.quant.layers import QuantGraph
+from cnn2rtl.graph import QuantGraph
+from cnn2rtl.hardware.unit import Folding
 from cnn2rtl.schedule.budget import Budget, Places
 from cnn2rtl.schedule.styles import with_styles
 

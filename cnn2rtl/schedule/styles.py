@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from cnn2rtl.ops.hardware import Folding, Style
-from cnn2rtl.quant.layers import QuantGraph, QuantNode
+from cnn2rtl.graph import QuantGraph, QuantNode
+from cnn2rtl.hardware.unit import Folding, Style
 
 IDLE = 0.9
 """A layer that keeps its multipliers less busy than this is the first to give up its DSP blocks."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cnn2rtl.ops.hardware import Place, rom_place
+from cnn2rtl.hardware.unit import Place, rom_place
 
 MEMORY_BITS = 4096
 """A memory that is written and larger than this belongs in memory, not in registers."""

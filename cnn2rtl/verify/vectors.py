@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn2rtl.ops.hardware import ceil_div
-from cnn2rtl.quant.layers import QuantGraph, QuantNode
+from cnn2rtl.graph import QuantGraph, QuantNode
+from cnn2rtl.hardware.unit import ceil_div
 from cnn2rtl.quant.qformat import IntArray
 from cnn2rtl.render import Stream
 

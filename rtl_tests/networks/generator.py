@@ -14,12 +14,13 @@ from torch import nn
 
 from cnn2rtl.devices import Device
 from cnn2rtl.frontend import capture
-from cnn2rtl.graph import FloatGraph, Shape
+from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import Pixels
 from cnn2rtl.passes import absorb_input, simplify
 from cnn2rtl.pipeline import Compiled, Options, compile_graph
-from cnn2rtl.quant.quantise import Widths
+from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.schedule import Target
+from cnn2rtl.tensors import Shape
 
 MOST_MACS = 6000
 """Of one layer: on one multiplier it takes so many cycles per frame, which bounds the time of a simulation."""

@@ -11,7 +11,7 @@ from fusion import Fusion
 from models import randomised
 from torch import Tensor, nn
 
-from cnn2rtl.graph import Shape
+from cnn2rtl.tensors import Shape
 
 
 class Heads(nn.Module):

@@ -18,7 +18,8 @@ from harness import Bench
 from onnx_reference import onnx_tensors
 from torch_reference import REFERENCE, integer_tensors
 
-from cnn2rtl.graph import Clamp, FloatGraph, Node, Shape
+from cnn2rtl.graph import FloatGraph, Node
+from cnn2rtl.hardware.unit import Style
 from cnn2rtl.ops import (
     REGISTRY,
     Add,
@@ -39,9 +40,9 @@ from cnn2rtl.ops import (
     Table,
     Window,
 )
-from cnn2rtl.ops.hardware import Style
 from cnn2rtl.pipeline import Compiled, Options, compile_graph
 from cnn2rtl.schedule import Target
+from cnn2rtl.tensors import Clamp, Shape
 
 FOLDINGS = 4
 """Of each sample, the fastest, the slowest and some between are simulated."""

@@ -20,10 +20,9 @@ from cnn2rtl.compress.network import Network, as_maps
 from cnn2rtl.compress.qat import Training, train
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
-from cnn2rtl.graph import FloatGraph
+from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import Pixels
 from cnn2rtl.pipeline import Options, quantise_graph
-from cnn2rtl.quant.layers import QuantGraph
 from cnn2rtl.quant.qformat import IntArray
 from cnn2rtl.schedule import Target
 from cnn2rtl.trained import Trained, load

@@ -20,9 +20,10 @@ from torch import nn
 from torch_reference import integer_tensors
 
 from cnn2rtl.frontend import capture
-from cnn2rtl.graph import FloatGraph, noise
+from cnn2rtl.graph import FloatGraph
 from cnn2rtl.pipeline import Compiled, Options, compile_graph
 from cnn2rtl.schedule import Target
+from cnn2rtl.tensors import noise
 
 SEEDS = int(os.environ.get("CNN2RTL_SEEDS", "24"))
 FIRST = int(os.environ.get("CNN2RTL_FIRST_SEED", "0"))

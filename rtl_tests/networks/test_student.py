@@ -16,10 +16,10 @@ from models import StudentNet, need_data, randomised
 from torch_reference import integer_tensors
 
 from cnn2rtl.frontend import capture
-from cnn2rtl.graph import Shape
 from cnn2rtl.images import Pixels, load_images
 from cnn2rtl.pipeline import Options, compile_graph
 from cnn2rtl.schedule import Target
+from cnn2rtl.tensors import Shape
 
 WIDTHS = {"dense": StudentNet.WIDTHS, "pruned": (16, 32, 64, 99, 198, 198, 198, 256)}
 

@@ -13,14 +13,15 @@ from harness import Bench
 from onnx_reference import onnx_tensors
 from torch_reference import integer_tensors
 
-from cnn2rtl.graph import Clamp, FloatGraph, Node
+from cnn2rtl.graph import FloatGraph, Node
+from cnn2rtl.hardware.unit import Style
 from cnn2rtl.ops import AvgPool2d, Conv2d, DepthwiseConv2d, Input, Linear, MaxPool2d, Op, Rescale, Window
-from cnn2rtl.ops.hardware import Style
 from cnn2rtl.pipeline import Compiled, Options, compile_given
-from cnn2rtl.quant.given import GivenNetwork
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import PIXEL, QFormat, Scheme, power_of_two_at_least
+from cnn2rtl.quantise.given import GivenNetwork
 from cnn2rtl.schedule import Target
+from cnn2rtl.tensors import Clamp
 
 SHAPE = (3, 9, 8)
 AROUND = Window((3, 3), (1, 1), (1, 1, 1, 1))

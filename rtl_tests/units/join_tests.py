@@ -11,7 +11,7 @@ import cocotb
 import numpy as np
 from unit_bench import Bench, Case, Source, Stalls, always, current_case, rng_for, sometimes
 
-from cnn2rtl.ops.timing import Beats, Join, Timing
+from cnn2rtl.hardware.timing import Beats, Join, Timing
 
 
 class JoinCase(Case):

@@ -13,7 +13,7 @@ import numpy as np
 from join_tests import JoinCase
 from unit_bench import Bench, Source, beats_of, current_case, random_codes, rng_for
 
-from cnn2rtl.ops.timing import Join, Together
+from cnn2rtl.hardware.timing import Join, Together
 from cnn2rtl.quant.qformat import IntArray, QFormat
 
 PIXELS = 8

@@ -10,7 +10,7 @@ import cocotb
 import numpy as np
 from unit_bench import Bench, Case, Transfers, always, current_case, rng_for, sometimes
 
-from cnn2rtl.ops.timing import Beats, Timing
+from cnn2rtl.hardware.timing import Beats, Timing
 
 
 class StreamCase(Case):

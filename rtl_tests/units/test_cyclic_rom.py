@@ -16,7 +16,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 from unit_bench import Case, current_case, rng_for, simulate
 
-from cnn2rtl.ops.hardware import ParameterValue, Rom, RomFile
+from cnn2rtl.hardware.unit import ParameterValue, Rom, RomFile
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pytest
 from stream_tests import StreamCase
 from unit_bench import Transfers, beats_of, in_lanes, random_codes, simulate
 
-from cnn2rtl.ops import timing as cycles
-from cnn2rtl.ops.hardware import ceil_div
+from cnn2rtl.hardware import timing as cycles
+from cnn2rtl.hardware.unit import ceil_div
 
 GROUPS = 5
 """Groups in a frame: more than the unit can hold."""

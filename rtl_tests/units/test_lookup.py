@@ -15,8 +15,8 @@ import pytest
 from stream_tests import StreamCase
 from unit_bench import Bench, beats_of, current_case, in_lanes, random_codes, rng_for, simulate
 
-from cnn2rtl.ops.hardware import Packed, ParameterValue, Place, Rom, RomFile
-from cnn2rtl.ops.timing import Pipeline, Timing
+from cnn2rtl.hardware.timing import Pipeline, Timing
+from cnn2rtl.hardware.unit import Packed, ParameterValue, Place, Rom, RomFile
 from cnn2rtl.quant.qformat import IntArray
 
 

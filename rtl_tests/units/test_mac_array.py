@@ -14,9 +14,9 @@ import pytest
 from stream_tests import StreamCase
 from unit_bench import beats_of, random_codes, simulate
 
-from cnn2rtl.ops import units
-from cnn2rtl.ops.hardware import ParameterValue, Rom, RomFile, pack
-from cnn2rtl.ops.timing import Timing
+from cnn2rtl.hardware import units
+from cnn2rtl.hardware.timing import Timing
+from cnn2rtl.hardware.unit import ParameterValue, Rom, RomFile, pack
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
 
 

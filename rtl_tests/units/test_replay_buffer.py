@@ -11,7 +11,7 @@ import pytest
 from stream_tests import StreamCase
 from unit_bench import Transfers, simulate
 
-from cnn2rtl.ops.timing import Pipeline, Replay, Timing
+from cnn2rtl.hardware.timing import Pipeline, Replay, Timing
 
 VECTORS = 7
 """Vectors in a frame: more than the unit can hold."""

@@ -16,9 +16,9 @@ import pytest
 from stream_tests import StreamCase
 from unit_bench import Bench, beats_of, current_case, in_lanes, random_codes, rng_for, simulate
 
-from cnn2rtl.ops import units
-from cnn2rtl.ops.hardware import Instance, ParameterValue, Rom
-from cnn2rtl.ops.timing import Pipeline, Timing
+from cnn2rtl.hardware import units
+from cnn2rtl.hardware.timing import Pipeline, Timing
+from cnn2rtl.hardware.unit import Instance, ParameterValue, Rom
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import MULTIPLIER_BITS, IntArray, QFormat, Requant
 

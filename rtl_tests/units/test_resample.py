@@ -13,9 +13,9 @@ import pytest
 from stream_tests import StreamCase
 from unit_bench import beats_of, in_lanes, random_codes, simulate
 
-from cnn2rtl.ops.hardware import ParameterValue, RowBuffer, ceil_div
-from cnn2rtl.ops.moves import Sources, mover
-from cnn2rtl.ops.timing import Beats, Pipeline, Timing
+from cnn2rtl.hardware.moves import Sources, mover
+from cnn2rtl.hardware.timing import Beats, Pipeline, Timing
+from cnn2rtl.hardware.unit import ParameterValue, RowBuffer, ceil_div
 from cnn2rtl.quant.qformat import IntArray, QFormat
 
 

@@ -14,8 +14,8 @@ import pytest
 from join_tests import JoinCase
 from unit_bench import Bench, always, current_case, rng_for, simulate
 
-from cnn2rtl.ops.hardware import Bits, ParameterValue, pack
-from cnn2rtl.ops.timing import InTurn, Join, Pipeline
+from cnn2rtl.hardware.timing import InTurn, Join, Pipeline
+from cnn2rtl.hardware.unit import Bits, ParameterValue, pack
 
 PIXELS = 3
 """Pixels in a frame of the test."""

@@ -12,7 +12,7 @@ import pytest
 from stream_tests import StreamCase
 from unit_bench import Bench, always, current_case, rng_for, simulate
 
-from cnn2rtl.ops.timing import FIFO, Timing
+from cnn2rtl.hardware.timing import FIFO, Timing
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import pytest
 from pair_tests import PairCase
 from unit_bench import simulate
 
-from cnn2rtl.ops.hardware import ParameterValue
+from cnn2rtl.hardware.timing import Pipeline
+from cnn2rtl.hardware.unit import ParameterValue
 from cnn2rtl.ops.multiply import real_bits
-from cnn2rtl.ops.timing import Pipeline
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
 
 

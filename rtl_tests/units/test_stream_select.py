@@ -12,8 +12,8 @@ import pytest
 from stream_tests import StreamCase
 from unit_bench import beats_of, random_codes, simulate
 
-from cnn2rtl.ops.hardware import Bits, ParameterValue, pack
-from cnn2rtl.ops.timing import Picked, Timing
+from cnn2rtl.hardware.timing import Picked, Timing
+from cnn2rtl.hardware.unit import Bits, ParameterValue, pack
 
 PIXELS = 6
 

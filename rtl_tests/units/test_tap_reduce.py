@@ -10,7 +10,7 @@ import pytest
 from stream_tests import StreamCase
 from unit_bench import beats_of, random_codes, simulate
 
-from cnn2rtl.ops.timing import Pipeline, Timing
+from cnn2rtl.hardware.timing import Pipeline, Timing
 
 WINDOWS = 12
 """Windows in a frame."""

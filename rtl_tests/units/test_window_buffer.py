@@ -14,10 +14,10 @@ import pytest
 from stream_tests import StreamCase
 from unit_bench import Transfers, beats_of, in_lanes, random_codes, simulate
 
-from cnn2rtl.ops import units
-from cnn2rtl.ops.hardware import Bits, ParameterValue, RowBuffer, ceil_div
-from cnn2rtl.ops.timing import Beats, Pipeline, Windows
-from cnn2rtl.ops.window import Window
+from cnn2rtl.hardware import units
+from cnn2rtl.hardware.timing import Beats, Pipeline, Windows
+from cnn2rtl.hardware.unit import Bits, ParameterValue, RowBuffer, ceil_div
+from cnn2rtl.hardware.window import Window
 from cnn2rtl.quant.qformat import IntArray, QFormat
 
 LATENCY = 5

@@ -20,7 +20,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 from cocotb_tools.runner import get_runner
 
-from cnn2rtl.ops.hardware import Bits, ParameterValue, Rom, RomFile, pack
+from cnn2rtl.hardware.unit import Bits, ParameterValue, Rom, RomFile, pack
 from cnn2rtl.render.rom import hex_lines
 
 HERE = Path(__file__).parent

@@ -10,9 +10,9 @@ import typer
 from cnn2rtl.cli import console
 from cnn2rtl.devices import Device, find
 from cnn2rtl.errors import Problems
-from cnn2rtl.graph import Shape
 from cnn2rtl.pipeline import Options
 from cnn2rtl.schedule import Target
+from cnn2rtl.tensors import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,9 +13,9 @@ from rich.markup import escape
 from cnn2rtl.cli import console
 from cnn2rtl.cli.numbers import Fitting, Mean, Std
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.graph import Shape
 from cnn2rtl.images import ImageSet, load_images
 from cnn2rtl.passes.absorb_input import check_normalisation
+from cnn2rtl.tensors import Shape
 
 if TYPE_CHECKING:
     from cnn2rtl.compress.training.feed import Data

@@ -13,7 +13,7 @@ from cnn2rtl.cli.model import Arch, ModelFile, TrustPickle
 from cnn2rtl.cli.spread import spread
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.quant.calibrate import Progress
+from cnn2rtl.quantise.calibrate import Progress
 
 if TYPE_CHECKING:
     from torch import nn

@@ -20,7 +20,7 @@ from cnn2rtl.cli.spread import spread
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.counting import total
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.graph import Shape
+from cnn2rtl.tensors import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

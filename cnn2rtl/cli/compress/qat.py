@@ -11,16 +11,7 @@ import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.model import (
-    Arch,
-    InputSize,
-    ModelFile,
-    TrustPickle,
-    capture_file,
-    is_trained,
-    open_trained,
-    stem_of,
-)
+from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, capture_file, is_trained, open_trained, stem_of
 from cnn2rtl.cli.numbers import (
     ActivationBits,
     Bits,
@@ -41,7 +32,7 @@ from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import ImageSet
 from cnn2rtl.output import check_file
 from cnn2rtl.pipeline import VECTOR_FRAMES, Options, quantise_graph
-from cnn2rtl.quant.calibrate import Progress
+from cnn2rtl.quantise.calibrate import Progress
 from cnn2rtl.schedule import Target
 from cnn2rtl.trained import SUFFIX, Trained
 

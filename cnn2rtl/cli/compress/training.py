@@ -17,8 +17,8 @@ from cnn2rtl.cli.compress.data import DataOptions, read_data
 from cnn2rtl.cli.model import stem_of
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.errors import Problems
-from cnn2rtl.graph import Shape
-from cnn2rtl.quant.calibrate import Progress
+from cnn2rtl.quantise.calibrate import Progress
+from cnn2rtl.tensors import Shape
 
 if TYPE_CHECKING:
     from torch import nn

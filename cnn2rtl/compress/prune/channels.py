@@ -22,7 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.quiet import first_line, quiet
-from cnn2rtl.graph import Shape
+from cnn2rtl.tensors import Shape
 
 Kept = Mapping[str, Sequence[int]]
 """By the name of a :class:`Channels`: the numbers of those that stay."""

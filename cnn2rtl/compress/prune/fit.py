@@ -12,9 +12,9 @@ from cnn2rtl.compress.prune.ranking import Scores
 from cnn2rtl.compress.prune.widths import Scope, Widths, keep_share
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
-from cnn2rtl.graph import Shape
 from cnn2rtl.pipeline import Options, check_feasible
 from cnn2rtl.schedule import Target
+from cnn2rtl.tensors import Shape
 
 SHARES = 128
 """The share of channels that stays is found to this fraction."""

@@ -10,7 +10,7 @@ from torch import nn
 from cnn2rtl.compress.prune.channels import Channels, found_again, without
 from cnn2rtl.compress.prune.ranking import Scores
 from cnn2rtl.compress.prune.widths import Widths, towards
-from cnn2rtl.graph import Shape
+from cnn2rtl.tensors import Shape
 
 Rank = Callable[[nn.Module, Sequence[Channels]], Scores]
 Train = Callable[[nn.Module, int], nn.Module]

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import Shape
 from cnn2rtl.images import ImageSet
+from cnn2rtl.tensors import Shape
 
 
 @dataclass(frozen=True, eq=False)

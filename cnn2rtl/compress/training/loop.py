@@ -23,7 +23,7 @@ from cnn2rtl.compress.training.objective import Fact, Objective
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.compress.training.score import EpochScore, measure, scores_of
 from cnn2rtl.errors import UserError
-from cnn2rtl.quant.calibrate import Progress, silent
+from cnn2rtl.quantise.calibrate import Progress, silent
 
 REDRAWN = 20.0
 """Seconds between two drawings of the curve, which takes longer than an epoch of a very small network."""

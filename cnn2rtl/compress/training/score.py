@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from cnn2rtl.compress.training.feed import Feed
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.quiet import first_line
-from cnn2rtl.graph import Shape
+from cnn2rtl.tensors import Shape
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 from cnn2rtl.frontend.call import Call, Map
 from cnn2rtl.frontend.converters import channelwise, convolution, joining, moving, pooling
-from cnn2rtl.graph import Clamp
 from cnn2rtl.ops import Op
+from cnn2rtl.tensors import Clamp
 
 Result: TypeAlias = "Op | Clamp | Map | list[Map]"
 Converter = Callable[[Call], Result]

@@ -8,8 +8,8 @@ from math import inf
 import numpy as np
 
 from cnn2rtl.frontend.call import Call, Map, Refused
-from cnn2rtl.graph import Clamp, FloatArray
 from cnn2rtl.ops import Add, Affine, ArgMax, Identity, Table
+from cnn2rtl.tensors import Clamp, FloatArray
 
 
 def relu(call: Call) -> Clamp:

@@ -9,8 +9,8 @@ import numpy as np
 
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters.channelwise import affine
-from cnn2rtl.graph import FloatArray
 from cnn2rtl.ops import Conv2d, DepthToSpace, Linear, Window
+from cnn2rtl.tensors import FloatArray
 
 
 def convolution(call: Call) -> Map:

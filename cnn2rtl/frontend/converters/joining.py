@@ -9,8 +9,8 @@ import torch
 
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters.channelwise import affine
-from cnn2rtl.graph import FloatArray
 from cnn2rtl.ops import Add, Concat, Multiply, Op, Table
+from cnn2rtl.tensors import FloatArray
 
 
 def arithmetic(call: Call) -> Map:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from cnn2rtl.frontend.call import Call, Map, Refused
-from cnn2rtl.graph import FloatArray
 from cnn2rtl.ops import DepthwiseConv2d, Window
+from cnn2rtl.tensors import FloatArray
 
 
 def reshape(call: Call) -> Map:

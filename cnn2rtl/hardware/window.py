@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from cnn2rtl.graph import Shape
 from cnn2rtl.quant.qformat import IntArray
+from cnn2rtl.tensors import Shape
 
 Array = TypeVar("Array", bound=np.ndarray[Any, Any])
 

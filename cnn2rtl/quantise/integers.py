@@ -9,13 +9,14 @@ from typing import Literal
 import numpy as np
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import FloatArray, FloatGraph, Node, part
+from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
 from cnn2rtl.ops.weighted import Weighted
-from cnn2rtl.quant.calibrate import Progress, Seen, silent
-from cnn2rtl.quant.formats import Ranges, channels_stay, choose, readers_of, tied
-from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode, QuantOptions
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import PIXEL, IntArray, QFormat, Scheme
-from cnn2rtl.quant.reconstruct import adapted, corrected
+from cnn2rtl.quantise.calibrate import Progress, Seen, silent
+from cnn2rtl.quantise.formats import Ranges, channels_stay, choose, readers_of, tied
+from cnn2rtl.quantise.reconstruct import adapted, corrected
+from cnn2rtl.tensors import FloatArray, part
 
 Effort = Literal["fast", "best"]
 

@@ -1,4 +1,4 @@
-"""The integer network as ONNX, made of standard operators on integers: a check by software that is not ours.
+"""What layer kinds write their integers with: standard operators of ONNX, on integers.
 
 Maps are NCHW here, as ONNX has them, and every tensor between two layers is int64. Sums of products are ``ConvInteger``
 of unsigned bytes, exact in int32; wider operands are cut into bytes, and their sums put together in int64. Maxima go
@@ -7,19 +7,17 @@ through float32, which holds all codes exactly and only compares them. The opera
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn2rtl import __version__
-from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.ops.moves import Sources
-from cnn2rtl.ops.window import Window
-from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode
+from cnn2rtl.errors import UserError
+from cnn2rtl.hardware.moves import Sources
+from cnn2rtl.hardware.window import Window
+from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
 
 if TYPE_CHECKING:
@@ -44,34 +42,6 @@ def load_onnx() -> ModuleType:
     except ModuleNotFoundError:
         raise UserError("ONNX needs the package onnx, which is not installed: pip install 'cnn2rtl[onnx]'") from None
     return onnx
-
-
-def to_onnx(graph: QuantGraph, every_layer: bool = False) -> bytes:
-    """The contents of an ``.onnx`` file that computes what ``graph`` does.
-
-    Its inputs have the names of the graph's and take raw pixels, uint8 (n, c, h, w). Its outputs, of the names of the
-    last layers, are those layers' codes, int64 (n, c, h, w); ``every_layer`` adds those of all others. The metadata
-    ``formats`` is JSON: how to read the codes of each. The same graph gives the same bytes.
-
-    Raises :class:`UserError` without the package onnx, and for layers that have no such form.
-    """
-    writer, problems = OnnxWriter(load_onnx()), Problems()
-    layers = graph.layers
-    values = {name: writer.cast(name, np.int64) for name in graph.inputs}
-    for node in layers:
-        assert node.layer is not None
-        writer.layer = values[node.name] = node.name
-        with problems.gather():
-            try:
-                codes = node.op.onnx(writer, [values[name] for name in node.inputs], node.layer, graph.shapes(node))
-            except NotImplementedError:
-                raise UserError(f"`{node.name}`: layers of kind {node.op.kind} have no form in ONNX") from None
-            except OverflowError as error:
-                raise UserError(f"`{node.name}`: {error}") from None
-            writer.name(codes, node.name)
-    problems.check()
-    results = dict.fromkeys([*graph.outputs, *(node.name for node in layers if every_layer)])
-    return writer.file(graph, [graph[name] for name in results])
 
 
 class OnnxWriter:
@@ -167,24 +137,6 @@ class OnnxWriter:
         whole = self.op("Div", self.op("Sub", scaled, self.op("Mod", scaled, step)), step)
         codes = self.op("Add", whole, requant.zero) if requant.zero else whole
         return self.op("Clip", codes, requant.lo, requant.hi)
-
-    def file(self, graph: QuantGraph, outputs: Sequence[QuantNode]) -> bytes:
-        """The finished file."""
-        helper, types = self.onnx.helper, self.onnx.TensorProto
-        pixels = [
-            helper.make_tensor_value_info(name, types.UINT8, ["n", *shape]) for name, shape in graph.inputs.items()
-        ]
-        results = [helper.make_tensor_value_info(node.name, types.INT64, ["n", *node.shape]) for node in outputs]
-        network = helper.make_graph(self.nodes, graph.name, pixels, results, list(self.constants.values()))
-        model = helper.make_model(
-            network, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="cnn2rtl",
-            producer_version=__version__,
-        )  # fmt: skip
-        formats = {node.name: asdict(node.out) for node in graph.nodes}
-        helper.set_model_props(model, {"formats": json.dumps(formats)})
-        self.onnx.checker.check_model(model)
-        data: bytes = model.SerializeToString(deterministic=True)
-        return data
 
 
 def per_channel(values: IntArray) -> IntArray:

@@ -9,13 +9,14 @@ from typing import Literal
 
 import numpy as np
 
-from cnn2rtl.graph import FloatArray, FloatGraph, Node
+from cnn2rtl.graph import FloatGraph, Node, QuantGraph
 from cnn2rtl.ops.weighted import Weighted
-from cnn2rtl.quant.calibrate import Progress, Seen, silent
-from cnn2rtl.quant.formats import choose, readers_of
-from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantOptions
+from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import QFormat, Scheme
-from cnn2rtl.quant.quantise import ROOM, Recipe, Widths
+from cnn2rtl.quantise.calibrate import Progress, Seen, silent
+from cnn2rtl.quantise.formats import choose, readers_of
+from cnn2rtl.quantise.integers import ROOM, Recipe, Widths
+from cnn2rtl.tensors import FloatArray
 
 IMAGES = 8
 """Images that the noise is measured on, at most."""

@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import FloatArray, FloatGraph, Node
+from cnn2rtl.graph import FloatGraph, Node
+from cnn2rtl.tensors import FloatArray
 
 BATCH = 8
 """Images in memory at once."""

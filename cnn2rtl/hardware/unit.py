@@ -11,7 +11,7 @@ from typing import ClassVar, overload
 
 import numpy as np
 
-from cnn2rtl.ops.timing import Beats, Join, Rows, Timing
+from cnn2rtl.hardware.timing import Beats, Join, Rows, Timing
 from cnn2rtl.quant.qformat import IntArray
 
 

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from cnn2rtl.ops.hardware import Instance, ParameterValue
-from cnn2rtl.ops.shift_adds import Graph, Term, shift_adds
-from cnn2rtl.ops.timing import Beats, Pipeline, Timing
+from cnn2rtl.hardware.shift_adds import Graph, Term, shift_adds
+from cnn2rtl.hardware.timing import Beats, Pipeline, Timing
+from cnn2rtl.hardware.unit import Instance, ParameterValue
 from cnn2rtl.quant.qformat import IntArray, QFormat
 
 LEVELS = 2

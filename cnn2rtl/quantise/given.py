@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cnn2rtl.graph import FloatGraph
-from cnn2rtl.quant.layers import QuantGraph, QuantLayer, QuantNode
+from cnn2rtl.graph import FloatGraph, QuantGraph, QuantNode
+from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import PIXEL
 
 

@@ -7,9 +7,9 @@ from math import gcd
 
 import numpy as np
 
-from cnn2rtl.graph import Shape
-from cnn2rtl.ops.constants import Constants, Matrix
-from cnn2rtl.ops.hardware import (
+from cnn2rtl.hardware.constants import Constants, Matrix
+from cnn2rtl.hardware.timing import FIFO, Gearbox, Pipeline, Replay, Tiles, Windows, reduction
+from cnn2rtl.hardware.unit import (
     Bits,
     Folding,
     Instance,
@@ -24,11 +24,11 @@ from cnn2rtl.ops.hardware import (
     rom_place,
     useful,
 )
-from cnn2rtl.ops.timing import FIFO, Gearbox, Pipeline, Replay, Tiles, Windows, reduction
-from cnn2rtl.ops.window import Window
+from cnn2rtl.hardware.window import Window
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
 from cnn2rtl.quant.weighted import reach
+from cnn2rtl.tensors import Shape
 
 
 def window_buffer(

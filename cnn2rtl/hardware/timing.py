@@ -17,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
-from cnn2rtl.ops.window import Window
+from cnn2rtl.hardware.window import Window
 from cnn2rtl.quant.qformat import IntArray
 
 ALWAYS = -(1 << 62)

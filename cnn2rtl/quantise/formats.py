@@ -8,10 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from cnn2rtl.graph import FloatArray, FloatGraph, Node
+from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.ops.weighted import Weighted
-from cnn2rtl.quant.calibrate import BINS, Seen
 from cnn2rtl.quant.qformat import QFormat, Scheme, power_of_two_at_least
+from cnn2rtl.quantise.calibrate import BINS, Seen
+from cnn2rtl.tensors import FloatArray
 
 Ranges = Literal["minmax", "percentile", "mse"]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from cnn2rtl.graph import Shape
-from cnn2rtl.ops.hardware import Bits, Numbers, RowBuffer, ceil_div, pack
-from cnn2rtl.ops.timing import ALWAYS, Beats, Rows, one_by_one
-from cnn2rtl.ops.window import Array
+from cnn2rtl.hardware.timing import ALWAYS, Beats, Rows, one_by_one
+from cnn2rtl.hardware.unit import Bits, Numbers, RowBuffer, ceil_div, pack
+from cnn2rtl.hardware.window import Array
 from cnn2rtl.quant.qformat import IntArray, QFormat
+from cnn2rtl.tensors import Shape
 
 CONSTANT = 0xFFFF
 """What stands for the constant in the tables of the unit; so many rows and columns are too many."""

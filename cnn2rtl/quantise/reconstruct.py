@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from cnn2rtl.graph import FloatArray
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray
 from cnn2rtl.quant.weighted import weighted_sums, with_weights
+from cnn2rtl.tensors import FloatArray
 
 BATCH = 4
 """Images at once."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph
-from cnn2rtl.quant.calibrate import Progress, silent
 from cnn2rtl.quant.qformat import PIXEL
-from cnn2rtl.quant.quantise import Recipe, Widths
-from cnn2rtl.quant.sensitivity import Knob, Part
+from cnn2rtl.quantise.calibrate import Progress, silent
+from cnn2rtl.quantise.integers import Recipe, Widths
+from cnn2rtl.quantise.sensitivity import Knob, Part
 
 Layers = Mapping[str, Widths]
 

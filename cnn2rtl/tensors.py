@@ -1,0 +1,71 @@
+"""Shapes, batches and clamps: the words in which all stages speak of tensors.
+
+Feature maps are ``(channels, height, width)`` per image; batches are NHWC arrays ``(n, h, w, c)``,
+the order in which the hardware streams them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+INPUT = "input"
+"""What the network's input is called; several have the names of the model's own."""
+
+
+Shape = tuple[int, int, int]
+
+
+FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+"""A batch for several inputs is a structured array (n,), with a field (h, w, c) for each, by its name."""
+
+
+def part(batch: np.ndarray, name: str) -> np.ndarray:
+    """What the input ``name`` takes of ``batch``, (n, h, w, c)."""
+    return batch if batch.dtype.names is None else batch[name]
+
+
+def batch_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Raw pixels (n, h, w, c) for each input, as many for all, as one batch."""
+    if len(arrays) == 1:
+        (pixels,) = arrays.values()
+        return pixels.astype(np.uint8, copy=False)
+    count = len(next(iter(arrays.values())))
+    batch = np.empty(count, [(name, np.uint8, pixels.shape[1:]) for name, pixels in arrays.items()])
+    for name, pixels in arrays.items():
+        batch[name] = pixels
+    return batch
+
+
+def noise(shapes: Mapping[str, Shape], count: int, seed: int = 0) -> np.ndarray:
+    """So many images, of random raw pixels, for a network with inputs of these ``shapes``, by their names."""
+    rng = np.random.default_rng(seed)
+    return batch_of({name: rng.integers(0, 256, (count, h, w, c), np.uint8) for name, (c, h, w) in shapes.items()})
+
+
+def times(shape: Iterable[int]) -> str:
+    """A shape as people write it: ``3x128x128``."""
+    return "x".join(map(str, shape))
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """An activation that only limits: ReLU is ``Clamp(0, inf)``, ReLU6 ``Clamp(0, 6)``."""
+
+    lo: float = -inf
+    hi: float = inf
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        return np.clip(x, self.lo, self.hi)
+
+    @property
+    def flaw(self) -> str:
+        """What no activation could be limited to; empty where one can. Either end may be open."""
+        return "" if self.lo < inf and self.hi > -inf else f"limits its values to {self.lo:g} and {self.hi:g}"
+
+    def then(self, other: Clamp) -> Clamp:
+        """The clamp equal to applying this one first and ``other`` after it."""
+        return Clamp(float(np.clip(self.lo, other.lo, other.hi)), float(np.clip(self.hi, other.lo, other.hi)))
