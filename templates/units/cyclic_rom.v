@@ -32,15 +32,17 @@ module cyclic_rom #(
         else if (next) addr <= (addr == LAST) ? {ADDR_W{1'b0}} : addr + 1'b1;
     end
 
-    // Always the same but for the attribute, which no parameter can set.
+    // Always the same but for the attributes, which no parameter can set. rom_style is AMD's, romstyle Intel's, which
+    // takes M10K for "as it likes" where there is none. Yosys reads rom_style, but rom_block before it: it knows no
+    // "distributed" ROM.
     generate
         if (PLACE == 1) begin : g_block
-            (* rom_style = "block" *)
+            (* rom_style = "block", romstyle = "M10K" *)
             reg [WIDTH-1:0] mem [0:DEPTH-1];
             initial $readmemh(FILE, mem);
             always @(posedge clk) if (next) data <= mem[addr];
         end else if (PLACE == 2) begin : g_tables
-            (* romstyle = "logic" *)
+            (* rom_block = "logic", rom_style = "distributed", romstyle = "logic" *)
             reg [WIDTH-1:0] mem [0:DEPTH-1];
             initial $readmemh(FILE, mem);
             always @(posedge clk) if (next) data <= mem[addr];

@@ -49,14 +49,16 @@ module lookup #(
             reg [Q_BITS-1:0] word;
             always @(posedge clk) if (en) m_data[lane*Q_BITS +: Q_BITS] <= word;
 
-            // Always the same but for the attribute, which no parameter can set.
+            // Always the same but for the attributes, which no parameter can set. rom_style is AMD's, romstyle Intel's, which
+            // takes M10K for "as it likes" where there is none. Yosys reads rom_style, but rom_block before it: it knows no
+            // "distributed" ROM.
             if (PLACE == 1) begin : g_block
-                (* rom_style = "block" *)
+                (* rom_style = "block", romstyle = "M10K" *)
                 reg [Q_BITS-1:0] mem [0:(1<<BITS)-1];
                 initial $readmemh(TABLE_FILE, mem);
                 always @(posedge clk) if (en) word <= mem[code];
             end else if (PLACE == 2) begin : g_tables
-                (* romstyle = "logic" *)
+                (* rom_block = "logic", rom_style = "distributed", romstyle = "logic" *)
                 reg [Q_BITS-1:0] mem [0:(1<<BITS)-1];
                 initial $readmemh(TABLE_FILE, mem);
                 always @(posedge clk) if (en) word <= mem[code];

@@ -25,31 +25,32 @@ module simple_ram #(
     input  wire [ADDR_W-1:0] read_addr,
     output reg  [WIDTH-1:0]  read_data
 );
-    // Always the same but for the attribute, which no parameter can set.
+    // Always the same but for the attributes, which no parameter can set. ram_style is AMD's and Yosys', ramstyle is
+    // Intel's, which takes M10K for "as it likes" where there is none; no_rw_check by itself is Yosys'.
     generate
         if (PLACE == 1) begin : g_block
-            (* ram_style = "block", ramstyle = "no_rw_check" *)
+            (* no_rw_check, ram_style = "block", ramstyle = "M10K, no_rw_check" *)
             reg [WIDTH-1:0] mem [0:DEPTH-1];
             always @(posedge clk) begin
                 if (write) mem[write_addr] <= write_data;
                 if (read)  read_data <= mem[read_addr];
             end
         end else if (PLACE == 2) begin : g_tables
-            (* ram_style = "distributed", ramstyle = "no_rw_check" *)
+            (* no_rw_check, ram_style = "distributed", ramstyle = "MLAB, no_rw_check" *)
             reg [WIDTH-1:0] mem [0:DEPTH-1];
             always @(posedge clk) begin
                 if (write) mem[write_addr] <= write_data;
                 if (read)  read_data <= mem[read_addr];
             end
         end else if (PLACE == 3) begin : g_registers
-            (* ram_style = "registers" *)
+            (* ram_style = "registers", ramstyle = "logic" *)
             reg [WIDTH-1:0] mem [0:DEPTH-1];
             always @(posedge clk) begin
                 if (write) mem[write_addr] <= write_data;
                 if (read)  read_data <= mem[read_addr];
             end
         end else begin : g_any
-            (* ramstyle = "no_rw_check" *)
+            (* no_rw_check, ramstyle = "no_rw_check" *)
             reg [WIDTH-1:0] mem [0:DEPTH-1];
             always @(posedge clk) begin
                 if (write) mem[write_addr] <= write_data;
