@@ -14,10 +14,10 @@ from collections.abc import Iterable
 import common
 import torch
 
-from cnn2rtl.estimate import FAMILIES, Resources, estimate
+from cnn2rtl.estimate import FAMILIES, Resources
 from cnn2rtl.frontend import capture
 from cnn2rtl.pipeline import Compiled, Options, compile_graph
-from cnn2rtl.schedule import Target
+from cnn2rtl.schedule import Target, takes_of
 
 NETWORKS = ("student-64", "student-156", "digits-64", "random-3", "random-8", "random-21")
 
@@ -54,7 +54,7 @@ def rows(networks: Iterable[str], families: Iterable[str]) -> Iterable[str]:
     for name in networks:
         network = compiled(name)
         for family in families:
-            guess = estimate(network.design, family).total
+            guess = takes_of(network.graph, network.design.schedule, family).total
             start = time.monotonic()
             real = synthesised(network, family)
             seconds = time.monotonic() - start

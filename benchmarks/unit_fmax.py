@@ -24,7 +24,7 @@ from cnn2rtl.hardware.units import window_buffer
 from cnn2rtl.hardware.window import Window
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.render import templates
-from cnn2rtl.render.design import literal
+from cnn2rtl.render.verilog import literal
 from cnn2rtl.synth import FAMILIES, target_for
 from cnn2rtl.synth.nextpnr import Nextpnr, nextpnr_for
 from cnn2rtl.synth.process import programs

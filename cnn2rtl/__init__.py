@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.version import __version__
 
 if TYPE_CHECKING:
     from cnn2rtl.api import compile
     from cnn2rtl.pipeline import Compiled
 
-__version__ = "0.1.0"
-
-__all__ = ["Compiled", "UserError", "compile"]
+__all__ = ["Compiled", "UserError", "__version__", "compile"]
 
 
 def __getattr__(name: str) -> Any:

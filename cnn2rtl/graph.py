@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
@@ -124,13 +123,6 @@ class FloatGraph:
         return replace(self, nodes=tuple(new.get(node.name, node) for node in self.nodes))
 
 
-class Port(NamedTuple):
-    """An input of a layer, by the layer's name and the input's number; without a name, an output of the network."""
-
-    layer: str = ""
-    number: int = 0
-
-
 @dataclass(frozen=True, eq=False)
 class QuantNode:
     """One layer of the integer graph; ``layer`` is ``None`` for inputs alone."""
@@ -210,16 +202,9 @@ class QuantGraph:
                     values.pop(name, None)
         return result
 
-    @cached_property
-    def ports(self) -> Mapping[str, tuple[Port, ...]]:
-        """Who takes each tensor: layers in the order of the data, then the network's outputs."""
-        found: dict[str, list[Port]] = {node.name: [] for node in self.nodes}
-        for node in self.layers:
-            for number, source in enumerate(node.inputs):
-                found[source].append(Port(node.name, number))
-        for number, name in enumerate(self.outputs):
-            found[name].append(Port("", number))
-        return {name: tuple(ports) for name, ports in found.items()}
+    def uses(self, name: str) -> int:
+        """How many inputs of layers, and outputs of the network, are the tensor ``name``."""
+        return sum(node.inputs.count(name) for node in self.nodes) + self.outputs.count(name)
 
     def shapes(self, node: QuantNode) -> tuple[Shape, ...]:
         """The shapes of a node's inputs."""

@@ -15,8 +15,9 @@ from typing import Any, cast
 import numpy as np
 
 from cnn2rtl import store
+from cnn2rtl.design import Design, lay_out
 from cnn2rtl.errors import UserError
-from cnn2rtl.export.model import to_onnx
+from cnn2rtl.export import to_onnx
 from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
 from cnn2rtl.images import ImageSet, Pixels
 from cnn2rtl.ops import ArgMax
@@ -30,7 +31,8 @@ from cnn2rtl.quantise.formats import Ranges
 from cnn2rtl.quantise.given import GivenNetwork
 from cnn2rtl.quantise.integers import Effort, Recipe, Widths, quantise
 from cnn2rtl.quantise.sensitivity import sensitivities
-from cnn2rtl.render import Design, render
+from cnn2rtl.render import render
+from cnn2rtl.render.verilog import reserved
 from cnn2rtl.schedule import Target, schedule, search
 from cnn2rtl.tensors import Clamp, batch_of, noise, part
 from cnn2rtl.verify.vectors import frame_vectors
@@ -132,17 +134,18 @@ def _positive(value: Any, kind: Any) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """A network on its way into hardware: the float graph on raw pixels, the integers, the emitted design."""
+    """A network on its way into hardware: the float graph on raw pixels, the integers, the design and its files."""
 
     float_graph: FloatGraph
     graph: QuantGraph
     design: Design
+    rendered: Mapping[str, str]
     vector_images: Pixels
 
     @property
     def about(self) -> Mapping[str, Any]:
         """What ``design.json`` says."""
-        return cast(Mapping[str, Any], json.loads(self.design.files["design.json"]))
+        return cast(Mapping[str, Any], json.loads(self.rendered["design.json"]))
 
     def golden(self, images: np.ndarray | Mapping[str, np.ndarray]) -> IntArray:
         """Outputs of the hardware, integers (n, h, w, c), for ``images``, raw pixels (n, h, w, c).
@@ -193,7 +196,7 @@ class Compiled:
         frames = [frame_vectors(self.graph, streams, image) for image in self.vector_images]
         vectors = {f"sim/vectors/{name}": b"".join(frame[name] for frame in frames) for name in frames[0]}
         return {
-            **self.design.files,
+            **self.rendered,
             **vectors,
             "sim/vectors/frames": f"{len(frames)}\n",
             "model.npz": store.dump({"float": self.float_graph, "integer": self.graph}),
@@ -339,8 +342,9 @@ def designed(
     if device is not None:
         counts = {"luts": device.luts, "flip_flops": device.flip_flops, "dsps": device.dsps, "rams": device.rams}
         facts["device"] = {"name": device.name, **counts}
-    design = render(integers, plan, facts, device.family if device else REFERENCE_FAMILY)
-    return Compiled(graph, integers, design, _vector_images(integers, images))
+    design = lay_out(integers, plan, reserved())
+    files = render(design, facts, device.family if device else REFERENCE_FAMILY)
+    return Compiled(graph, integers, design, files, _vector_images(integers, images))
 
 
 def with_class_index(graph: FloatGraph) -> FloatGraph:

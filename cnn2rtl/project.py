@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from cnn2rtl import store
+from cnn2rtl.design import Fifo, Stream
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import FloatGraph, Port, QuantGraph
+from cnn2rtl.graph import FloatGraph, QuantGraph
+from cnn2rtl.hardware.block import Port
 from cnn2rtl.output import replace_file, unchanged
-from cnn2rtl.render import Fifo, Stream
 from cnn2rtl.render.report import report
 from cnn2rtl.schedule import Traffic
 

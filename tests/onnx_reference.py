@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 
-from cnn2rtl.export.model import to_onnx
+from cnn2rtl.export import to_onnx
 from cnn2rtl.graph import QuantGraph
 from cnn2rtl.quant.qformat import IntArray
 from cnn2rtl.tensors import part

@@ -14,14 +14,14 @@ import torch
 from models import StudentNet, randomised
 from torch import nn
 
-from cnn2rtl.estimate import FAMILIES, Memory, Parts, Product, Resources, chain, describes, estimate, fifo, unit
+from cnn2rtl.estimate import FAMILIES, Memory, Parts, Product, Resources, chain, describes, fifo, unit
 from cnn2rtl.estimate.units import DESCRIPTIONS
 from cnn2rtl.frontend import capture
 from cnn2rtl.hardware.unit import Bits, Place, pack
 from cnn2rtl.pipeline import Compiled, Options, compile_graph
 from cnn2rtl.project import open_project
 from cnn2rtl.render import templates
-from cnn2rtl.schedule import Target
+from cnn2rtl.schedule import Target, takes_of
 from cnn2rtl.synth import FAMILIES as FLOWS
 from cnn2rtl.synth import target_for, tool_for
 
@@ -134,11 +134,11 @@ def student() -> Compiled:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_whole_design(student: Compiled, family: str) -> None:
-    found = estimate(student.design, family)
+    found = takes_of(student.graph, student.design.schedule, family)
     assert not found.unknown
-    assert found.layers.keys() == {layer.module for layer in student.design.layers}
+    assert found.blocks.keys() == {block.name for block in student.design.schedule.blocks}
     assert found.total.luts == pytest.approx(
-        sum(part.luts for part in (*found.layers.values(), *found.streams.values(), found.frame_checks))
+        sum(part.luts for part in (*found.blocks.values(), *found.streams.values(), found.frame_checks))
     )
     assert 5_000 < found.total.luts < 40_000 and 4_000 < found.total.flip_flops < 20_000
     multipliers = student.design.schedule.multipliers
@@ -147,7 +147,7 @@ def test_a_whole_design(student: Compiled, family: str) -> None:
 
 
 def test_it_is_fast_and_needs_no_contents(student: Compiled) -> None:
-    chains = [layer.unit.chain for layer in student.design.layers]
+    chains = [block.instances for block in student.design.schedule.blocks]
     best = float("inf")
     for _ in range(5):
         start = time.perf_counter()
@@ -244,7 +244,10 @@ def test_against_yosys(tmp_path: Path, family: str) -> None:
     for name, network in _networks(family).items():
         network.write(tmp_path / name)
         tool = tool_for("yosys", open_project(tmp_path / name), target_for(None, family))
-        real, found = tool.synthesise(lambda stage: None).usage, estimate(network.design, family).total
+        real, found = (
+            tool.synthesise(lambda stage: None).usage,
+            takes_of(network.graph, network.design.schedule, family).total,
+        )
         assert found.dsps == real.dsps, name
         assert found.block_rams == real.rams * FAMILIES[family].ram_units, name
         assert found.luts == pytest.approx(real.luts, rel=0.2), name

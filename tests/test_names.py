@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 import cnn2rtl
-from cnn2rtl.render.names import unique_identifiers
+from cnn2rtl.names import unique_identifiers
 
 
 def test_a_stream_behind_its_fifo_has_a_name_of_its_own() -> None:

@@ -21,7 +21,7 @@ from torch import nn
 
 import cnn2rtl
 from cnn2rtl.errors import UserError
-from cnn2rtl.export.model import to_onnx
+from cnn2rtl.export import to_onnx
 from cnn2rtl.graph import QuantGraph
 from cnn2rtl.ops import Linear, Rescale
 from cnn2rtl.pipeline import Compiled

@@ -117,8 +117,8 @@ def words(about: Contents) -> str:
 
 
 def test_the_report_follows_from_design_json_alone(design: cnn2rtl.pipeline.Compiled) -> None:
-    page = design.design.files["report.html"]
-    assert page == report(json.loads(design.design.files["design.json"]))
+    page = design.rendered["report.html"]
+    assert page == report(json.loads(design.rendered["design.json"]))
     assert page == report(json.loads(json.dumps(design.about, sort_keys=True)))
 
 

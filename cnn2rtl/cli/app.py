@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from cnn2rtl import __version__
 from cnn2rtl.cli import console
 from cnn2rtl.cli.command import Command
 from cnn2rtl.cli.compress import compress
@@ -23,6 +22,7 @@ from cnn2rtl.cli.inspect import inspect
 from cnn2rtl.cli.simulate import simulate
 from cnn2rtl.cli.synth import synth
 from cnn2rtl.errors import UserError
+from cnn2rtl.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import typer
 from rich.markup import escape
 
-from cnn2rtl import __version__
 from cnn2rtl.cli import console
 from cnn2rtl.synth.process import programs
+from cnn2rtl.version import __version__
 
 
 @dataclass(frozen=True)

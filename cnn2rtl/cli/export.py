@@ -11,8 +11,8 @@ from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems
-from cnn2rtl.export.model import to_onnx
-from cnn2rtl.export.writer import load_onnx
+from cnn2rtl.export import to_onnx
+from cnn2rtl.onnx_writer import load_onnx
 from cnn2rtl.output import check_file, write_file
 from cnn2rtl.project import Project, open_project
 from cnn2rtl.tensors import Shape

@@ -16,11 +16,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from cnn2rtl.cli import console
+from cnn2rtl.design import Stream
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.images import Pixels
 from cnn2rtl.output import few, listed_files
 from cnn2rtl.project import Project, open_project, record
-from cnn2rtl.render import Stream
 from cnn2rtl.tensors import Shape, noise
 from cnn2rtl.verify import Engine, Verdict, engine_for, missed, write_vectors
 from cnn2rtl.verify import simulate as run_simulation

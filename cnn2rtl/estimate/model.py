@@ -5,18 +5,13 @@ from __future__ import annotations
 import importlib.resources
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 from cnn2rtl.estimate.families import FAMILIES, Family
 from cnn2rtl.estimate.multiplier import blocks
 from cnn2rtl.estimate.resources import Resources
 from cnn2rtl.estimate.units import DESCRIPTIONS, Features, Parameters, Parts, ram_features, rom_features
 from cnn2rtl.hardware.unit import Instance, ParameterValue
-
-if TYPE_CHECKING:
-    from cnn2rtl.render import Design
 
 Coefficients = Mapping[str, Mapping[str, tuple[float, float]]]
 """By module and feature: look-up tables and flip-flops per unit of the feature."""
@@ -81,24 +76,6 @@ def unit(module: str, parameters: Mapping[str, ParameterValue], family: str) -> 
     return total + Resources(luts * target.lut_scale, flip_flops * target.flip_flop_scale)
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Resources of a design. ``layers`` and ``streams`` (the FIFOs at each one's end) go by their names in it.
-
-    ``unknown`` are the units that nobody has described, which count nothing.
-    """
-
-    family: str
-    layers: Mapping[str, Resources]
-    streams: Mapping[str, Resources]
-    frame_checks: Resources
-    unknown: tuple[str, ...] = ()
-
-    @property
-    def total(self) -> Resources:
-        return sum((*self.layers.values(), *self.streams.values()), self.frame_checks)
-
-
 def chain(instances: Iterable[Instance], family: str) -> Resources:
     """What the units of a layer take; those that nobody has described count nothing."""
     known = (unit(instance.module, instance.facts, family) for instance in instances)
@@ -110,19 +87,3 @@ def fifo(bits: int, depth: int, family: str, place: int = 0) -> Resources:
     found = unit("stream_fifo", {"WIDTH": bits, "DEPTH": depth, "PLACE": place}, family)
     assert found is not None
     return found
-
-
-def estimate(design: Design, family: str) -> Estimate:
-    """What a whole design takes."""
-    ends = (unit("frame_check", {"BEATS": stream.frame_beats}, family) for stream in (*design.inputs, *design.outputs))
-    modules = {instance.module for layer in design.layers for instance in layer.unit.instances}
-    return Estimate(
-        family,
-        {layer.module: chain(layer.unit.instances, family) for layer in design.layers},
-        {
-            stream.name: sum((fifo(stream.bits, end.depth, family) for end in stream.fifos), Resources())
-            for stream in design.streams
-        },
-        sum((resources for resources in ends if resources is not None), Resources()),
-        tuple(sorted(modules - DESCRIPTIONS.keys())),
-    )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.export.writer import load_onnx
+from cnn2rtl.onnx_writer import load_onnx
 
 OLDEST = 13
 """The first opset with scales per channel."""

@@ -16,7 +16,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.export.writer import load_onnx
 from cnn2rtl.frontend import onnx_moves as moves
 from cnn2rtl.frontend import onnx_operators as ops
 from cnn2rtl.frontend.export import capture
@@ -25,6 +24,7 @@ from cnn2rtl.frontend.onnx_operators import Operands, Operator
 from cnn2rtl.frontend.quiet import first_line, quiet
 from cnn2rtl.frontend.view import Refused
 from cnn2rtl.graph import FloatGraph
+from cnn2rtl.onnx_writer import load_onnx
 
 
 def _plain(function: Callable[[torch.Tensor], torch.Tensor]) -> Operator:

@@ -14,9 +14,9 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from cnn2rtl.export.writer import OnnxWriter
 from cnn2rtl.finite import flaws_of
 from cnn2rtl.hardware.unit import Folding, Unit
+from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat
 from cnn2rtl.tensors import Clamp, FloatArray, Shape

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cnn2rtl.export.writer import OnnxWriter
 from cnn2rtl.hardware import units
 from cnn2rtl.hardware.unit import Folding, Instance, Unit, ceil_div, divisor_at_least, pareto, useful
 from cnn2rtl.hardware.window import Window
+from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import register
 from cnn2rtl.ops.conv2d import pad_codes
 from cnn2rtl.ops.weighted import Weighted

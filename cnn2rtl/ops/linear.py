@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cnn2rtl.export.writer import OnnxWriter
 from cnn2rtl.hardware import units
 from cnn2rtl.hardware.unit import Folding, Unit, ceil_div, divisor_at_least, pareto, useful
 from cnn2rtl.hardware.window import Window
+from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import register
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.layers import QuantLayer

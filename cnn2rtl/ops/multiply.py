@@ -8,10 +8,10 @@ from math import prod
 
 import numpy as np
 
-from cnn2rtl.export.writer import OnnxWriter
 from cnn2rtl.hardware import units
 from cnn2rtl.hardware.timing import Pipeline, Together
 from cnn2rtl.hardware.unit import Folding, Instance, ParameterValue, Style, Unit
+from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat, Requant

@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from cnn2rtl.export.writer import OnnxWriter
 from cnn2rtl.hardware import units
 from cnn2rtl.hardware.moves import Sources, mover
 from cnn2rtl.hardware.unit import Folding, Instance, Rom, Unit, ceil_div, pareto, useful
+from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from cnn2rtl.export.writer import OnnxWriter
 from cnn2rtl.hardware import units
 from cnn2rtl.hardware.timing import Picked
 from cnn2rtl.hardware.unit import Bits, Folding, Instance, Numbers, ParameterValue, Unit, ceil_div, pack, pareto, useful
 from cnn2rtl.hardware.window import Array
+from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cnn2rtl.export.writer import OnnxWriter
 from cnn2rtl.hardware import units
 from cnn2rtl.hardware.timing import Pipeline
 from cnn2rtl.hardware.unit import Folding, Instance, Packed, Rom, RomFile, Unit, rom_place
+from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.ops.functions import FUNCTIONS
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions

@@ -1,5 +1,5 @@
-"""From the schedule to files, as pure data: nothing is written here."""
+"""From the design to files, as pure data: nothing is written here."""
 
-from cnn2rtl.render.design import Design, Fifo, Layer, Stream, ends, render
+from cnn2rtl.render.files import render
 
-__all__ = ["Design", "Fifo", "Layer", "Stream", "ends", "render"]
+__all__ = ["render"]

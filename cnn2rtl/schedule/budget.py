@@ -11,6 +11,7 @@ from cnn2rtl.devices import Device
 from cnn2rtl.estimate import FAMILIES, Resources, fifo
 from cnn2rtl.estimate import unit as estimate_unit
 from cnn2rtl.graph import QuantGraph
+from cnn2rtl.hardware.block import Places
 from cnn2rtl.hardware.unit import Folding, Instance, Place, RomFile, ceil_div
 from cnn2rtl.schedule.build import build, lanes_into
 
@@ -21,9 +22,6 @@ FIFO_DEPTH = 16
 REMEDY = "lower --fps, give fewer bits, prune the network or choose a larger device"
 PRODUCTS = "mac"
 """The role of the unit that multiplies weights and activations."""
-
-Places = Mapping[tuple[str, str], Place]
-"""By layer and role of a unit in it: where its memory lies, if not where the unit itself has it."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class Budget:
         family, parts = FAMILIES[device.family], self._parts(foldings)
         total = sum((part.normal for _, part in parts), Resources())
         for node in self.graph.layers:
-            for _ in self.graph.ports[node.name]:
+            for _ in range(self.graph.uses(node.name)):
                 total += fifo(foldings[node.name].lanes_out * node.out.bits, FIFO_DEPTH, device.family)
         rams, places = device.rams * family.ram_units, {}
         luts, blocks = total.luts, total.block_rams

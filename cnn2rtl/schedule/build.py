@@ -1,4 +1,4 @@
-"""The units of a layer at a folding, as they stand in the design."""
+"""Blocks: the hardware of layers at their foldings, as it stands in the design."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from cnn2rtl.graph import QuantGraph, QuantNode
 from cnn2rtl.hardware import units
-from cnn2rtl.hardware.unit import Folding, Unit
+from cnn2rtl.hardware.block import Block, Places, Streaming
+from cnn2rtl.hardware.unit import Folding, Unit, ceil_div
 
 
 def lanes_of(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> int:
@@ -20,6 +21,23 @@ def lanes_of(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]
 def lanes_into(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> tuple[int, ...]:
     """Channels per beat of the streams that the layer takes."""
     return tuple(lanes_of(graph, graph[name], foldings) for name in node.inputs)
+
+
+def frame_beats(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> int:
+    """Beats of the node's stream for one frame."""
+    channels, height, width = node.shape
+    return height * width * ceil_div(channels, lanes_of(graph, node, foldings))
+
+
+def blocks_of(graph: QuantGraph, foldings: Mapping[str, Folding], places: Places) -> tuple[Block, ...]:
+    """The blocks of a design, in the order of the data."""
+
+    def streaming(node: QuantNode) -> Block:
+        folding = foldings[node.name]
+        unit = build(graph, node, folding, lanes_into(graph, node, foldings))
+        return Streaming.of(node.name, node.inputs, folding, unit).placed(places)
+
+    return tuple(map(streaming, graph.layers))
 
 
 def build(graph: QuantGraph, node: QuantNode, folding: Folding, lanes: Sequence[int]) -> Unit:

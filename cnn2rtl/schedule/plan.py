@@ -1,31 +1,31 @@
-"""When every beat moves: FIFOs, line buffers, latency and every stream's cycles, from the timing of the units."""
+"""When every beat moves: FIFOs, line buffers, latency and every stream's cycles, from the timing of the blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 
 import numpy as np
 
-from cnn2rtl.graph import Port, QuantGraph, QuantNode
+from cnn2rtl.graph import QuantGraph
+from cnn2rtl.hardware.block import Block, Port
 from cnn2rtl.hardware.timing import FIFO, Beats, fifo_depth
-from cnn2rtl.hardware.unit import Folding, Instance, Unit, ceil_div
-from cnn2rtl.hardware.units import with_depth
+from cnn2rtl.hardware.unit import Folding
 from cnn2rtl.quant.qformat import IntArray
-from cnn2rtl.schedule.budget import Places
-from cnn2rtl.schedule.build import build, lanes_into, lanes_of
+from cnn2rtl.schedule.build import blocks_of, frame_beats
 from cnn2rtl.schedule.search import Target, search
 
 SLACK = 8
-"""Cycles more than the slowest layer takes that a frame may take, so that all frames are alike."""
+"""Cycles more than the slowest block takes that a frame may take, so that all frames are alike."""
 SETTLING = 100
 """Cycles after which even the shortest frames have met every loop in a unit."""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """A stream and the FIFOs that it enters, one for each taker, so many beats deep.
+    """A tensor's beats, and the FIFOs that they enter as a stream, one for each taker, so many beats deep.
 
     In cycles since the first beat of the network's inputs: when the ``first`` beat of all moves, and when the ``last``
     ones of the first few frames do; from then on, a frame ends every frame interval.
@@ -47,22 +47,31 @@ class Traffic:
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """A folding and hardware per layer, and a stream per node.
+    """Blocks in the order of the data, and the traffic of every tensor, whether between two blocks or within one.
 
     ``interval`` is the cycles from one frame to the next. Pixels are taken to come evenly at that pace, those of all
     inputs side by side; then ``latency`` is the cycles of the first frame, from its first beat in to its last beat out,
     both counted.
     """
 
-    foldings: Mapping[str, Folding]
-    units: Mapping[str, Unit]
+    blocks: tuple[Block, ...]
     streams: Mapping[str, Traffic]
     interval: int
     latency: int
 
+    @cached_property
+    def foldings(self) -> Mapping[str, Folding]:
+        """How each layer is folded, by its name."""
+        return {name: folding for block in self.blocks for name, folding in block.foldings.items()}
+
     @property
     def multipliers(self) -> int:
-        return sum(folding.multipliers for folding in self.foldings.values())
+        return sum(block.multipliers for block in self.blocks)
+
+    @property
+    def products(self) -> int:
+        """Multiplications of weights with activations that are meant for a DSP block each."""
+        return sum(block.products for block in self.blocks)
 
     def mac_efficiency(self, macs: int) -> float:
         """Network MACs / (frame interval x multipliers instantiated)."""
@@ -76,49 +85,46 @@ def schedule(graph: QuantGraph, target: Target) -> Schedule:
     later than this: a beat that comes sooner makes none later.
     """
     choice = search(graph, target)
-    foldings = choice.foldings
-    built = {}
-    for node in graph.layers:
-        unit = build(graph, node, foldings[node.name], lanes_into(graph, node, foldings))
-        built[node.name] = _placed(unit, node.name, choice.places)
-    beats = {node.name: _frame_beats(graph, node, foldings) for node in graph.nodes}
-    slowest = max(folding.cycles for folding in foldings.values())
-    # A layer that is busy all the time may need a cycle more every other frame.
+    return planned(graph, blocks_of(graph, choice.foldings, choice.places))
+
+
+def planned(graph: QuantGraph, blocks: tuple[Block, ...]) -> Schedule:
+    """The schedule of ``blocks``, which carry out the layers of ``graph``."""
+    foldings = {name: folding for block in blocks for name, folding in block.foldings.items()}
+    beats = {node.name: frame_beats(graph, node, foldings) for node in graph.nodes}
+    slowest = max(block.cycles for block in blocks)
+    # A block that is busy all the time may need a cycle more every other frame.
     for interval in range(slowest, slowest + SLACK):
-        frames, fitted, moved, taken = _settled(graph, built, foldings, interval, beats)
+        frames, fitted, moved, taken = _settled(graph, blocks, interval, beats)
         if frames:
             break
     else:
-        raise AssertionError(f"no frame interval of {slowest} cycles: a layer is slower than its foldings say")
-    streams = {}
+        raise AssertionError(f"no frame interval of {slowest} cycles: a block is slower than its foldings say")
+    streams, ends = {}, takers(graph, blocks)
     for name, times in moved.items():
-        depths = {port: fifo_depth(times, taken[port]) if port in taken else 2 for port in graph.ports[name]}
+        depths = {port: fifo_depth(times, taken[port]) if port in taken else 2 for port in ends.get(name, ())}
         last = times[beats[name] - 1 :: beats[name]][: _settles(times, interval, frames)]
         streams[name] = Traffic(depths, int(times[0]), tuple(last.tolist()))
-    ends = (FIFO(Beats(moved[name])).times[beats[name] - 1] for name in graph.outputs)
-    latency = int(max(ends)) + 1
-    return Schedule(foldings, fitted, streams, interval, latency)
+    results = (FIFO(Beats(moved[name])).times[beats[name] - 1] for name in graph.outputs)
+    latency = int(max(results)) + 1
+    return Schedule(fitted, streams, interval, latency)
 
 
 def _settled(
-    graph: QuantGraph,
-    built: Mapping[str, Unit],
-    foldings: Mapping[str, Folding],
-    interval: int,
-    beats: Mapping[str, int],
-) -> tuple[int, dict[str, Unit], dict[str, IntArray], dict[Port, IntArray]]:
+    graph: QuantGraph, blocks: tuple[Block, ...], interval: int, beats: Mapping[str, int]
+) -> tuple[int, tuple[Block, ...], dict[str, IntArray], dict[Port, IntArray]]:
     """So many frames that all streams have found their pattern in the end, and their timeline; ``beats`` per frame.
 
     0 frames where they do not.
     """
     least = 3 + SETTLING // interval
-    # Where several layers are busy all the time, each may take a frame to find its pace.
-    for frames in range(least, least + 2 * len(built) + 2):
+    # Where several blocks are busy all the time, each may take a frame to find its pace.
+    for frames in range(least, least + 2 * len(blocks) + 2):
         pixels = {name: even(beats[name], interval, frames) for name in graph.inputs}
-        fitted, moved, taken = timeline(graph, built, foldings, pixels)
+        fitted, moved, taken = timeline(graph, blocks, pixels)
         if all(_settles(times, interval, frames) < frames for times in (*moved.values(), *taken.values())):
             return frames, fitted, moved, taken
-    return 0, {}, {}, {}
+    return 0, (), {}, {}
 
 
 def _settles(times: IntArray, interval: int, frames: int) -> int:
@@ -134,78 +140,33 @@ def even(beats: int, interval: int, frames: int) -> IntArray:
 
 
 def timeline(
-    graph: QuantGraph, built: Mapping[str, Unit], foldings: Mapping[str, Folding], pixels: Mapping[str, IntArray]
-) -> tuple[dict[str, Unit], dict[str, IntArray], dict[Port, IntArray]]:
+    graph: QuantGraph, blocks: Sequence[Block], pixels: Mapping[str, IntArray]
+) -> tuple[tuple[Block, ...], dict[str, IntArray], dict[Port, IntArray]]:
     """What happens when the beats of every input come in the cycles ``pixels``, and no FIFO is ever full.
 
-    The layers' units with as much memory as they need then; when the beats of every node's stream move; and when each
-    layer behind it takes them from their FIFO.
+    The blocks with as much memory as they need then; when the beats of every tensor move; and when each block takes
+    those of its inputs from their FIFOs.
     """
-    fitted, moved, taken = {}, dict(pixels), {}
-    for node in graph.layers:
-        # No layer need be faster than the next one, which takes so many cycles over a pixel.
-        sinks = (foldings[port.layer].cycles for port in graph.ports[node.name] if port.layer)
-        pace = max(sinks, default=0) // (node.shape[1] * node.shape[2])
-        sources = [moved[name] for name in node.inputs]
-        fitted[node.name], moved[node.name], times = through(built[node.name], sources, pace)
-        taken.update({Port(node.name, number): when for number, when in enumerate(times)})
-    return fitted, moved, taken
+    fitted, moved, taken = [], dict(pixels), {}
+    busy: dict[str, int] = {}
+    for block in blocks:
+        busy |= {source: max(block.cycles, busy.get(source, 0)) for source in block.sources}
+    for block in blocks:
+        # No block need be faster than the next one, which takes so many cycles over a pixel.
+        pace = {name: busy.get(name, 0) // prod(graph[name].shape[1:]) for name in block.results}
+        timed = block.timed([moved[name] for name in block.sources], pace)
+        fitted.append(timed.block)
+        moved |= timed.moved
+        taken.update({Port(block.name, number): when for number, when in enumerate(timed.taken)})
+    return tuple(fitted), moved, taken
 
 
-def through(unit: Unit, sources: Sequence[IntArray], pace: int) -> tuple[Unit, IntArray, list[IntArray]]:
-    """A layer's unit, fitted; when its results move, and when it takes its inputs' beats, which move at ``sources``.
-
-    The next layer takes ``pace`` cycles over a pixel.
-    """
-    ways = [_way(times, chain) for times, chain in zip(sources, unit.adapters or ((),) * len(sources), strict=True)]
-    join = unit.chain[0].join
-    streams = [ways[0][-1] if join is None else Beats(join.merge([way[-1].times for way in ways]))]
-    held_up: Callable[[IntArray], Beats] = partial(FIFO.held_up, Beats(sources[0]))
-    chain: list[Instance] = []
-    for instance in unit.chain:
-        chain.append(instance.fitted(streams[-1], held_up, pace))
-        held_up = partial(chain[-1].timing.held_up, streams[-1])
-        streams.append(chain[-1].timing(streams[-1]))
-    released = None
-    for instance, offered in zip(reversed(chain), reversed(streams[:-1]), strict=True):
-        released = instance.timing.taken(offered, released)
-    moves = streams[0].times if released is None else released
-    fitted = replace(unit, chain=tuple(chain))
-    if join is None:
-        return fitted, streams[-1].times, [moves]
-    adapters: list[tuple[Instance, ...]] = []
-    taken = []
-    for instances, way, part in zip(unit.adapters, ways, join.split(moves), strict=True):
-        if instances:
-            gearbox, fifo = instances
-            before = gearbox.timing.taken(way[0], None)
-            adapters.append((gearbox, with_depth(fifo, fifo_depth(way[1].times, part))))
-            taken.append(way[0].times if before is None else before)
-        else:
-            adapters.append(())
-            taken.append(part)
-    return replace(fitted, adapters=tuple(adapters)), streams[-1].times, taken
-
-
-def _way(times: IntArray, adapters: Iterable[Instance]) -> list[Beats]:
-    """When beats that enter their FIFO at ``times`` are offered to each of ``adapters``, and behind them all."""
-    streams = [FIFO(Beats(times))]
-    for instance in adapters:
-        streams.append(instance.timing(streams[-1]))
-    return streams
-
-
-def _placed(unit: Unit, layer: str, places: Places) -> Unit:
-    """The unit with its memories where they are to lie."""
-
-    def place(instance: Instance) -> Instance:
-        where = places.get((layer, instance.role))
-        return instance if where is None else replace(instance, parameters={**instance.parameters, "PLACE": int(where)})
-
-    adapters = tuple(tuple(map(place, chain)) for chain in unit.adapters)
-    return replace(unit, chain=tuple(map(place, unit.chain)), adapters=adapters)
-
-
-def _frame_beats(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> int:
-    channels, height, width = node.shape
-    return height * width * ceil_div(channels, lanes_of(graph, node, foldings))
+def takers(graph: QuantGraph, blocks: Iterable[Block]) -> Mapping[str, tuple[Port, ...]]:
+    """Where the stream of each tensor ends: blocks in the order of the data, then the network's outputs."""
+    found: dict[str, list[Port]] = {}
+    for block in blocks:
+        for number, source in enumerate(block.sources):
+            found.setdefault(source, []).append(Port(block.name, number))
+    for number, name in enumerate(graph.outputs):
+        found.setdefault(name, []).append(Port("", number))
+    return {name: tuple(ports) for name, ports in found.items()}

@@ -10,8 +10,9 @@ from math import inf
 from cnn2rtl.devices import Device
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import QuantGraph
+from cnn2rtl.hardware.block import Places
 from cnn2rtl.hardware.unit import Folding
-from cnn2rtl.schedule.budget import Budget, Places
+from cnn2rtl.schedule.budget import Budget
 from cnn2rtl.schedule.styles import with_styles
 
 

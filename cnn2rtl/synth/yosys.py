@@ -8,10 +8,11 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cnn2rtl.design import ends
 from cnn2rtl.errors import UserError
 from cnn2rtl.output import few, listed_files, tidy_errors
 from cnn2rtl.project import Project
-from cnn2rtl.render import ends, templates
+from cnn2rtl.render import templates
 from cnn2rtl.synth import problems
 from cnn2rtl.synth.families import BUILD
 from cnn2rtl.synth.nextpnr import Nextpnr, nextpnr_for

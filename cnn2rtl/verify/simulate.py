@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cnn2rtl.design import Stream
 from cnn2rtl.errors import UserError
-from cnn2rtl.render import Stream
 from cnn2rtl.schedule import Traffic
 from cnn2rtl.verify.engine import ENGINES, Engine
 
@@ -121,7 +121,7 @@ def missed(verdict: Verdict, streams: Sequence[Stream], *, frames: int, interval
     Predicted are the cycles of the ``streams``, and the ``latency`` and frame ``interval``.
     """
     found: list[str] = []
-    outputs = [stream.traffic for stream in streams if any(not fifo.port.layer for fifo in stream.fifos)]
+    outputs = [stream.traffic for stream in streams if any(not fifo.port.block for fifo in stream.fifos)]
 
     def compare(what: str, measured: int, predicted: int) -> None:
         if measured != predicted:

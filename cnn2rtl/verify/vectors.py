@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from cnn2rtl.design import Stream
 from cnn2rtl.graph import QuantGraph, QuantNode
 from cnn2rtl.hardware.unit import ceil_div
 from cnn2rtl.quant.qformat import IntArray
-from cnn2rtl.render import Stream
 
 
 def beats(codes: IntArray, stream: Stream) -> bytes:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnn2rtl.export.writer import OnnxWriter
 from cnn2rtl.hardware import units
 from cnn2rtl.hardware.timing import Pipeline
 from cnn2rtl.hardware.unit import Folding, Instance, Unit, ceil_div, pareto, useful
+from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import IntArray, QFormat, Requant

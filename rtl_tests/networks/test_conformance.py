@@ -285,8 +285,8 @@ def test_constants_equal_golden_in_the_predicted_cycles(name: str, tmp_path: Pat
     sample = CONSTANTS[name]
     compiled = sample.compile(Target(multipliers=10_000, dsps=0))
     (layer,) = (layer for layer in compiled.design.layers if layer.node.name == "layer")
-    assert layer.folding.style == Style.CONSTANT and "weights" not in layer.unit.roms
-    assert "rtl/layer_constants.v" in compiled.design.files
+    assert layer.folding.style == Style.CONSTANT and "weights" not in layer.module.block.roms
+    assert "rtl/layer_constants.v" in compiled.rendered
     assert compiled.about["layers"][-1]["style"] == "constant"
     assert compiled.about["layers"][-1]["memory"]["weights"] == 0
     bench = Bench(compiled, images_for(sample.shape, 3, FRAMES), tmp_path / "project")

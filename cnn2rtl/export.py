@@ -8,10 +8,10 @@ from dataclasses import asdict
 
 import numpy as np
 
-from cnn2rtl import __version__
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.export.writer import IR_VERSION, OPSET, OnnxWriter, load_onnx
 from cnn2rtl.graph import QuantGraph, QuantNode
+from cnn2rtl.onnx_writer import IR_VERSION, OPSET, OnnxWriter, load_onnx
+from cnn2rtl.version import __version__
 
 
 def to_onnx(graph: QuantGraph, every_layer: bool = False) -> bytes:

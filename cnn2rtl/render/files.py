@@ -1,0 +1,52 @@
+"""A design's files as text, all in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+
+from cnn2rtl.design import Design, Module
+from cnn2rtl.render import templates
+from cnn2rtl.render.describe import description
+from cnn2rtl.render.report import report
+from cnn2rtl.render.rom import hex_lines
+from cnn2rtl.render.verilog import SIMULATION, literal, used_units
+
+
+def render(design: Design, facts: Mapping[str, object], family: str) -> Mapping[str, str]:
+    """Everything but the test vectors: paths in the output folder, and their text.
+
+    ``facts`` (provenance, options) go into ``design.json`` as they are. ``family`` is that of the FPGAs for which it
+    says what the design takes.
+    """
+    files: dict[str, str] = {}
+    for module in design.modules:
+        files |= _module(module)
+    files[f"rtl/{design.name}.v"] = templates.fill("design/top.v.j2", design=design)
+    for name in used_units(design.schedule.blocks):
+        files[f"rtl/{name}.v"] = templates.read(f"units/{name}.v")
+    for path in ("testbench.v", "Makefile", "test_design.py"):
+        files[f"sim/{path}"] = templates.fill(f"sim/{path}.j2", design=design)
+    for name in SIMULATION:
+        files[f"sim/{name}.v"] = templates.read(f"sim/{name}.v")
+    verilog, words = ([path for path in files if path.startswith(folder)] for folder in ("rtl/", "rom/"))
+    for path in ("vivado/build.tcl", "quartus/build.tcl", "yosys/synth.ys"):
+        files[f"syn/{path}"] = templates.fill(f"scripts/{path}.j2", design=design, sources=verilog, roms=words)
+    about = description(design, facts, family)
+    files["design.json"] = json.dumps(about, indent=2) + "\n"
+    files["README.md"] = templates.fill("design/README.md.j2", design=design, about=about)
+    files["report.html"] = report(about)
+    return files
+
+
+def _module(module: Module) -> dict[str, str]:
+    """The files of a block: its module, those that are made for it alone, its ROMs."""
+    block = module.block
+    values = {"module": module, "block": block, "literal": partial(literal, module=module.name)}
+    files = {f"rtl/{module.name}.v": templates.fill(block.template, **values)}
+    for instance in block.instances:
+        if instance.template:
+            made = module.units[instance.role]
+            files[f"rtl/{made}.v"] = templates.fill(instance.template, layer=block.name, unit=instance, module=made)
+    return files | {f"rom/{module.name}_{role}.hex": hex_lines(rom) for role, rom in block.roms.items()}
