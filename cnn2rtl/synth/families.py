@@ -36,7 +36,6 @@ class Family:
     """
 
     name: str
-    maker: str
     command: str
     mapped: str
     costs: Mapping[str, Cost]
@@ -143,20 +142,20 @@ FAMILIES = {
     for family in (
         # Multiplexers of look-up tables (wide LUTs) make the 7 series neither larger nor slower; on ECP5 and Gowin they
         # cost more tables than they save, and no speed. -dff saves 13 % of the tables, for 3.5 times the run time.
-        Family("xc7", "AMD", "synth_xilinx -family xc7 -flatten", "map_ffram", _XILINX, "-noiopad -noclkbuf"),
+        Family("xc7", "synth_xilinx -family xc7 -flatten", "map_ffram", _XILINX, "-noiopad -noclkbuf"),
         Family(
-            "xcup", "AMD", "synth_xilinx -family xcup -flatten", "map_ffram", _XILINX, "-noiopad -noclkbuf",
+            "xcup", "synth_xilinx -family xcup -flatten", "map_ffram", _XILINX, "-noiopad -noclkbuf",
             caveat="flip-flops are too many: Yosys puts none into a DSP48E2; Vivado does",
         ),
-        Family("ecp5", "Lattice", "synth_ecp5 -nowidelut", "map_ffram", _LATTICE),
-        Family("ice40", "Lattice", "synth_ice40 -device hx", "map_ffram", _ICE40),
-        Family("ice40up", "Lattice", "synth_ice40 -device u -dsp", "map_ffram", {**_ICE40, "SB_MAC16": _DSP}),
-        Family("gw1n", "Gowin", "synth_gowin -family gw1n -nowidelut", "map_ffram", _GOWIN, "-noiopads"),
-        Family("gw2a", "Gowin", "synth_gowin -family gw2a -nowidelut", "map_ffram", _GOWIN, "-noiopads"),
+        Family("ecp5", "synth_ecp5 -nowidelut", "map_ffram", _LATTICE),
+        Family("ice40", "synth_ice40 -device hx", "map_ffram", _ICE40),
+        Family("ice40up", "synth_ice40 -device u -dsp", "map_ffram", {**_ICE40, "SB_MAC16": _DSP}),
+        Family("gw1n", "synth_gowin -family gw1n -nowidelut", "map_ffram", _GOWIN, "-noiopads"),
+        Family("gw2a", "synth_gowin -family gw2a -nowidelut", "map_ffram", _GOWIN, "-noiopads"),
         Family(
-            "cyclonev", "Intel", "synth_intel_alm -family cyclonev", "map_ffram", _CYCLONE_V, "-noiopad -noclkbuf"
+            "cyclonev", "synth_intel_alm -family cyclonev", "map_ffram", _CYCLONE_V, "-noiopad -noclkbuf"
         ),
-        Family("cyclone10lp", "Intel", _M9K_COMMAND, "map_ffram", _M9K, extra=_M9K_EXTRA, caveat=_M9K_CAVEAT),
-        Family("max10", "Intel", _M9K_COMMAND, "map_ffram", _M9K, extra=_M9K_EXTRA, caveat=_M9K_CAVEAT),
+        Family("cyclone10lp", _M9K_COMMAND, "map_ffram", _M9K, extra=_M9K_EXTRA, caveat=_M9K_CAVEAT),
+        Family("max10", _M9K_COMMAND, "map_ffram", _M9K, extra=_M9K_EXTRA, caveat=_M9K_CAVEAT),
     )
 }  # fmt: skip

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from cnn2rtl.devices import load
 from cnn2rtl.errors import UserError
 from cnn2rtl.synth.problems import SynthesisError
 from cnn2rtl.synth.process import OnStage, programs, run, version
@@ -42,19 +43,21 @@ def _ice40(name: str, package: str) -> Chip:
 
 
 def _gowin(device: str, family: str, *pins: str) -> Chip:
-    options = ("--device", device, "--vopt", f"family={family}", "--vopt", "cst=pins.cst")
+    options = ("--device", load()[device].part, "--vopt", f"family={family}", "--vopt", "cst=pins.cst")
     ports = tuple(zip(("clk", "rst", "in", "out"), pins, strict=True))
     return Chip("nextpnr-himbaechel-gowin", options, ports)
 
 
 CHIPS: Mapping[str, Chip] = {
+    # To nextpnr the smallest one has as much of everything as the next; the device's own figures say whether it fits.
+    "LFE5U-12F": _ecp5("12"),
     "LFE5U-25F": _ecp5("25"),
     "LFE5U-45F": _ecp5("45"),
     "LFE5U-85F": _ecp5("85"),
     "iCE40UP5K": _ice40("up5k", "sg48"),
     "iCE40HX8K": _ice40("hx8k", "ct256"),
-    "GW1NR-9": _gowin("GW1NR-LV9QN88PC6/I5", "GW1N-9C", "52", "4", "25", "10"),
-    "GW2AR-18": _gowin("GW2AR-LV18QN88C8/I7", "GW2A-18C", "4", "88", "27", "15"),
+    "GW1NR-9": _gowin("GW1NR-9", "GW1N-9C", "52", "4", "25", "10"),
+    "GW2AR-18": _gowin("GW2AR-18", "GW2A-18C", "4", "88", "27", "15"),
 }
 """The devices that nextpnr knows, by their name in ``devices.toml``."""
 
