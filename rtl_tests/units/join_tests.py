@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-import cocotb
 import numpy as np
-from unit_bench import Bench, Case, Source, Stalls, always, current_case, rng_for, sometimes
+from unit_bench import Bench, Case, Source, Stalls, always, rng_for, sometimes, unit_test
 
 from cnn2rtl.hardware.timing import Beats, Join, Timing
 
@@ -51,10 +50,10 @@ class JoinCase(Case):
         assert given == self.timing(Beats(moved)).times.tolist()
 
 
-@cocotb.test()
-async def random_stalls(dut: Any) -> None:
+@unit_test
+async def random_stalls(dut: Any, case: Any) -> None:
     """Random pauses of each source by itself, of all, of the sink, and of everybody: only the order counts."""
-    case, rng = current_case(), rng_for("stalls")
+    rng = rng_for(case, "stalls")
     bench = await Bench.start(dut)
     streams = range(len(case.widths))
     for slow in (*({number} for number in streams), {*streams}, set(), {*streams}):
@@ -62,18 +61,18 @@ async def random_stalls(dut: Any) -> None:
         await bench.run_all(*case.frames(rng, 2, offers), sometimes(rng), rng=rng)
 
 
-@cocotb.test()
-async def shy_sink(dut: Any) -> None:
+@unit_test
+async def shy_sink(dut: Any, case: Any) -> None:
     """Valid must come without ready."""
-    case, rng = current_case(), rng_for("shy")
+    rng = rng_for(case, "shy")
     bench = await Bench.start(dut)
     await bench.run_all(*case.frames(rng, 1, [always for _ in case.widths]), rng=rng, shy=True)
 
 
-@cocotb.test()
-async def full_speed(dut: Any) -> None:
+@unit_test
+async def full_speed(dut: Any, case: Any) -> None:
     """No stalls, three frames back to back: exactly the documented cycles, a beat in each."""
-    case, rng = current_case(), rng_for("speed")
+    rng = rng_for(case, "speed")
     bench = await Bench.start(dut)
     sources, expected = case.frames(rng, 3, [always for _ in case.widths])
     given = await bench.run_all(sources, expected, rng=rng)
@@ -81,10 +80,10 @@ async def full_speed(dut: Any) -> None:
     assert given == list(range(given[0], given[0] + len(expected)))
 
 
-@cocotb.test()
-async def gaps(dut: Any) -> None:
+@unit_test
+async def gaps(dut: Any, case: Any) -> None:
     """Streams that pause, together or one at a time: beats leave in just the cycles that the schedule counts on."""
-    case, rng = current_case(), rng_for("gaps")
+    rng = rng_for(case, "gaps")
     bench = await Bench.start(dut)
     streams = range(len(case.widths))
     for slow in (*({number} for number in streams), {*streams}):
@@ -93,10 +92,10 @@ async def gaps(dut: Any) -> None:
             case.check_cycles(sources, await bench.run_all(sources, expected, rng=rng))
 
 
-@cocotb.test()
-async def reset_in_mid_frame(dut: Any) -> None:
+@unit_test
+async def reset_in_mid_frame(dut: Any, case: Any) -> None:
     """Reset while busy, at several moments; the frames after it must come out right."""
-    case, rng = current_case(), rng_for("reset")
+    rng = rng_for(case, "reset")
     bench = await Bench.start(dut)
     for _ in range(3):
         sources, expected = case.frames(rng, 1, [sometimes(rng) for _ in case.widths])

@@ -8,10 +8,9 @@ from itertools import product
 from random import Random
 from typing import Any
 
-import cocotb
 import numpy as np
 from join_tests import JoinCase
-from unit_bench import Bench, Source, beats_of, current_case, random_codes, rng_for
+from unit_bench import Bench, Source, beats_of, random_codes, rng_for, unit_test
 
 from cnn2rtl.hardware.timing import Join, Together
 from cnn2rtl.quant.qformat import IntArray, QFormat
@@ -57,10 +56,10 @@ class PairCase(JoinCase):
         return self.beats(a, b)
 
 
-@cocotb.test()
-async def every_pair(dut: Any) -> None:
+@unit_test
+async def every_pair(dut: Any, case: Any) -> None:
     """All pairs of values there are (of those with many bits the extremes), in every lane."""
-    case, rng = current_case(), rng_for("pairs")
+    rng = rng_for(case, "pairs")
     bench = await Bench.start(dut)
     values = [
         range(q.lo, q.hi + 1) if q.bits <= 4 else sorted({q.lo, -1 if q.signed else 1, 0, q.hi}) for q in case.formats

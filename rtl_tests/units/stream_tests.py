@@ -6,9 +6,8 @@ from abc import abstractmethod
 from random import Random
 from typing import Any
 
-import cocotb
 import numpy as np
-from unit_bench import Bench, Case, Transfers, always, current_case, rng_for, sometimes
+from unit_bench import Bench, Case, Transfers, always, rng_for, sometimes, unit_test
 
 from cnn2rtl.hardware.timing import Beats, Timing
 
@@ -38,10 +37,10 @@ def frames(case: StreamCase, rng: Random, count: int) -> tuple[list[int], list[i
     return [beat for beats, _ in pairs for beat in beats], [beat for _, beats in pairs for beat in beats]
 
 
-@cocotb.test()
-async def random_stalls(dut: Any) -> None:
+@unit_test
+async def random_stalls(dut: Any, case: Any) -> None:
     """Random pauses of the source, of the sink, and of both: only the order of the beats counts."""
-    case, rng = current_case(), rng_for("stalls")
+    rng = rng_for(case, "stalls")
     bench = await Bench.start(dut)
     for offer, accept in ((True, True), (True, False), (False, True)):
         await bench.run(
@@ -49,18 +48,18 @@ async def random_stalls(dut: Any) -> None:
         )
 
 
-@cocotb.test()
-async def shy_sink(dut: Any) -> None:
+@unit_test
+async def shy_sink(dut: Any, case: Any) -> None:
     """Valid must come without ready."""
-    case, rng = current_case(), rng_for("shy")
+    rng = rng_for(case, "shy")
     bench = await Bench.start(dut)
     await bench.run(*frames(case, rng, 1), rng=rng, shy=True)
 
 
-@cocotb.test()
-async def full_speed(dut: Any) -> None:
+@unit_test
+async def full_speed(dut: Any, case: Any) -> None:
     """No stalls, three frames back to back: exactly the documented cycles."""
-    case, rng = current_case(), rng_for("speed")
+    rng = rng_for(case, "speed")
     bench = await Bench.start(dut)
     beats, expected = frames(case, rng, 3)
     done = await bench.run(beats, expected, rng=rng)
@@ -71,10 +70,10 @@ async def full_speed(dut: Any) -> None:
     case.check_speed(done, len(beats) // 3, len(expected) // 3)
 
 
-@cocotb.test()
-async def gaps(dut: Any) -> None:
+@unit_test
+async def gaps(dut: Any, case: Any) -> None:
     """Beats that come now and then leave in just the cycles that the schedule counts on."""
-    case, rng = current_case(), rng_for("gaps")
+    rng = rng_for(case, "gaps")
     bench = await Bench.start(dut)
     for offer in (sometimes(rng), lambda: rng.random() < 0.1):
         done = await bench.run(*frames(case, rng, 2), offer, rng=rng)
@@ -82,10 +81,10 @@ async def gaps(dut: Any) -> None:
         assert (np.array(done.given) - done.taken[0]).tolist() == case.timing(Beats(taken)).times.tolist()
 
 
-@cocotb.test()
-async def reset_in_mid_frame(dut: Any) -> None:
+@unit_test
+async def reset_in_mid_frame(dut: Any, case: Any) -> None:
     """Reset while busy, at several moments; the frames after it must come out right."""
-    case, rng = current_case(), rng_for("reset")
+    rng = rng_for(case, "reset")
     bench = await Bench.start(dut)
     for _ in range(3):
         beats, expected = frames(case, rng, 1)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import cocotb
 import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
-from unit_bench import Case, beats_of, current_case, random_codes, rng_for, simulate
+from simulation import Simulate
+from unit_bench import Case, beats_of, random_codes, rng_for, unit_test
 
 
 @dataclass(frozen=True)
@@ -21,9 +20,9 @@ class AdderTree(Case):
     sum_w: int
 
 
-@cocotb.test()
-async def sums(dut: Any) -> None:
-    case, rng = current_case(), rng_for("sums")
+@unit_test
+async def sums(dut: Any, case: Any) -> None:
+    rng = rng_for(case, "sums")
     latency = (case.terms - 1).bit_length()
     values = random_codes(rng, (60, case.terms), case.term_w, True)
     values[0], values[1] = values.min(), values.max()
@@ -56,5 +55,5 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_adder_tree(case: AdderTree, tmp_path: Path) -> None:
-    simulate(case, tmp_path)
+def test_adder_tree(case: AdderTree, simulate: Simulate) -> None:
+    simulate(case)

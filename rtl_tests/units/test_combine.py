@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
-import cocotb
 import pytest
 from cocotb.triggers import Timer
-from unit_bench import Case, current_case, simulate
+from simulation import Simulate
+from unit_bench import Case, unit_test
 
 
 @dataclass(frozen=True)
@@ -21,9 +20,8 @@ class Combine(Case):
     signed: int
 
 
-@cocotb.test()
-async def every_pair(dut: Any) -> None:
-    case = current_case()
+@unit_test
+async def every_pair(dut: Any, case: Any) -> None:
     codes = range(1 << case.bits)
 
     def value(code: int) -> int:
@@ -40,5 +38,5 @@ CASES = (Combine(1, 1, 0), Combine(1, 2, 1), Combine(1, 4, 0), Combine(1, 5, 1),
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_combine(case: Combine, tmp_path: Path) -> None:
-    simulate(case, tmp_path)
+def test_combine(case: Combine, simulate: Simulate) -> None:
+    simulate(case)

@@ -6,15 +6,14 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from random import Random
 from typing import Any
 
-import cocotb
 import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
-from unit_bench import Case, current_case, rng_for, simulate
+from simulation import Simulate
+from unit_bench import Case, rng_for, unit_test
 
 from cnn2rtl.hardware.unit import ParameterValue, Rom, RomFile
 
@@ -39,9 +38,9 @@ class CyclicRom(Case):
         return {"words": Rom(self.width, self.words)}
 
 
-@cocotb.test()
-async def reads_round_and_round(dut: Any) -> None:
-    case, rng = current_case(), rng_for("rom")
+@unit_test
+async def reads_round_and_round(dut: Any, case: Any) -> None:
+    rng = rng_for(case, "rom")
     Clock(dut.clk, 10, "ns").start()
     for _ in range(2):
         dut.rst.value, dut.next.value = 1, 0
@@ -64,5 +63,5 @@ CASES = (CyclicRom(1, 1), CyclicRom(8, 16), CyclicRom(13, 17), CyclicRom(3, 2), 
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_cyclic_rom(case: CyclicRom, tmp_path: Path) -> None:
-    simulate(case, tmp_path)
+def test_cyclic_rom(case: CyclicRom, simulate: Simulate) -> None:
+    simulate(case)

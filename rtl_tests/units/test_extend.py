@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import cocotb
 import pytest
 from cocotb.triggers import Timer
-from unit_bench import Case, current_case, simulate
+from simulation import Simulate
+from unit_bench import Case, unit_test
 
 
 @dataclass(frozen=True)
@@ -20,9 +19,8 @@ class Extend(Case):
     signed: int
 
 
-@cocotb.test()
-async def every_number(dut: Any) -> None:
-    case = current_case()
+@unit_test
+async def every_number(dut: Any, case: Any) -> None:
     for code in range(1 << case.in_w):
         # "in" is a word of Python's own.
         dut["in"].value = code
@@ -35,5 +33,5 @@ CASES = (Extend(1, 1, 0), Extend(1, 4, 1), Extend(4, 4, 1), Extend(5, 9, 1), Ext
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_extend(case: Extend, tmp_path: Path) -> None:
-    simulate(case, tmp_path)
+def test_extend(case: Extend, simulate: Simulate) -> None:
+    simulate(case)

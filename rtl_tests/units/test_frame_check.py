@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
 
-import cocotb
 import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
-from unit_bench import Case, current_case, rng_for, simulate
+from simulation import Simulate
+from unit_bench import Case, rng_for, unit_test
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,9 @@ async def send(dut: Any, rng: Random, tlasts: list[bool], frame: int) -> None:
     assert int(dut.error.value) == wrong
 
 
-@cocotb.test()
-async def notices_wrong_sizes(dut: Any) -> None:
-    case, rng = current_case(), rng_for("frames")
+@unit_test
+async def notices_wrong_sizes(dut: Any, case: Any) -> None:
+    rng = rng_for(case, "frames")
     Clock(dut.clk, 10, "ns").start()
     right = [index % case.beats == case.beats - 1 for index in range(3 * case.beats)]
     streams = [right]
@@ -65,5 +64,5 @@ CASES = (FrameCheck(1), FrameCheck(2), FrameCheck(3), FrameCheck(16), FrameCheck
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_frame_check(case: FrameCheck, tmp_path: Path) -> None:
-    simulate(case, tmp_path)
+def test_frame_check(case: FrameCheck, simulate: Simulate) -> None:
+    simulate(case)

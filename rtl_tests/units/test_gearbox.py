@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from random import Random
 
 import pytest
+from simulation import Simulate
 from stream_tests import StreamCase
-from unit_bench import Transfers, beats_of, in_lanes, random_codes, simulate
+from unit_bench import Transfers, beats_of, in_lanes, random_codes
 
 from cnn2rtl.hardware import timing as cycles
 from cnn2rtl.hardware.unit import ceil_div
@@ -73,5 +73,5 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_gearbox(case: Gearbox, tmp_path: Path) -> None:
-    simulate(case, tmp_path, "stream_tests")
+def test_gearbox(case: Gearbox, simulate: Simulate) -> None:
+    simulate(case, "stream_tests")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -66,9 +65,7 @@ def test_yosys(unit: str, tmp_path: Path) -> None:
         folder = tmp_path / f"case{index}"
         folder.mkdir()
         case.write_roms(folder)
-        values = {name: re.sub(r'^"', f'"{folder.name}/', value) for name, value in case.literals().items()}
-        parameters = ", ".join(f".{name}({value})" for name, value in values.items())
-        wrappers.append(f"module {folder.name}; {unit} #({parameters}) u_unit (); endmodule\n")
+        wrappers.append(f"module {folder.name}; {case.verilog(folder.name)} endmodule\n")
         lines += ["design -load all", f"hierarchy -check -top {folder.name}", "proc", "check -assert"]
     (tmp_path / "cases.v").write_text("".join(wrappers))
     (tmp_path / "lint.ys").write_text("\n".join(lines) + "\n")

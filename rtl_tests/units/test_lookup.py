@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from random import Random
 from typing import Any
 
-import cocotb
 import numpy as np
 import pytest
+from simulation import Simulate
 from stream_tests import StreamCase
-from unit_bench import Bench, beats_of, current_case, in_lanes, random_codes, rng_for, simulate
+from unit_bench import Bench, beats_of, in_lanes, random_codes, rng_for, unit_test
 
 from cnn2rtl.hardware.timing import Pipeline, Timing
 from cnn2rtl.hardware.unit import Packed, ParameterValue, Place, Rom, RomFile
@@ -55,10 +54,10 @@ class Lookup(StreamCase):
         return self.beats(random_codes(rng, (20, self.lanes), self.bits, False))
 
 
-@cocotb.test()
-async def every_code(dut: Any) -> None:
+@unit_test
+async def every_code(dut: Any, case: Any) -> None:
     """All words of the ROM, in order, over all lanes."""
-    case, rng = current_case(), rng_for("every")
+    rng = rng_for(case, "every")
     bench = await Bench.start(dut)
     codes = np.arange(1 << case.bits) if case.bits <= 10 else np.array([rng.getrandbits(case.bits) for _ in range(999)])
     await bench.run(*case.beats(in_lanes(codes[None], case.lanes).reshape(-1, case.lanes)), rng=rng)
@@ -74,5 +73,5 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_lookup(case: Lookup, tmp_path: Path) -> None:
-    simulate(case, tmp_path, "stream_tests,test_lookup")
+def test_lookup(case: Lookup, simulate: Simulate) -> None:
+    simulate(case, "stream_tests,test_lookup")

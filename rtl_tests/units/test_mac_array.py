@@ -6,13 +6,13 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from simulation import Simulate
 from stream_tests import StreamCase
-from unit_bench import beats_of, random_codes, simulate
+from unit_bench import beats_of, random_codes
 
 from cnn2rtl.hardware import units
 from cnn2rtl.hardware.timing import Timing
@@ -100,5 +100,5 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_mac_array(case: MacArray, tmp_path: Path) -> None:
-    simulate(case, tmp_path, "stream_tests")
+def test_mac_array(case: MacArray, simulate: Simulate) -> None:
+    simulate(case, "stream_tests")

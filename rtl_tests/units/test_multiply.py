@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
+from random import Random
 from typing import Any
 
-import cocotb
 import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
-from unit_bench import Case, current_case, random_codes, rng_for, simulate
+from simulation import Simulate
+from unit_bench import Case, random_codes, rng_for, unit_test
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,9 @@ def every(bits: int) -> range:
 
 
 async def compare(
-    dut: Any, inputs: Sequence[dict[str, int]], outputs: Sequence[dict[str, int]], latency: int, test: str
+    dut: Any, inputs: Sequence[dict[str, int]], outputs: Sequence[dict[str, int]], latency: int, rng: Random
 ) -> None:
     """Feed the inputs, one set per enabled cycle, and expect the outputs so many enabled cycles later."""
-    rng = rng_for(test)
     Clock(dut.clk, 10, "ns").start()
     advances = 0
     while advances < len(inputs):
@@ -53,9 +52,9 @@ async def compare(
         advances += enable
 
 
-@cocotb.test()
-async def products(dut: Any) -> None:
-    case, rng = current_case(), rng_for("values")
+@unit_test
+async def products(dut: Any, case: Any) -> None:
+    rng = rng_for(case, "values")
     if case.a_w + case.w_w <= 10:
         pairs = list(product(every(case.a_w), every(case.w_w)))
     else:
@@ -63,7 +62,11 @@ async def products(dut: Any) -> None:
         pairs = list(zip(*columns, strict=True))
     pairs += [(0, 0)] * case.latency
     await compare(
-        dut, [{"a": a, "w": w} for a, w in pairs], [{"product": a * w} for a, w in pairs], case.latency, "enable"
+        dut,
+        [{"a": a, "w": w} for a, w in pairs],
+        [{"product": a * w} for a, w in pairs],
+        case.latency,
+        rng_for(case, "enable"),
     )
 
 
@@ -76,5 +79,5 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_multiply(case: Multiply, tmp_path: Path) -> None:
-    simulate(case, tmp_path)
+def test_multiply(case: Multiply, simulate: Simulate) -> None:
+    simulate(case)

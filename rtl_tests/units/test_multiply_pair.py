@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
-import cocotb
 import pytest
+from simulation import Simulate
 from test_multiply import compare, every
-from unit_bench import Case, current_case, random_codes, rng_for, simulate
+from unit_bench import Case, random_codes, rng_for, unit_test
 
 LATENCY = 3
 
@@ -28,9 +27,9 @@ class MultiplyPair(Case):
         return every(self.a_w) if self.space == self.a_w + self.w_w else every(self.a_w)[1:]
 
 
-@cocotb.test()
-async def pairs_of_products(dut: Any) -> None:
-    case, rng = current_case(), rng_for("values")
+@unit_test
+async def pairs_of_products(dut: Any, case: Any) -> None:
+    rng = rng_for(case, "values")
     if case.a_w + 2 * case.w_w <= 11:
         triples = list(product(case.activations, every(case.w_w), every(case.w_w)))
     else:
@@ -44,7 +43,7 @@ async def pairs_of_products(dut: Any) -> None:
         [{"a": a, "w_low": low, "w_high": high} for a, low, high in triples],
         [{"low": a * low, "high": a * high} for a, low, high in triples],
         LATENCY,
-        "enable",
+        rng_for(case, "enable"),
     )
 
 
@@ -62,5 +61,5 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_multiply_pair(case: MultiplyPair, tmp_path: Path) -> None:
-    simulate(case, tmp_path)
+def test_multiply_pair(case: MultiplyPair, simulate: Simulate) -> None:
+    simulate(case)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from random import Random
 
 import pytest
+from simulation import Simulate
 from stream_tests import StreamCase
-from unit_bench import Transfers, simulate
+from unit_bench import Transfers
 
 from cnn2rtl.hardware.timing import Pipeline, Replay, Timing
 
@@ -48,5 +48,5 @@ CASES = tuple(
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_replay_buffer(case: ReplayBuffer, tmp_path: Path) -> None:
-    simulate(case, tmp_path, "stream_tests")
+def test_replay_buffer(case: ReplayBuffer, simulate: Simulate) -> None:
+    simulate(case, "stream_tests")

@@ -6,15 +6,14 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from random import Random
 from typing import Any
 
-import cocotb
 import numpy as np
 import pytest
+from simulation import Simulate
 from stream_tests import StreamCase
-from unit_bench import Bench, beats_of, current_case, in_lanes, random_codes, rng_for, simulate
+from unit_bench import Bench, beats_of, in_lanes, random_codes, rng_for, unit_test
 
 from cnn2rtl.hardware import units
 from cnn2rtl.hardware.timing import Pipeline, Timing
@@ -93,10 +92,10 @@ class Requantise(StreamCase):
         return self.beats(random_codes(rng, (8, self.channels), self.acc_bits, self.acc_signed))
 
 
-@cocotb.test()
-async def every_accumulator(dut: Any) -> None:
+@unit_test
+async def every_accumulator(dut: Any, case: Any) -> None:
     """All accumulators there are, in every channel (a random 1,000 where they are too many)."""
-    case, rng = current_case(), rng_for("every")
+    rng = rng_for(case, "every")
     bench = await Bench.start(dut)
     if case.acc_bits <= 10:
         acc = np.arange(case.layer.source.lo, case.layer.source.hi + 1)[:, None] + np.zeros(case.channels, np.int64)
@@ -131,5 +130,5 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_requantise(case: Requantise, tmp_path: Path) -> None:
-    simulate(case, tmp_path, "stream_tests,test_requantise")
+def test_requantise(case: Requantise, simulate: Simulate) -> None:
+    simulate(case, "stream_tests,test_requantise")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from simulation import Simulate
 from stream_tests import StreamCase
-from unit_bench import beats_of, in_lanes, random_codes, simulate
+from unit_bench import beats_of, in_lanes, random_codes
 
 from cnn2rtl.hardware.moves import Sources, mover
 from cnn2rtl.hardware.timing import Beats, Pipeline, Timing
@@ -91,5 +91,5 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_resample(case: Resample, tmp_path: Path) -> None:
-    simulate(case, tmp_path, "stream_tests")
+def test_resample(case: Resample, simulate: Simulate) -> None:
+    simulate(case, "stream_tests")

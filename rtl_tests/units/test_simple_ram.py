@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import cocotb
 import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
-from unit_bench import Case, current_case, rng_for, simulate
+from simulation import Simulate
+from unit_bench import Case, rng_for, unit_test
 
 from cnn2rtl.hardware.unit import ParameterValue
 
@@ -27,9 +26,9 @@ class SimpleRam(Case):
         return {"WIDTH": self.width, "DEPTH": self.depth}
 
 
-@cocotb.test()
-async def reads_and_writes(dut: Any) -> None:
-    case, rng = current_case(), rng_for("ram")
+@unit_test
+async def reads_and_writes(dut: Any, case: Any) -> None:
+    rng = rng_for(case, "ram")
     Clock(dut.clk, 10, "ns").start()
     memory: dict[int, int] = {}
     shown = None
@@ -55,5 +54,5 @@ CASES = (SimpleRam(1, 1), SimpleRam(8, 16), SimpleRam(13, 17), SimpleRam(70, 3))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_simple_ram(case: SimpleRam, tmp_path: Path) -> None:
-    simulate(case, tmp_path)
+def test_simple_ram(case: SimpleRam, simulate: Simulate) -> None:
+    simulate(case)

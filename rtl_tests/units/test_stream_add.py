@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from pair_tests import PairCase
-from unit_bench import simulate
+from simulation import Simulate
 
 from cnn2rtl.hardware.timing import Pipeline
 from cnn2rtl.hardware.unit import ParameterValue
@@ -88,5 +87,5 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_stream_add(case: StreamAdd, tmp_path: Path) -> None:
-    simulate(case, tmp_path, "join_tests,pair_tests")
+def test_stream_add(case: StreamAdd, simulate: Simulate) -> None:
+    simulate(case, "join_tests,pair_tests")

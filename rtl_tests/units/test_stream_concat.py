@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
 
-import cocotb
 import numpy as np
 import pytest
 from join_tests import JoinCase
-from unit_bench import Bench, always, current_case, rng_for, simulate
+from simulation import Simulate
+from unit_bench import Bench, always, rng_for, unit_test
 
 from cnn2rtl.hardware.timing import InTurn, Join, Pipeline
 from cnn2rtl.hardware.unit import Bits, ParameterValue, pack
@@ -52,10 +51,10 @@ class StreamConcat(JoinCase):
         return streams, joined
 
 
-@cocotb.test()
-async def others_wait(dut: Any) -> None:
+@unit_test
+async def others_wait(dut: Any, case: Any) -> None:
     """Where one stream never comes, the others get no further than to its turn."""
-    case, rng = current_case(), rng_for("wait")
+    rng = rng_for(case, "wait")
     bench = await Bench.start(dut)
     for missing in range(len(case.beats)):
         offers = [(lambda: False) if number == missing else always for number in range(len(case.beats))]
@@ -81,5 +80,5 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_stream_concat(case: StreamConcat, tmp_path: Path) -> None:
-    simulate(case, tmp_path, "join_tests,test_stream_concat")
+def test_stream_concat(case: StreamConcat, simulate: Simulate) -> None:
+    simulate(case, "join_tests,test_stream_concat")

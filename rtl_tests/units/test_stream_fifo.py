@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
 
-import cocotb
 import pytest
+from simulation import Simulate
 from stream_tests import StreamCase
-from unit_bench import Bench, always, current_case, rng_for, simulate
+from unit_bench import Bench, always, rng_for, unit_test
 
 from cnn2rtl.hardware.timing import FIFO, Timing
 
@@ -30,10 +29,10 @@ class StreamFifo(StreamCase):
         return beats, beats
 
 
-@cocotb.test()
-async def room(dut: Any) -> None:
+@unit_test
+async def room(dut: Any, case: Any) -> None:
     """A sink that takes nothing finds DEPTH + 1 beats waiting, and not one more was taken in."""
-    case, rng = current_case(), rng_for("room")
+    rng = rng_for(case, "room")
     bench = await Bench.start(dut)
     beats, expected = case.frame(rng)
     done = await bench.run(beats, expected, always, lambda: False, rng=rng, stop_after=2 * len(beats))
@@ -44,5 +43,5 @@ CASES = (StreamFifo(8, 2), StreamFifo(1, 3), StreamFifo(5, 4), StreamFifo(40, 16
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_stream_fifo(case: StreamFifo, tmp_path: Path) -> None:
-    simulate(case, tmp_path, "stream_tests,test_stream_fifo")
+def test_stream_fifo(case: StreamFifo, simulate: Simulate) -> None:
+    simulate(case, "stream_tests,test_stream_fifo")

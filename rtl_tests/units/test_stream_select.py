@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from simulation import Simulate
 from stream_tests import StreamCase
-from unit_bench import beats_of, random_codes, simulate
+from unit_bench import beats_of, random_codes
 
 from cnn2rtl.hardware.timing import Picked, Timing
 from cnn2rtl.hardware.unit import Bits, ParameterValue, pack
@@ -55,5 +55,5 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_stream_select(case: StreamSelect, tmp_path: Path) -> None:
-    simulate(case, tmp_path, "stream_tests")
+def test_stream_select(case: StreamSelect, simulate: Simulate) -> None:
+    simulate(case, "stream_tests")

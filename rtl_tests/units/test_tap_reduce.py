@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 import pytest
+from simulation import Simulate
 from stream_tests import StreamCase
-from unit_bench import beats_of, random_codes, simulate
+from unit_bench import beats_of, random_codes
 
 from cnn2rtl.hardware.timing import Pipeline, Timing
 
@@ -50,5 +50,5 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_tap_reduce(case: TapReduce, tmp_path: Path) -> None:
-    simulate(case, tmp_path, "stream_tests")
+def test_tap_reduce(case: TapReduce, simulate: Simulate) -> None:
+    simulate(case, "stream_tests")

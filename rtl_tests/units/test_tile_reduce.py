@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 import pytest
+from simulation import Simulate
 from stream_tests import StreamCase
-from unit_bench import beats_of, random_codes, simulate
+from unit_bench import beats_of, random_codes
 
 from cnn2rtl.hardware.timing import Tiles, Timing
 
@@ -59,5 +59,5 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_tile_reduce(case: TileReduce, tmp_path: Path) -> None:
-    simulate(case, tmp_path, "stream_tests")
+def test_tile_reduce(case: TileReduce, simulate: Simulate) -> None:
+    simulate(case, "stream_tests")

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import pairwise
-from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from simulation import Simulate
 from stream_tests import StreamCase
-from unit_bench import Transfers, beats_of, in_lanes, random_codes, simulate
+from unit_bench import Transfers, beats_of, in_lanes, random_codes
 
 from cnn2rtl.hardware import units
 from cnn2rtl.hardware.timing import Beats, Pipeline, Windows
@@ -163,8 +163,8 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_window_buffer(case: WindowBuffer, tmp_path: Path) -> None:
-    simulate(case, tmp_path, "stream_tests")
+def test_window_buffer(case: WindowBuffer, simulate: Simulate) -> None:
+    simulate(case, "stream_tests")
 
 
 def test_pad_word_holds_every_channel() -> None:

@@ -1,24 +1,25 @@
-"""Test bench of the unit library: runs a unit with its parameters in Icarus, and drives and checks its streams.
+"""Test bench of the unit library: the parameters that a unit is tried with, and what drives and checks its streams.
 
-Half of it belongs to pytest (:func:`simulate`), half to the simulator that pytest starts (:class:`Bench`).
+:mod:`simulation` starts the simulator in which the tests (:func:`unit_test`) run.
 """
 
 from __future__ import annotations
 
 import os
 import random
-import shlex
+import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
+import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
-from cocotb_tools.runner import get_runner
 
 from cnn2rtl.hardware.unit import Bits, ParameterValue, Rom, RomFile, pack
 from cnn2rtl.render.rom import hex_lines
@@ -34,7 +35,7 @@ TAIL = 12
 Stalls = Callable[[], bool]
 
 
-# ------------------------------------------------------------------------------------------------ pytest's half
+# ---------------------------------------------------------------------------------------------------------- cases
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,18 @@ class Case:
         """The parameters as Verilog constants."""
         return {name: _literal(value) for name, value in self.parameters.items()}
 
+    @property
+    def seed(self) -> str:
+        """Of all its random numbers; ``SEED`` in the environment replaces it."""
+        return os.environ.get("SEED") or str(zlib.crc32(f"{self.unit} {self}".encode()))
+
+    def verilog(self, name: str, connections: Mapping[str, str] | None = None) -> str:
+        """Verilog of an instance, with what its ports are connected to; its ROM files lie in the folder ``name``."""
+        values = {key: re.sub(r'^"', f'"{name}/', value) for key, value in self.literals().items()}
+        parameters = ", ".join(f".{key}({value})" for key, value in values.items())
+        ports = ", ".join(f".{port}({signal})" for port, signal in (connections or {}).items())
+        return f"{self.unit} #({parameters}) {name} ({ports});"
+
     def write_roms(self, folder: Path) -> None:
         for name, rom in self.roms.items():
             (folder / f"{name}.hex").write_text(hex_lines(rom))
@@ -74,51 +87,29 @@ def _literal(value: ParameterValue) -> str:
     return str(value)
 
 
-def simulate(case: Case, folder: Path, module: str | None = None) -> None:
-    """Run the cocotb tests of ``module`` (by default those beside the pytest function) on ``case``.
-
-    ``WAVES=1`` in the environment keeps a trace in ``folder``; ``SEED`` replaces the case's own seed.
-    """
-    seed = os.environ.get("SEED") or str(zlib.crc32(f"{case.unit} {case}".encode()))
-    test = os.environ["PYTEST_CURRENT_TEST"].rsplit(" ", 1)[0]
-    again = f"SEED={seed} WAVES=1 python -m pytest {shlex.quote(test)}"
-    try:
-        runner = get_runner("icarus")
-        runner.build(
-            sources=sorted(UNITS.glob("*.v")),
-            hdl_toplevel=case.unit,
-            parameters=case.literals(),
-            build_dir=folder,
-            timescale=("1ns", "1ps"),
-            always=True,
-        )
-        case.write_roms(folder)
-        runner.test(
-            test_module=module or f"test_{case.unit}",
-            hdl_toplevel=case.unit,
-            build_dir=folder,
-            seed=seed,
-            extra_env={"PYTHONPATH": os.pathsep.join(map(str, (HERE, ROOT))), "UNIT": case.unit, "CASE": str(case)},
-        )
-    except BaseException:
-        print(
-            f"\n{case.unit} {dict(case.literals())}\nseed {seed}; to see it again, with waves in {folder}:\n  {again}"
-        )
-        raise
+# ---------------------------------------------------------------------------------------------------------- tests
 
 
-# --------------------------------------------------------------------------------------------- the simulator's half
+RUNNING = tuple(map(int, os.environ.get("CASES", "").split()))
+"""In the simulator: the cases that it runs, by their places among those of ``UNIT``."""
 
 
-def current_case() -> Any:
-    """The case that this simulation is about."""
-    cases = import_module(f"test_{os.environ['UNIT']}").CASES
-    return next(case for case in cases if str(case) == os.environ["CASE"])
+def unit_test(check: Callable[[Any, Any], Awaitable[None]]) -> Any:
+    """A cocotb test of every case of the simulation; it is given the instance of the unit, and the case."""
+
+    @cocotb.test()
+    @cocotb.parametrize(case=RUNNING)
+    @wraps(check)
+    async def test(dut: Any, case: int) -> None:
+        unit = import_module(f"test_{os.environ['UNIT']}")
+        await check(dut[f"case{case}"], unit.CASES[case])
+
+    return test
 
 
-def rng_for(test: str) -> random.Random:
-    """Random numbers of one test: the same whichever other tests run."""
-    return random.Random(f"{os.environ['COCOTB_RANDOM_SEED']} {test}")
+def rng_for(case: Case, test: str) -> random.Random:
+    """Random numbers of one test of a case: the same whichever others run."""
+    return random.Random(f"{case.seed} {test}")
 
 
 def always() -> bool:
