@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import numpy as np
 
-from cnn2rtl.devices import Device, find
+from cnn2rtl.devices import Device, default_clock, find
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import Pixels, from_array, images_for, several
@@ -43,7 +43,7 @@ def compile(
     class_index: bool = False,
     calibration: Any = None,
     fps: float | None = None,
-    clock_mhz: float = 100.0,
+    clock_mhz: float | None = None,
     multipliers: int | None = None,
     dsps: int | None = None,
     device: str | None = None,
@@ -61,7 +61,8 @@ def compile(
     gives single layers their own widths, by name. ``ranges`` (minmax, percentile or mse) says how much of what the
     images show is to be covered, ``effort`` whether to adapt the rounding of every weight as well (best) or not
     (fast). ``fps`` at ``clock_mhz``, at most so many ``multipliers``, at most so many ``dsps`` (DSP blocks), the
-    name of a ``device`` to fit, or several of these are the target; with none, 64 multipliers. ``class_index``
+    name of a ``device`` to fit, or several of these are the target; with none, 64 multipliers. A clock that is not
+    given is one that the device's family is believed to reach, or 100 MHz without a device. ``class_index``
     delivers the index of the largest output instead of the outputs. ``name`` names the top module.
 
     Raises :class:`cnn2rtl.UserError`, with a line for everything that is wrong.
@@ -101,7 +102,7 @@ def compile(
         mean=means,
         std=stds,
         class_index=class_index,
-        target=Target(fps, clock_mhz, multipliers, dsps, chosen),
+        target=Target(fps, default_clock(chosen) if clock_mhz is None else clock_mhz, multipliers, dsps, chosen),
     )
     for name_of, given, choices in (("scheme", scheme, Scheme), ("ranges", ranges, Ranges), ("effort", effort, Effort)):
         if given not in get_args(choices):

@@ -37,9 +37,6 @@ from cnn2rtl.schedule import Target, schedule, search
 from cnn2rtl.tensors import Clamp, batch_of, noise, part
 from cnn2rtl.verify.vectors import frame_vectors
 
-REFERENCE_FAMILY = "xc7"
-"""The FPGA family that a design without a device is estimated for."""
-
 BATCH = 4
 """Images in the golden model at once."""
 
@@ -336,14 +333,9 @@ def designed(
         "options": {key: value for key, value in asdict(options).items() if key != "target"},
         "calibration": calibration,
         "notes": notes,
-        "clock_mhz": options.target.clock_mhz,
     }
-    device = options.target.device
-    if device is not None:
-        counts = {"luts": device.luts, "flip_flops": device.flip_flops, "dsps": device.dsps, "rams": device.rams}
-        facts["device"] = {"name": device.name, **counts}
     design = lay_out(integers, plan, reserved())
-    files = render(design, facts, device.family if device else REFERENCE_FAMILY)
+    files = render(design, facts, options.target.device, options.target.clock_mhz)
     return Compiled(graph, integers, design, files, _vector_images(integers, images))
 
 

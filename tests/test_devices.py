@@ -165,6 +165,10 @@ def test_the_page_has_the_devices() -> None:
     ])  # fmt: skip
 
 
+def test_the_page_has_the_clocks() -> None:
+    expect([f"| {name} | {s.maker} | {s.clock_mhz:g} | {s.basis} |" for name, s in families().items()])
+
+
 def test_the_page_has_the_boards() -> None:
     chips = dict.fromkeys(chip for board in boards().values() for chip in board.fpga)
     here = [chip for chip in load() if chip in chips] + [chip for chip in chips if chip not in load()]

@@ -126,8 +126,8 @@ def test_nothing_to_do(work: Path) -> None:
     )
     fps = ("--fps", "1000", "--bits", "6")
     assert succeed(*prune, "--fit", "xc7a35t", *fps, "-o", "a.pt", cwd=work) == (
-        "net.pt: it fits xc7a35t at 1000 frames/s at 100 MHz with 6 bits as it is; nothing is removed, and nothing "
-        "written\n"
+        "net.pt: it fits xc7a35t at 1000 frames/s at 100 MHz, the default for xc7, with 6 bits as it is; nothing is "
+        "removed, and nothing written\n"
     )
     assert contents(work) == before
 
@@ -171,7 +171,7 @@ def test_mistakes(work: Path) -> None:
         "--by", "taylor", "--rounds", "2", "--sparsity-epochs", "1", "--sparsity", "0", "-o", "x.npz", cwd=work,
     )  # fmt: skip
     assert wrong[0] == "--keep 0.5 and --fit xc7: either is enough; leave one out"
-    assert wrong[1].startswith("--fit xc7: no such device; did you mean xczu7ev or ")
+    assert wrong[1].startswith("--fit xc7: no such device; did you mean xc7s50 or ")
     assert wrong[2].startswith("width 1 of weights and activations: ")
     needs = "needs images; say where they are with --data"
     assert wrong[3:] == [
@@ -191,7 +191,8 @@ def test_mistakes(work: Path) -> None:
     ]
     assert mistakes("compress", "prune", "net.pt", *TRAIN, "--fit", "xc7a35t", "--fps", "1e7", cwd=work) == [
         (
-            "even with one channel per layer: 1e+07 frames/s at 100 MHz leave 10 cycles per frame, but 0 takes 64 even "
-            "fully parallel; ask for at most 1562500.0 frames/s, a faster clock or a smaller input"
+            "even with one channel per layer: 1e+07 frames/s at 100 MHz, the default for xc7, leave 10 cycles per "
+            "frame, but 0 takes 64 even fully parallel; ask for at most 1562500.0 frames/s, a faster clock or a "
+            "smaller input"
         )
     ]

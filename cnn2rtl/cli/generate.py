@@ -41,7 +41,7 @@ from cnn2rtl.cli.numbers import (
     WeightBits,
     read_options,
 )
-from cnn2rtl.devices import Device, find
+from cnn2rtl.devices import Device, LargeRam, clock_words, default_clock, find
 from cnn2rtl.errors import Problems
 from cnn2rtl.images import ImageSet
 from cnn2rtl.output import check_target
@@ -86,7 +86,12 @@ def generate(
         typer.Option(metavar="PATH", help="Images that --auto-bits measures on; else every second one of --calib."),
     ] = None,
     fps: Annotated[float | None, typer.Option(metavar="X", help="Frames per second to reach at --clock.")] = None,
-    clock: Annotated[float, typer.Option(metavar="MHZ", help="Clock that --fps is reached at.")] = 100.0,
+    clock: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MHZ", help="Clock that speeds are told for; if not given, one that the device can reach, or 100."
+        ),
+    ] = None,
     multipliers: Annotated[
         int | None, typer.Option(metavar="N", help="Multipliers at most; without this and --fps, 64.")
     ] = None,
@@ -111,7 +116,7 @@ def generate(
     if device is not None:
         with problems.gather():
             chosen = find(device)
-    target = Target(fps, clock, multipliers, dsps, chosen)
+    target = Target(fps, default_clock(chosen) if clock is None else clock, multipliers, dsps, chosen)
     if is_trained(model):
         network = open_trained(context, model, problems)
         with problems.gather():
@@ -120,7 +125,7 @@ def generate(
         assert network is not None
         compiled = network.compile(target, class_index)
         compiled.write(folder, force)
-        _summarise(compiled, folder, clock)
+        _summarise(compiled, folder)
         return
     options = read_options(
         problems, bits=bits, weight_bits=weight_bits, activation_bits=activation_bits, output_bits=output_bits,
@@ -130,7 +135,7 @@ def generate(
     if is_given(model):
         compiled = _compile_given(context, model, options, problems)
         compiled.write(folder, force)
-        _summarise(compiled, folder, clock)
+        _summarise(compiled, folder)
         return
     graph = capture_file(model, arch, size, trust_pickle, problems)
     with problems.gather():
@@ -177,7 +182,7 @@ def generate(
         compiled = compile_graph(graph, options, images, source, show)
         bar.update(task, description="writing")
         compiled.write(folder, force)
-    _summarise(compiled, folder, clock)
+    _summarise(compiled, folder)
 
 
 def _compile_given(context: typer.Context, model: Path, options: Options, problems: Problems) -> Compiled:
@@ -207,17 +212,18 @@ def _tell_widths(choice: Choice, checking: ImageSet) -> None:
         console.out.print(f"  --layer {escape(shlex.quote(f'{name}={own}'))}", soft_wrap=True)
 
 
-def _summarise(compiled: Compiled, folder: Path, clock: float) -> None:
+def _summarise(compiled: Compiled, folder: Path) -> None:
     """The four answers, as far as they are known before simulation."""
     about = compiled.about
-    options = about["options"]
+    options, clock = about["options"], about["clock_mhz"]
+    at = clock_words(clock, about.get("device", {}).get("family"))
     project, sim = shlex.quote(str(folder)), shlex.quote(str(folder / "sim"))
     lines = {
         "fits?": f"{about['multipliers']:,} multipliers, {about['rom_bits']:,} bits of ROM, "
         f"{about['buffer_bits']:,} bits of line buffers and FIFOs",
         "takes": _needs(about),
         "speed": f"{about['interval']:,} cycles per frame "
-        f"({1e6 * clock / about['interval']:,.1f} frames/s at {clock:g} MHz), latency {about['latency']:,} cycles, "
+        f"({1e6 * clock / about['interval']:,.1f} frames/s at {at}), latency {about['latency']:,} cycles, "
         f"{100 * about['mac_efficiency']:.1f} % MAC efficiency",
         "accuracy": f"{options['weight_bits']}-bit weights, {options['activation_bits']}-bit activations"
         f"{', but for layers with widths of their own' if options['layers'] else ''}, "
@@ -239,4 +245,5 @@ def _needs(about: Mapping[str, Any]) -> str:
         f"{about['estimate'][key]:,g}" + (f" of {device[key]:,}" if device else "") + f" {name}"
         for key, name in names.items()
     )
-    return f"about {', '.join(counts)} on {device['name'] if device else about['estimate']['family']}"
+    unused = "".join(f"; not used: {LargeRam(**ram)}" for ram in device.get("large_rams", ()))
+    return f"about {', '.join(counts)} on {device['name'] if device else about['estimate']['family']}{unused}"

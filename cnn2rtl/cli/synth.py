@@ -101,6 +101,8 @@ def _show(result: SynthResult, target: Target) -> None:
         console.out.print("with the shift registers that --pnr puts around the design", soft_wrap=True)
     if target.family.caveat:
         console.out.print(f"[yellow]note[/] {target.family.caveat}", soft_wrap=True)
+    if result.device is not None and result.device.unused:
+        console.out.print(f"not used: {result.device.unused}", soft_wrap=True)
     if result.device is not None:
         verdict = "[bold green]fits[/]" if result.fits else "[bold red]does not fit[/]"
         console.out.print(f"{verdict} {result.device.name}", soft_wrap=True)

@@ -94,6 +94,21 @@ class Board:
     also: tuple[str, ...] = ()
 
 
+DEFAULT_CLOCK = 100.0
+"""MHz, where there is no device."""
+
+
+def default_clock(device: Device | None) -> float:
+    """The clock, in MHz, that speeds are told for where none was chosen."""
+    return DEFAULT_CLOCK if device is None else device.series.clock_mhz
+
+
+def clock_words(mhz: float, family: str | None) -> str:
+    """A clock, and whether it is the default of the device's family; ``None`` stands for no device."""
+    default = family is not None and mhz == families()[family].clock_mhz
+    return f"{mhz:g} MHz" + (f", the default for {family}" if default else "")
+
+
 @cache
 def load() -> Mapping[str, Device]:
     """Every device by its name, in the order of the file."""

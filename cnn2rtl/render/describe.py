@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from cnn2rtl.design import Design, Stream
+from cnn2rtl.devices import Device
 from cnn2rtl.estimate import FAMILIES, Resources
 from cnn2rtl.hardware.block import Block
 from cnn2rtl.quant.qformat import QFormat
@@ -17,8 +19,15 @@ def describe_format(q: QFormat) -> dict[str, object]:
     return {"name": str(q), "scale": q.scales.tolist(), **facts}
 
 
-def description(design: Design, facts: Mapping[str, object], family: str) -> dict[str, object]:
+REFERENCE_FAMILY = "xc7"
+"""The FPGA family that a design without a device is estimated for."""
+
+
+def description(
+    design: Design, facts: Mapping[str, object], device: Device | None, clock_mhz: float
+) -> dict[str, object]:
     """The contents of ``design.json``: all that later commands and other programs need to know."""
+    family = device.family if device else REFERENCE_FAMILY
     graph, schedule = design.graph, design.schedule
     takes = takes_of(graph, schedule, family)
     macs = sum(node.op.macs(graph.shapes(node)) for node in graph.layers)
@@ -26,6 +35,8 @@ def description(design: Design, facts: Mapping[str, object], family: str) -> dic
         "generator": f"cnn2rtl {__version__}",
         "name": design.name,
         **facts,
+        "clock_mhz": clock_mhz,
+        **({"device": describe_device(device)} if device else {}),
         "interval": schedule.interval,
         "latency": schedule.latency,
         "multipliers": schedule.multipliers,
@@ -60,6 +71,12 @@ def description(design: Design, facts: Mapping[str, object], family: str) -> dic
             for layer in design.layers
         ],
     }
+
+
+def describe_device(device: Device) -> dict[str, object]:
+    """What the design is for, and what that has."""
+    counts = {"luts": device.luts, "flip_flops": device.flip_flops, "dsps": device.dsps, "rams": device.rams}
+    return {"name": device.name, "family": device.family, **counts, "large_rams": list(map(asdict, device.large_rams))}
 
 
 def describe_resources(resources: Resources, family: str) -> dict[str, float]:

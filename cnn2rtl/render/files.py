@@ -7,18 +7,20 @@ from collections.abc import Mapping
 from functools import partial
 
 from cnn2rtl.design import Design, Module
+from cnn2rtl.devices import Device
 from cnn2rtl.render import templates
 from cnn2rtl.render.describe import description
 from cnn2rtl.render.report import report
 from cnn2rtl.render.rom import hex_lines
+from cnn2rtl.render.scripts import EXAMPLES, build
 from cnn2rtl.render.verilog import SIMULATION, literal, used_units
 
 
-def render(design: Design, facts: Mapping[str, object], family: str) -> Mapping[str, str]:
+def render(design: Design, facts: Mapping[str, object], device: Device | None, clock_mhz: float) -> Mapping[str, str]:
     """Everything but the test vectors: paths in the output folder, and their text.
 
-    ``facts`` (provenance, options) go into ``design.json`` as they are. ``family`` is that of the FPGAs for which it
-    says what the design takes.
+    ``facts`` (provenance, options) go into ``design.json`` as they are. The design is for ``device``, if one was named,
+    and for a clock of ``clock_mhz``.
     """
     files: dict[str, str] = {}
     for module in design.modules:
@@ -31,9 +33,12 @@ def render(design: Design, facts: Mapping[str, object], family: str) -> Mapping[
     for name in SIMULATION:
         files[f"sim/{name}.v"] = templates.read(f"sim/{name}.v")
     verilog, words = ([path for path in files if path.startswith(folder)] for folder in ("rtl/", "rom/"))
-    for path in ("vivado/build.tcl", "quartus/build.tcl", "yosys/synth.ys"):
-        files[f"syn/{path}"] = templates.fill(f"scripts/{path}.j2", design=design, sources=verilog, roms=words)
-    about = description(design, facts, family)
+    given = {"design": design, "sources": verilog, "roms": words}
+    files["syn/yosys/synth.ys"] = templates.fill("scripts/yosys/synth.ys.j2", **given)
+    for tool in EXAMPLES:
+        values = {"build": build(tool, device, clock_mhz), "clock_mhz": clock_mhz}
+        files[f"syn/{tool}/build.tcl"] = templates.fill(f"scripts/{tool}/build.tcl.j2", **given, **values)
+    about = description(design, facts, device, clock_mhz)
     files["design.json"] = json.dumps(about, indent=2) + "\n"
     files["README.md"] = templates.fill("design/README.md.j2", design=design, about=about)
     files["report.html"] = report(about)

@@ -20,6 +20,7 @@ ROOM = 0.8
 FIFO_DEPTH = 16
 """Beats of a stream's FIFO before the schedule has computed its depth: on the safe side for most."""
 REMEDY = "lower --fps, give fewer bits, prune the network or choose a larger device"
+BLOCK_RAMS = "block RAMs"
 PRODUCTS = "mac"
 """The role of the unit that multiplies weights and activations."""
 
@@ -114,11 +115,13 @@ class Budget:
                 blocks += more
         rows = (
             ("DSP blocks", total.dsps / family.dsp_units, device.dsps),
-            ("block RAMs", blocks / family.ram_units, device.rams),
+            (BLOCK_RAMS, blocks / family.ram_units, device.rams),
             (f"look-up tables, of which at most {ROOM:.0%} should be used", luts, ROOM * device.luts),
         )
+        others = f" ({device.unused}, are not used)" if device.unused else ""
         excess = (
-            f"about {amount:,.0f} {what}, {amount - there:,.0f} more than the {there:,.0f} of {device.name}; {REMEDY}"
+            f"about {amount:,.0f} {what}, {amount - there:,.0f} more than the {there:,.0f} of {device.name}"
+            f"{others if what == BLOCK_RAMS else ''}; {REMEDY}"
             for what, amount, there in rows
             if amount > there
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import inf
 
-from cnn2rtl.devices import Device
+from cnn2rtl.devices import DEFAULT_CLOCK, Device, clock_words
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import QuantGraph
 from cnn2rtl.hardware.block import Places
@@ -26,14 +26,15 @@ class Target:
     """
 
     fps: float | None = None
-    clock_mhz: float = 100.0
+    clock_mhz: float = DEFAULT_CLOCK
     multipliers: int | None = None
     dsps: int | None = None
     device: Device | None = None
 
     @property
     def wanted(self) -> str:
-        return f"{self.fps:g} frames/s at {self.clock_mhz:g} MHz"
+        clock = clock_words(self.clock_mhz, self.device.family if self.device else None)
+        return f"{self.fps:g} frames/s at {clock}{',' if ',' in clock else ''}"
 
     @property
     def cycles(self) -> int | None:

@@ -95,6 +95,7 @@ class SynthResult:
             "device": None if self.device is None else self.device.name,
             "wrapped": self.wrapped,
             "usage": asdict(self.usage),
+            "large_rams": [] if self.device is None else [asdict(ram) for ram in self.device.large_rams],
             "available": {share.resource: share.available for share in self.shares} or None,
             "fits": self.fits,
             "cells": dict(self.cells),

@@ -84,8 +84,9 @@ class Case:
 
 
 ROOMY = Device(
-    "roomy", "xc7", luts=10**7, lut_inputs=6, flip_flops=10**7, dsps=10**5, multipliers=((50, 50, 1),), rams=10**5,
-    ram_bits=36864, ram_shapes=((36, 1024),), ram_halves=True, distributed_ram_bits=10**7, source="made up",
+    "roomy", part="roomy-1", family="xc7", luts=10**7, lut_inputs=6, flip_flops=10**7, dsps=10**5,
+    multipliers=((50, 50, 1),), rams=10**5, ram_bits=36864, ram_shapes=((36, 1024),), ram_halves=True,
+    distributed_ram_bits=10**7, source="made up",
 )  # fmt: skip
 """Short of nothing, and with DSP blocks in which any two products find room."""
 

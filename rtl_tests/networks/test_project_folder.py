@@ -199,7 +199,7 @@ STUBS = {
         proc read_verilog {files} { foreach f $files { if {![file exists $f]} { error "no $f" }; puts "READ $f" } }
         foreach name {opt_design place_design route_design} { proc $name {args} {} }
         proc synth_design {args} { puts "SYNTH $args" }
-        proc create_clock {args} { puts "CLOCK $args" }
+        proc create_clock {name clk period value port} { puts "PERIOD $value" }
         proc get_ports {name} { return $name }
         foreach name {report_utilization report_timing_summary write_checkpoint} { proc $name {args} {} }
     """,
@@ -215,11 +215,15 @@ STUBS = {
         proc set_global_assignment {flag name value} {
             if {$name eq "VERILOG_FILE"} { if {![file exists $value]} { error "no $value" }; puts "READ $value" }
             if {$name eq "SEARCH_PATH"} { if {![file isdirectory $value]} { error "no $value" }; puts "ROM $value" }
-            if {$name eq "SDC_FILE"} { if {![file exists $value]} { error "no $value" } }
+            if {$name eq "SDC_FILE"} { puts "PERIOD [lindex [read [open $value]] 4]" }
+            if {$name eq "DEVICE"} { puts "DEVICE $value" }
             if {$name eq "TOP_LEVEL_ENTITY"} { puts "SYNTH -top $value" }
         }
     """,
 }
+
+
+BUILT = {"vivado": "-part xc7a35tcpg236-1", "quartus": "DEVICE 5CSEBA6U23I7"}
 
 
 @pytest.mark.parametrize("tool", sorted(STUBS))
@@ -230,6 +234,8 @@ def test_vendor_scripts_name_every_file(tool: str, copy: Path, tmp_path: Path) -
     said = run("tclsh", tmp_path / "stub.tcl", cwd=tmp_path)
     assert {Path(line[5:]) for line in said.splitlines() if line.startswith("READ ")} == set((copy / "rtl").glob("*.v"))
     assert re.search(r"^SYNTH .*-top net\b", said, re.MULTILINE)
+    # No device was named: an example of the maker's, and the default clock.
+    assert BUILT[tool] in said and "PERIOD 10.0\n" in said and "WARNING" not in said
     # A ROM file that is missing stops Vivado's script; Quartus is told the folder.
     if tool == "vivado":
         (copy / "rom" / "layers_0_weights.hex").unlink()

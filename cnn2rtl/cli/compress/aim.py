@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cnn2rtl.cli import console
-from cnn2rtl.devices import Device, find
+from cnn2rtl.devices import Device, default_clock, find
 from cnn2rtl.errors import Problems
 from cnn2rtl.pipeline import Options
 from cnn2rtl.schedule import Target
@@ -36,7 +36,10 @@ class Aim:
     fps: Annotated[
         float | None, typer.Option(metavar="X", help="With --fit: frames per second to reach at --clock.")
     ] = None
-    clock: Annotated[float, typer.Option(metavar="MHZ", help="With --fit: the clock for --fps.")] = 100.0
+    clock: Annotated[
+        float | None,
+        typer.Option(metavar="MHZ", help="With --fit: the clock for --fps; if not given, one that the FPGA can reach."),
+    ] = None
     bits: Annotated[int, typer.Option(metavar="N", help="With --fit: width of weights and activations.")] = 8
     round_to: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Keep multiples of this many channels in every layer.")
@@ -70,7 +73,8 @@ class Aim:
         return None if self.fpga is None else find(self.fpga, "--fit")
 
     def _options(self, device: Device | None) -> Options:
-        return Options(self.bits, self.bits, target=Target(self.fps, self.clock, device=device))
+        clock = default_clock(device) if self.clock is None else self.clock
+        return Options(self.bits, self.bits, target=Target(self.fps, clock, device=device))
 
     def widths(self, module: nn.Module, shape: Shape, channels: Sequence[Channels], scores: Scores) -> Widths | None:
         """The widths to aim for; ``None`` where the network has them, or fits as it is."""
@@ -92,5 +96,5 @@ class Aim:
         """What to say where nothing has to go."""
         if self.fpga is None:
             return "no layer has more channels than were asked for"
-        pace = "" if self.fps is None else f" at {self._options(None).target.wanted}"
+        pace = "" if self.fps is None else f" at {self._options(self._device()).target.wanted}"
         return f"it fits {self.fpga}{pace} with {self.bits} bits as it is"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from cnn2rtl.devices import DEFAULT_CLOCK, LargeRam, clock_words
 from cnn2rtl.render.report.view import RESOURCES, View, count, number, percent
 
 Status = Literal["yes", "no", "measured", "open"]
-CLOCK = 100.0
-"""MHz; the clock that frames per second are told for where neither place and route nor ``--clock`` gave one."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def fit(view: View) -> Answer:
             return Answer(question, "open", multipliers, (rom, buffers), ((command, then),))
         headline, lines = (
             f"{'Yes' if fits else 'No'}, by estimate",
-            (f"on {view.device['name']}", multipliers, rom, buffers),
+            (f"on {view.device['name']}", multipliers, rom, buffers, *_unused(view.device.get("large_rams", ()))),
         )
         return Answer(question, "yes" if fits else "no", headline, lines, ((command, "counts it exactly"),))
     tool, device = f"{result['tool']} {result['version']}", result.get("device")
@@ -50,9 +50,15 @@ def fit(view: View) -> Answer:
     if device is None:
         facts = (*used[1:], f"{result['family']}, {tool}")
         return Answer(question, "measured", used[0], facts, ((command, "holds it against a device"),))
+    facts = (*used, *_unused(result.get("large_rams", ())), tool)
     if result["fits"]:
-        return Answer(question, "yes", f"Yes, on {device}", (*used, tool))
-    return Answer(question, "no", f"No, not on {device}", (*used, tool))
+        return Answer(question, "yes", f"Yes, on {device}", facts)
+    return Answer(question, "no", f"No, not on {device}", facts)
+
+
+def _unused(rams: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """A line for each kind of memories that the device has and no design uses."""
+    return tuple(f"not used: {LargeRam(**ram)}" for ram in rams)
 
 
 def _used(title: str, used: float, available: int | None) -> str:
@@ -72,8 +78,9 @@ def speed(view: View) -> Answer:
     """How fast is it?"""
     about, routed = view.about, (view.results.get("synthesis") or {}).get("routed")
     interval, latency = about["interval"], about.get("latency")
-    hertz = 1e6 * (routed["fmax_mhz"] if routed else about.get("clock_mhz", CLOCK))
-    lines = [f"at {hertz / 1e6:g} MHz: {interval:,} cycles per frame{_measured_interval(view)}"]
+    mhz = routed["fmax_mhz"] if routed else about.get("clock_mhz", DEFAULT_CLOCK)
+    hertz, at = 1e6 * mhz, clock_words(mhz, None if routed else view.device.get("family"))
+    lines = [f"at {at}: {interval:,} cycles per frame{_measured_interval(view)}"]
     if latency:
         lines.append(f"latency {_duration(latency / hertz)}: {latency:,} cycles")
     lines.append(f"{percent(about['mac_efficiency'])} MAC efficiency")
