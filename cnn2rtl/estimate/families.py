@@ -13,7 +13,8 @@ class Family:
     """``like`` is the family whose coefficients count; look-up tables and flip-flops are scaled by these factors.
 
     ``ram_units`` make a block RAM, ``dsp_units`` a DSP block. ``product_luts`` are what one of the bits times bits of a
-    product takes that is in no DSP block; where none, the coefficients tell.
+    product takes that is in no DSP block; where none, the coefficients tell. Where look-up tables and flip-flops share
+    cells, ``alone`` is the share of the flip-flops that have one of their own.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Family:
     lut_scale: float = 1.0
     flip_flop_scale: float = 1.0
     product_luts: float = 0.0
+    alone: float = 0.0
 
 
 _WIDTHS = (1, 2, 4, 9, 18, 36)
@@ -70,11 +72,11 @@ FAMILIES = {
         Family("xcup", Library((*_XCUP_TABLES, *_XILINX_BLOCKS), 1 / 64), _DSP48E2, "xc7", ram_units=2, lut_scale=1.24,
                flip_flop_scale=1.6),
         Family("ecp5", Library((Cell(4, (4,), 4, luts=6), *_LATTICE)), _18X18, "ecp5"),
-        Family("ice40", Library(_ICE40), (), "ecp5", lut_scale=0.87, product_luts=2.1),
+        Family("ice40", Library(_ICE40), (), "ecp5", lut_scale=0.87, product_luts=2.1, alone=0.63),
         Family("ice40up", Library(_ICE40), _MAC16, "ecp5", lut_scale=0.87, flip_flop_scale=0.79,
-               product_luts=2.1),
-        Family("gw1n", Library(_GOWIN), _GOWIN_DSP, "ecp5", dsp_units=2, product_luts=2.1),
-        Family("gw2a", Library(_GOWIN), _GOWIN_DSP, "ecp5", dsp_units=2, product_luts=2.1),
+               product_luts=2.1, alone=0.63),
+        Family("gw1n", Library(_GOWIN), _GOWIN_DSP, "ecp5", dsp_units=2, product_luts=2.1, alone=0.55),
+        Family("gw2a", Library(_GOWIN), _GOWIN_DSP, "ecp5", dsp_units=2, product_luts=2.1, alone=0.55),
         Family("cyclonev", Library((Cell(13, (1, 2, 5, 10, 20, 40), 64, blocks=1),)), _MISTRAL, "ecp5", dsp_units=6,
                lut_scale=0.87,
                product_luts=2.1),

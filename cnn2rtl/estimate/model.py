@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 
 from cnn2rtl.estimate.families import FAMILIES, Family
@@ -73,7 +74,8 @@ def unit(module: str, parameters: Mapping[str, ParameterValue], family: str) -> 
             if value and name in rows:
                 luts += rows[name][0] * value
                 flip_flops += rows[name][1] * value
-    return total + Resources(luts * target.lut_scale, flip_flops * target.flip_flop_scale)
+    total += Resources(luts * target.lut_scale, flip_flops * target.flip_flop_scale)
+    return replace(total, cells=total.luts + target.alone * total.flip_flops if target.alone else 0.0)
 
 
 def chain(instances: Iterable[Instance], family: str) -> Resources:
