@@ -8,7 +8,7 @@ from functools import cached_property
 
 from cnn2rtl.graph import QuantGraph, QuantNode
 from cnn2rtl.hardware.block import Block, Port
-from cnn2rtl.hardware.unit import Folding, ceil_div
+from cnn2rtl.hardware.unit import Folding, Rom, ceil_div
 from cnn2rtl.names import identifier, unique_identifiers
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.schedule import Schedule, Traffic, lanes_of
@@ -77,6 +77,11 @@ class Module:
     def takes(self) -> tuple[str, ...]:
         """The prefixes of the ports of its streams in: ``s``, or ``s0``, ``s1`` and so on where there are several."""
         return ends("s", len(self.sources), "")
+
+    @property
+    def roms(self) -> Mapping[str, Rom]:
+        """Its ROMs by the names of their files."""
+        return {f"{self.name}_{role}.hex": rom for role, rom in self.block.roms.items()}
 
     @property
     def gives(self) -> tuple[str, ...]:

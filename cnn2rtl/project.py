@@ -58,6 +58,7 @@ def open_project(folder: Path) -> Project:
             "name": str(about["name"]),
             "interval": int(about["interval"]),
             "latency": int(about["latency"]),
+            "roms": {Path(name).name: _rom(row) for name, row in about["roms"].items()},
         }
         streams = {
             s["node"]: Stream(
@@ -87,6 +88,14 @@ def open_project(folder: Path) -> Project:
             "generate the project again"
         ) from None
     return Project(folder, about, float_graph, graph, streams)
+
+
+def _rom(row: Mapping[str, Any]) -> dict[str, int]:
+    """Words of a ROM, and their bits."""
+    words, width = int(row["words"]), int(row["width"])
+    if min(words, width) < 1:
+        raise ValueError(f"a ROM of {words} words of {width} bits")
+    return {"words": words, "width": width}
 
 
 def record(folder: Path, key: str, value: Mapping[str, object]) -> None:

@@ -204,6 +204,26 @@ def drop_rom(project: Path) -> None:
     next((project / "rom").glob("*_weights.hex")).unlink()
 
 
+def cut_rom(change: int) -> Callable[[Path], None]:
+    """Take the last words away, or add as many."""
+
+    def edit(project: Path) -> None:
+        file = next((project / "rom").glob("*_weights.hex"))
+        lines = file.read_text().splitlines()
+        lines = lines[:change] if change < 0 else lines + lines[:change]
+        file.write_text("\n".join(lines) + "\n")
+
+    return edit
+
+
+def swap_word(word: str) -> Callable[[Path], None]:
+    def edit(project: Path) -> None:
+        file = next((project / "rom").glob("*_weights.hex"))
+        file.write_text("\n".join([word, *file.read_text().splitlines()[1:]]) + "\n")
+
+    return edit
+
+
 BROKEN: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "latch": (
         "xc7",
@@ -225,6 +245,10 @@ BROKEN: dict[str, tuple[str, Callable[[Path], None], str]] = {
         r"combinational loop in ",
     ),
     "missing ROM": ("xc7", drop_rom, r"ROM file missing: .*_weights\.hex"),
+    "short ROM": ("xc7", cut_rom(-1), r"rom/.*_weights\.hex has \d+ words, where the design has \d+$"),
+    "long ROM": ("xc7", cut_rom(1), r"rom/.*_weights\.hex has \d+ words, where the design has \d+$"),
+    "wide ROM": ("xc7", swap_word("1" + "0" * 40), r"rom/.*_weights\.hex: word 1 is no hexadecimal number of \d+ bits"),
+    "ROM of text": ("xc7", swap_word("0x1f"), r"rom/.*_weights\.hex: word 1 is no hexadecimal number of \d+ bits"),
     # Two addresses to write to and one to read from: no block has three ports.
     "memory in registers": (
         "ecp5",

@@ -44,6 +44,11 @@ def description(
         "macs": macs,
         "mac_efficiency": round(schedule.mac_efficiency(macs), 6),
         "rom_bits": sum(len(rom.words) * rom.width for block in schedule.blocks for rom in block.roms.values()),
+        "roms": {
+            name: {"words": len(rom.words), "width": rom.width}
+            for module in design.modules
+            for name, rom in module.roms.items()
+        },
         "buffer_bits": sum(fifo.depth * stream.bits for stream in design.streams for fifo in stream.fifos)
         + sum(block.memory_bits for block in schedule.blocks),
         "estimate": {"family": family, **describe_resources(takes.total, family), "unknown": list(takes.unknown)},

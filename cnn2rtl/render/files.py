@@ -32,8 +32,8 @@ def render(design: Design, facts: Mapping[str, object], device: Device | None, c
         files[f"sim/{path}"] = templates.fill(f"sim/{path}.j2", design=design)
     for name in SIMULATION:
         files[f"sim/{name}.v"] = templates.read(f"sim/{name}.v")
-    verilog, words = ([path for path in files if path.startswith(folder)] for folder in ("rtl/", "rom/"))
-    given = {"design": design, "sources": verilog, "roms": words}
+    roms = {name: len(rom.words) for module in design.modules for name, rom in module.roms.items()}
+    given = {"design": design, "sources": [path for path in files if path.startswith("rtl/")], "roms": roms}
     files["syn/yosys/synth.ys"] = templates.fill("scripts/yosys/synth.ys.j2", **given)
     for tool in EXAMPLES:
         values = {"build": build(tool, device, clock_mhz), "clock_mhz": clock_mhz}
@@ -54,4 +54,4 @@ def _module(module: Module) -> dict[str, str]:
         if instance.template:
             made = module.units[instance.role]
             files[f"rtl/{made}.v"] = templates.fill(instance.template, layer=block.name, unit=instance, module=made)
-    return files | {f"rom/{module.name}_{role}.hex": hex_lines(rom) for role, rom in block.roms.items()}
+    return files | {f"rom/{name}": hex_lines(rom) for name, rom in module.roms.items()}

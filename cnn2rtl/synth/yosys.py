@@ -19,6 +19,7 @@ from cnn2rtl.synth.nextpnr import Nextpnr, nextpnr_for
 from cnn2rtl.synth.problems import SynthesisError
 from cnn2rtl.synth.process import OnStage, programs, run, version
 from cnn2rtl.synth.result import SynthResult
+from cnn2rtl.synth.roms import in_roms
 from cnn2rtl.synth.tool import Target, Tool
 
 MINIMUM = (0, 50)
@@ -51,6 +52,9 @@ class Yosys(Tool):
 
     def _synthesise(self, on_stage: OnStage, *, wrapped: bool) -> SynthResult:
         start = time.monotonic()
+        wrong = in_roms(self.project.folder / "rom", self.project.about["roms"])
+        if wrong:
+            raise SynthesisError(wrong)
         family, name = self.target.family, str(self.project.about["name"])
         # No absolute path: the Yosys from PyPI sees no others than those below the folders above it.
         place = next(folder for folder in ("rom", "rtl") if (self.project.folder / folder).is_dir())

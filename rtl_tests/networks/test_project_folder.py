@@ -236,11 +236,20 @@ def test_vendor_scripts_name_every_file(tool: str, copy: Path, tmp_path: Path) -
     assert re.search(r"^SYNTH .*-top net\b", said, re.MULTILINE)
     # No device was named: an example of the maker's, and the default clock.
     assert BUILT[tool] in said and "PERIOD 10.0\n" in said and "WARNING" not in said
-    # A ROM file that is missing stops Vivado's script; Quartus is told the folder.
-    if tool == "vivado":
-        (copy / "rom" / "layers_0_weights.hex").unlink()
+    assert tool == "vivado" or f"ROM {copy / 'rom'}" in said
+    # A ROM file of another length, or that is missing, stops the script.
+    rom = copy / "rom" / "layers_0_weights.hex"
+    words = rom.read_text().splitlines()
+    for lines in (words[:-1], [*words, "0"], None):
+        if lines is None:
+            rom.unlink()
+        else:
+            rom.write_text("\n".join(lines) + "\n")
         done = subprocess.run(["tclsh", str(tmp_path / "stub.tcl")], capture_output=True, text=True, check=False)
         assert done.returncode != 0
-        assert "layers_0_weights.hex" in done.stderr
-    else:
-        assert f"ROM {copy / 'rom'}" in said
+        wrong = (
+            "missing memory contents: "
+            if lines is None
+            else f"has {len(lines)} words, where the design has {len(words)}"
+        )
+        assert wrong in done.stderr and "rom/layers_0_weights.hex" in done.stderr
