@@ -20,7 +20,7 @@ from cnn2rtl.cli.console import parse_widths
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import ImageSet, Pixels
 from cnn2rtl.passes import absorb_input, simplify
-from cnn2rtl.pipeline import Options, auto_widths, quantise_graph
+from cnn2rtl.pipeline import Options, auto_widths, quantise_graph, scores_of
 from cnn2rtl.quantise.calibrate import measure
 from cnn2rtl.quantise.integers import quantise
 from cnn2rtl.tensors import FloatArray
@@ -77,7 +77,7 @@ def table(asked: argparse.Namespace, captured: FloatGraph, calibrating: Pixels, 
             weights, activations = map(int, widths.split(","))
             options = Options(weights, activations, scheme=scheme, layers=layers, ranges=ranges, effort=effort)
             start = time.perf_counter()
-            integers = quantise(graph, seen, options.recipe(graph, graph.output), calibrating)
+            integers = quantise(graph, seen, options.recipe(graph, scores_of(graph)), calibrating)
             took = measured + time.perf_counter() - start
             found = compared(exact, integers, measuring)
             row([scheme, weights, activations, ranges, effort, *found, f"{took:.0f} s"])

@@ -64,6 +64,9 @@ class AvgPool2d(Op):
         pad = np.array([source.zero]) if self.window.padded and source.zero else None
         return quantise_rescaling(source, out, clamp, options, self.window.taps, pad, self.counts)
 
+    def limits(self, inputs: Sequence[QFormat]) -> Clamp:
+        return Clamp(*inputs[0].ends) if self.counts is None else Clamp()
+
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         return rescaled(self.sums(inputs, layer), layer)
 

@@ -102,6 +102,10 @@ class Op(ABC):
         """The golden arithmetic: integer NHWC batches in, the layer's output codes out."""
         raise NotImplementedError(self.kind)
 
+    def limits(self, inputs: Sequence[QFormat]) -> Clamp:
+        """Between which reals the results lie, before the node's clamp, whatever codes of these formats come."""
+        return Clamp()
+
     def sums(self, inputs: Sequence[IntArray], layer: QuantLayer) -> np.ndarray | None:
         """What the accumulators hold in the end, before any bias; ``None`` for a layer without."""
         return None

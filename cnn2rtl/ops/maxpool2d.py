@@ -46,6 +46,9 @@ class MaxPool2d(Op):
     def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
         return quantise_passing(inputs[0], out, clamp, options)
 
+    def limits(self, inputs: Sequence[QFormat]) -> Clamp:
+        return Clamp(*inputs[0].ends)
+
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         best = self._maximum(inputs[0], layer.source.lo)
         return best if layer.requant is None else rescaled(best, layer)

@@ -32,6 +32,9 @@ class Rescale(Op):
     def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
         return quantise_rescaling(inputs[0], out, clamp, options)
 
+    def limits(self, inputs: Sequence[QFormat]) -> Clamp:
+        return Clamp(*inputs[0].ends)
+
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         return rescaled(inputs[0], layer)
 

@@ -42,9 +42,7 @@ class Table(Op):
         (source,) = inputs
         # One table for all channels, so one scale.
         out = replace(out, scale=out.coarsest).clamped(clamp.lo, clamp.hi)
-        codes = np.arange(1 << source.bits)
-        if source.signed:
-            codes -= (codes >> source.bits - 1) << source.bits
+        codes = _codes(source)
         reals = clamp(self.forward([source.reals(np.clip(codes, source.lo, source.hi))]))
         undefined = np.isnan(reals) & (codes >= source.lo) & (codes <= source.hi)
         if undefined.any():
@@ -54,6 +52,12 @@ class Table(Op):
                 "input holds; put a ReLU or another clamp before it that keeps such values away"
             )
         return QuantLayer(source=source, out=out, table=out.codes(np.nan_to_num(reals, posinf=np.inf, neginf=-np.inf)))
+
+    def limits(self, inputs: Sequence[QFormat]) -> Clamp:
+        (source,) = inputs
+        reals = self.forward([source.reals(np.clip(_codes(source), source.lo, source.hi))])
+        known = reals[~np.isnan(reals)]
+        return Clamp(float(known.min(initial=np.inf)), float(known.max(initial=-np.inf)))
 
     def integer(self, inputs: Sequence[IntArray], layer: QuantLayer) -> IntArray:
         assert layer.table is not None
@@ -89,3 +93,9 @@ class Table(Op):
         )
         named = ", ".join([self.function, *(f"{number:g}" for number in self.arguments)])
         return Unit((lookup,), f"table of {named}, {c} channels, {height}x{width} pixels", {"table": rom})
+
+
+def _codes(source: QFormat) -> IntArray:
+    """Every code of ``source``, by its bits as an unsigned number."""
+    codes = np.arange(1 << source.bits)
+    return codes - ((codes >> source.bits - 1) << source.bits) if source.signed else codes

@@ -88,6 +88,11 @@ class QFormat:
         return float(self.scales.max())
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """The smallest and the largest real value of any channel."""
+        return (self.lo - self.zero) * self.coarsest, (self.hi - self.zero) * self.coarsest
+
+    @property
     def per_channel(self) -> bool:
         return isinstance(self.scale, tuple)
 

@@ -12,12 +12,21 @@ from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.qformat import QFormat, Scheme, power_of_two_at_least
 from cnn2rtl.quantise.calibrate import BINS, Seen
-from cnn2rtl.tensors import FloatArray
+from cnn2rtl.tensors import Clamp, FloatArray
 
 Ranges = Literal["minmax", "percentile", "mse"]
 
 PERCENTILE = 99.99
 """Share of the values, in percent, that ``percentile`` keeps on either side of zero."""
+
+
+ANYTHING = Clamp()
+
+HEAD_ROOM = 2
+"""Bits of an output beyond what was seen: other images reach further, and classes that saturate are all alike."""
+
+SPARE = 8
+"""So many bits of an output are never head room: rounding would cost more than a rare saturation."""
 
 
 def readers_of(graph: FloatGraph, name: str) -> tuple[Node, ...]:
@@ -71,11 +80,15 @@ def choose(
     ranges: Ranges,
     readers: tuple[Node, ...],
     in_place: bool = True,
+    limits: Clamp = ANYTHING,
 ) -> QFormat:
     """The format of the tensor that ``nodes[0]`` makes for ``readers`` (none: an output of the network).
 
     The tensors of all ``nodes`` get the same one but for their clamps; ``seen`` and ``readers`` are those of all.
-    ``in_place`` says that channels are what they were when the readers get them.
+    ``in_place`` says that channels are what they were when the readers get them. ``limits`` hold for whatever values
+    the tensors may take, seen or not.
+
+    An output has head room: as far as there are more than ``SPARE`` bits and as the limits reach.
 
     Where all readers keep the channels apart (depthwise, pooling), each channel gets the finest scale that
     its values need. That costs nothing: the requantisation has a shift and a multiplier per channel anyway,
@@ -91,6 +104,8 @@ def choose(
     low, high = np.minimum(seen.low, 0.0), np.maximum(seen.high, 0.0)
     whole = QFormat.covering(float(low.min()), float(high.max()), bits, grid)
     whole = replace(whole, scale=float(_narrowed(seen, whole, np.array([whole.coarsest]), grid, ranges)[0]))
+    if not readers:
+        whole = _with_head_room(whole, limits, scheme)
     whole = whole.clamped(nodes[0].clamp.lo, nodes[0].clamp.hi)
     apart = in_place and len(nodes) == 1 and all(reader.op.channelwise for reader in readers)
     if not readers or not apart or seen.low.size == 1:
@@ -99,6 +114,20 @@ def choose(
     finest = whole.coarsest * 2.0**-bits
     cover = _allowed(np.clip(cover, finest, whole.coarsest), grid)
     return whole.refined(_narrowed(seen, whole, cover, grid, ranges), grid)
+
+
+def _with_head_room(out: QFormat, limits: Clamp, scheme: Scheme) -> QFormat:
+    """``out`` in larger steps, and with a sign, where that makes room for values that were not seen."""
+    room = min(HEAD_ROOM, max(0, out.bits - SPARE))
+    if not room:
+        return out
+    if not out.signed and limits.lo < 0:
+        out = QFormat.full(out.bits, True, 2 * out.coarsest)
+    scale = out.coarsest * 2**room
+    if np.isfinite([limits.lo, limits.hi]).all():
+        whole = QFormat.covering(min(limits.lo, 0.0), max(limits.hi, 0.0), out.bits, scheme).coarsest
+        scale = min(scale, max(whole, out.coarsest))
+    return replace(out, scale=scale)
 
 
 def _allowed(scales: FloatArray, scheme: Scheme) -> FloatArray:

@@ -16,7 +16,7 @@ from cnn2rtl.quant.qformat import PIXEL, IntArray, QFormat, Scheme
 from cnn2rtl.quantise.calibrate import Progress, Seen, silent
 from cnn2rtl.quantise.formats import Ranges, channels_stay, choose, readers_of, tied
 from cnn2rtl.quantise.reconstruct import adapted, corrected
-from cnn2rtl.tensors import FloatArray, part
+from cnn2rtl.tensors import Clamp, FloatArray, part
 
 Effort = Literal["fast", "best"]
 
@@ -84,10 +84,11 @@ def quantise(
             quantised = QuantNode(node.name, node.op, (), node.shape, PIXEL)
         else:
             together = groups.get(node.name, (node,))
-            wish = _wish(graph, node, together, seen, recipe)
+            sources = [formats[name] for name in node.inputs]
+            wish = _wish(graph, node, together, sources, seen, recipe)
             options = QuantOptions(recipe.weights_of(node.name), recipe.scheme)
             try:
-                layer = node.op.quantise([formats[name] for name in node.inputs], wish, node.clamp, options)
+                layer = node.op.quantise(sources, wish, node.clamp, options)
             except ValueError as error:
                 raise UserError(f"`{node.name}` ({node.op.kind}): {error}") from None
             if fitting is not None:
@@ -101,8 +102,15 @@ def quantise(
     return QuantGraph(graph.name, tuple(nodes), graph.outputs)
 
 
-def _wish(graph: FloatGraph, node: Node, together: Sequence[Node], seen: Mapping[str, Seen], recipe: Recipe) -> QFormat:
-    """The format for what ``node`` makes, the same for all nodes ``together`` with it."""
+def _wish(
+    graph: FloatGraph,
+    node: Node,
+    together: Sequence[Node],
+    sources: Sequence[QFormat],
+    seen: Mapping[str, Seen],
+    recipe: Recipe,
+) -> QFormat:
+    """The format for what ``node`` makes of ``sources``, the same for all nodes ``together`` with it."""
     scores = graph.outputs if recipe.scores is None else recipe.scores
     names = [node.name, *(other.name for other in together if other is not node)]
     bits = max(recipe.output_bits if name in scores else recipe.activations_of(name) for name in names)
@@ -110,7 +118,11 @@ def _wish(graph: FloatGraph, node: Node, together: Sequence[Node], seen: Mapping
     every = tuple(reader for found in readers.values() for reader in found) if all(readers.values()) else ()
     whole = seen[node.name] if len(names) == 1 else Seen.together([seen[name] for name in sorted(names)])
     in_place = channels_stay(graph, node.name)
-    return choose([graph[name] for name in names], whole, bits, recipe.scheme, recipe.ranges, every, in_place)
+    nodes = [graph[name] for name in names]
+    # Of several, only the clamps are known to all.
+    limits = [node.op.limits(sources).then(node.clamp)] if len(nodes) == 1 else [each.clamp for each in nodes]
+    reach = Clamp(min(each.lo for each in limits), max(each.hi for each in limits))
+    return choose(nodes, whole, bits, recipe.scheme, recipe.ranges, every, in_place, reach)
 
 
 class _Fitting:
