@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,9 @@ from torch import nn
 
 from cnn2rtl import __version__
 from cnn2rtl.project import open_project
+
+PATIENCE = 300
+"""Seconds for what never takes that long, unless it hangs."""
 
 NET = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2)).eval()
 
@@ -256,15 +259,28 @@ def test_the_installed_command(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_simulation_tidies_up(generated: Path, tmp_path: Path, number: signal.Signals) -> None:
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    command = [*COMMAND, "simulate", generated, "--frames", "1000"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        until = time.monotonic() + 30
-        while not list(tmp_path.glob("cnn2rtl-*/pixels.bin")) and time.monotonic() < until:
-            time.sleep(0.02)
-        time.sleep(0.3)
-        assert process.poll() is None
+    """The signal comes while the simulator runs, which says through a named pipe that it has been started."""
+    programs, scratch, started = tmp_path / "programs", tmp_path / "scratch", tmp_path / "started"
+    programs.mkdir()
+    scratch.mkdir()
+    os.mkfifo(started)
+    vvp = programs / "vvp"
+    vvp.write_text(f'#!/bin/sh\necho started >"{started}"\nexec "{shutil.which("vvp")}" "$@"\n')
+    vvp.chmod(0o755)
+    environment = {
+        **os.environ, "TMPDIR": str(scratch), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+    }  # fmt: skip
+    command = [*COMMAND, "simulate", generated, "--engine", "icarus", "--frames", "1000"]
+    listening = os.open(started, os.O_RDONLY | os.O_NONBLOCK)
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        # Where the tests run in the background of a shell, Ctrl-C is ignored, by all that they start as well.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:  # fmt: skip
+        assert select.select([listening], [], [], PATIENCE)[0]
+        os.close(listening)
+        assert list(scratch.glob("cnn2rtl-*/pixels.bin")) and process.poll() is None
         process.send_signal(number)
-        assert process.wait(30) == 128 + number
+        assert process.wait() == 128 + number
         assert process.stderr is not None and process.stderr.read() == b""
-    assert not list(tmp_path.iterdir())
+    assert not list(scratch.iterdir())

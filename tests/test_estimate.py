@@ -5,7 +5,6 @@ from __future__ import annotations
 import runpy
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 import torch
 from models import StudentNet, randomised
 from torch import nn
+from work import calls
 
 from cnn2rtl.estimate import FAMILIES, Memory, Parts, Product, Resources, chain, describes, fifo, unit
 from cnn2rtl.estimate.units import DESCRIPTIONS
@@ -146,15 +146,11 @@ def test_a_whole_design(student: Compiled, family: str) -> None:
         assert found.total.dsps == multipliers
 
 
-def test_it_is_fast_and_needs_no_contents(student: Compiled) -> None:
+def test_it_is_cheap_and_needs_no_contents(student: Compiled) -> None:
+    """The search asks for thousands: a few hundred calls for a block, however large its weights are."""
     chains = [block.instances for block in student.design.schedule.blocks]
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        for instances in chains:
-            chain(instances, "xc7")
-        best = min(best, time.perf_counter() - start)
-    assert best / len(chains) < 1e-3
+    cost = [calls(lambda instances=instances: chain(instances, "xc7")) for instances in chains]
+    assert max(cost) < 1500, cost
 
 
 def test_where_a_memory_lies() -> None:

@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable
 from datetime import date
@@ -266,29 +265,35 @@ def test_a_disk_that_is_full_and_mount_points(tmp_path: Path) -> None:
 
 
 WRITES_FOR_EVER = """
-import signal, sys
+import os, signal, sys
+from itertools import count, cycle
 from pathlib import Path
 from cnn2rtl.output import write_project
 
+out, number, last, steps = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), count(1)
+
+def step(*event):
+    if next(steps) == last:
+        os.kill(os.getpid(), number)
+
+# Wherever the tests are started from, Ctrl-C counts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
 versions = [{"design.json": str(n), **{f"rtl/{n}_{i}.v": f"{n}" * 500 for i in range(12)}} for n in (1, 2)]
-print("ready", flush=True)
-while True:
-    for files in versions:
-        write_project(Path(sys.argv[1]), files)
+write_project(out, versions[0])
+sys.setprofile(step)
+for files in cycle(reversed(versions)):
+    write_project(out, files)
 """
 
 
 def killed_at_random(out: Path, number: signal.Signals, seed: int) -> None:
-    """Let a process write to ``out`` again and again, and end it some time."""
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITES_FOR_EVER, out], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(random.Random(seed).uniform(0.02, 0.1))
-        process.send_signal(number)
-        assert process.wait(10) != 0
+    """Let a process write to ``out`` again and again, and end it at some step: a call, or the return from one."""
+    last = random.Random(seed).randrange(1, 20_000)
+    done = subprocess.run(
+        [sys.executable, "-c", WRITES_FOR_EVER, out, str(int(number)), str(last)], cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    assert done.returncode != 0
     files = {path: data for path, data in contents(out).items() if data is not None and path != output.MANIFEST}
     version = files["design.json"]
     assert version in (b"1", b"2") and len(files) == 13
@@ -324,22 +329,37 @@ def test_a_signal_waits_for_the_folder(tmp_path: Path, monkeypatch: pytest.Monke
     assert holds(tmp_path / "out", NEW) and signal.getsignal(signal.SIGINT) == handler
 
 
+INTERRUPTS_ITSELF = """
+import importlib, os, signal, sys
+
+number, module, name = int(sys.argv.pop(1)), importlib.import_module(sys.argv.pop(1)), sys.argv.pop(1)
+real = getattr(module, name)
+
+def interrupted(*arguments, **options):
+    os.kill(os.getpid(), number)
+    return real(*arguments, **options)
+
+setattr(module, name, interrupted)
+# Wherever the tests are started from, Ctrl-C counts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from cnn2rtl.cli import main
+main()
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_generate(out: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "cnn2rtl", "generate", *DIGITS, "-o", out]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ended = []
-    for seed in range(2):
-        write_project(out, OLD, force=True)
-        with subprocess.Popen(command, cwd=out.parent, env=environment, stderr=subprocess.PIPE) as process:
-            time.sleep(random.Random(seed).uniform(0.8, 2.5))
-            process.send_signal(number)
-            ended.append(process.wait(30))
-        assert holds(out, OLD) or {"report.html", "model.npz"} <= contents(out).keys()
-        check_target(out)
-        assert {path.name for path in out.parent.iterdir()} == {"beside.txt", "out"}
-    # The last one where the signal came before the program had begun to listen.
-    assert set(ended) <= {0, 128 + number, -number}
+@pytest.mark.parametrize(
+    "moment", [("torch", "load"), ("numpy", "savez_compressed"), ("tempfile", "mkdtemp")], ids=".".join
+)
+def test_an_interrupted_generate(out: Path, number: signal.Signals, moment: tuple[str, str]) -> None:
+    """While it reads the network or makes the files, nothing changes; while it writes them, they are complete first."""
+    command = [sys.executable, "-c", INTERRUPTS_ITSELF, str(int(number)), *moment, "generate", *DIGITS, "-o", out]
+    done = subprocess.run(command, cwd=out.parent, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+    assert done.returncode == 128 + number, done.stderr
+    written = {"report.html", "model.npz"} <= contents(out).keys()
+    assert written if moment == ("tempfile", "mkdtemp") else holds(out, OLD)
+    check_target(out)
+    assert {path.name for path in out.parent.iterdir()} == {"beside.txt", "out"}
 
 
 # The same bytes

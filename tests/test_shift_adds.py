@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -107,9 +105,7 @@ def test_known_graphs(matrix: list[list[int]], adders: int) -> None:
 
 def test_sharing_pays() -> None:
     matrix = np.random.default_rng(0).integers(-127, 128, (32, 16))
-    start = time.perf_counter()
     graph = check(matrix, 0, 255)
-    assert time.perf_counter() - start < 2
     assert graph.adders < 0.55 * plain(matrix)
 
 

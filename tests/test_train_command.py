@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import bars
@@ -78,14 +77,15 @@ def test_killed_at_any_time_it_gives_the_same_weights(work: Path, tmp_path: Path
     succeed(*train_it, "-o", "whole.pt", cwd=tmp_path)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     for target in (2, 9):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cnn2rtl", *train_it, "-o", "killed.pt"], cwd=tmp_path, env=environment,
-            stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        while process.poll() is None and check_folder(tmp_path / "killed.run") < target:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        with subprocess.Popen(
+            [sys.executable, "-u", "-m", "cnn2rtl", *train_it, "-o", "killed.pt"], cwd=tmp_path, env=environment,
+            stdout=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            # Told of the next epoch, the one that counts has been kept.
+            assert any(line.startswith(f"epoch {target + 1} of 24") for line in process.stdout)
+            process.send_signal(signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL
         assert target <= check_folder(tmp_path / "killed.run") < 24
         assert not (tmp_path / "killed.pt").exists()
     done = check_folder(tmp_path / "killed.run")
