@@ -3,11 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test soak coverage lint clean
+
+# Of `make soak`: how many random networks of each sort, and the first one's number.
+SEEDS ?= 600
+FIRST_SEED ?= 1000
 
 help:
 	@echo "make demo    generate Verilog from the example, simulate and evaluate it (into out/digits)"
 	@echo "make test    lint, and run all tests"
+	@echo "make soak    prove more random networks: SEEDS=600 of each sort, from FIRST_SEED=1000 on, and the largest examples"
+	@echo "make coverage  which lines of cnn2rtl the tests reach (into out/coverage)"
 	@echo "make lint    style and types of the Python, and elaboration of the Verilog units"
 	@echo "make setup   simulators from the distribution, Python packages into .venv (the others do this first)"
 	@echo "make clean   remove what was made, but for .venv"
@@ -23,7 +29,14 @@ demo: $(READY)
 	tools/demo.sh
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
+
+soak: $(READY)
+	CNN2RTL_LARGE=1 CNN2RTL_SEEDS=$(SEEDS) CNN2RTL_FIRST_SEED=$(FIRST_SEED) $(BIN)/python -m pytest -n 2 -m soak
+
+coverage: $(READY)
+	mkdir -p out/coverage
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-report=html:out/coverage/html
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -282,6 +282,7 @@ def test_what_must_be_told_apart_is() -> None:
     assert not matches(["a"], [], exactly)
 
 
+@pytest.mark.slow
 def test_the_tutorial(shell: Shell) -> None:
     steps = list(blocks(TUTORIAL))
     for block, following in zip(steps, [*steps[1:], None], strict=True):
@@ -317,6 +318,7 @@ def test_interpreter_sessions(page: Path) -> None:
     assert not result.failed, re.sub(r'File "(.*)", line (\d+), in .*', r"\1:\2", "".join(said))
 
 
+@pytest.mark.slow
 def test_readme_commands(shell: Shell, checkout: Path) -> None:
     """Every command runs on a small network, and the folder holds what the table says."""
     model, example = small_network()
@@ -353,6 +355,7 @@ def small_network() -> tuple[nn.Module, torch.Tensor]:
     return network.eval(), torch.zeros(1, 1, 8, 8)
 
 
+@pytest.mark.slow
 def test_digits_commands(shell: Shell, checkout: Path) -> None:
     block = indented_commands(DIGITS / "README.md")
     printed = shell.run(block)
@@ -407,6 +410,7 @@ def is_part(part: str, whole: str) -> bool:
     return any(textwrap.dedent(window).splitlines() == wanted for window in windows)
 
 
+@pytest.mark.slow
 def test_the_new_layer_from_outside(shell: Shell, checkout: Path, tmp_path: Path) -> None:
     """The example prints what the page shows, and its projects are what section 6 says of them."""
     command = indented_commands(LAYER)
@@ -420,6 +424,7 @@ def test_the_new_layer_from_outside(shell: Shell, checkout: Path, tmp_path: Path
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
 
 
+@pytest.mark.slow
 def test_the_new_layer_inside_the_package(tmp_path: Path) -> None:
     """With the files where the page says, unit tests and lint pass, and the command line knows the layer."""
     root = tmp_path / "copy"

@@ -41,6 +41,7 @@ def script(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
     return subprocess.run([sys.executable, EXAMPLE / name, *arguments], cwd=cwd, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_from_the_data_set_to_the_proven_design(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     text = "\n".join(commands())

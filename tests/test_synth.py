@@ -29,7 +29,7 @@ from cnn2rtl.synth.yosys import wrapper
 FREE = re.compile(r"CARRY\d|MUXF\d|BUFG|SB_CARRY|GND|VCC|MUX2_LUT\d|MISTRAL_NOT|\$not|fiftyfivenm_mac_out")
 """Cells that take nothing that is counted."""
 # One worker for all of it: another would generate the design again.
-pytestmark = pytest.mark.xdist_group("synth")
+pytestmark = [pytest.mark.xdist_group("synth"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

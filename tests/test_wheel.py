@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 # One worker for all of it: another would build and install the wheel again.
-pytestmark = pytest.mark.xdist_group("wheel")
+pytestmark = [pytest.mark.xdist_group("wheel"), pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "digits"

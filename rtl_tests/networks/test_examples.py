@@ -1,6 +1,7 @@
 """The networks of ``examples/networks``, random weights: every value of every layer equal, in the predicted cycles.
 
-Verilator compiles the largest ones for minutes, so they are left out unless CNN2RTL_LARGE=1 asks for them.
+Verilator compiles the largest ones for minutes, so they are left out unless CNN2RTL_LARGE=1 asks for them, as
+``make soak`` does.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from cnn2rtl.schedule import Target
 LARGE = {"MobileNetV1, alpha 0.25", "MobileNetV2, width 0.25"}
 
 
+@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", NETWORKS)
 def test_example_is_equal_to_golden_in_the_predicted_time(name: str, tmp_path: Path) -> None:
     need("verilator")

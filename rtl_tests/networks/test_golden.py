@@ -18,6 +18,7 @@ FIRST = int(os.environ.get("CNN2RTL_FIRST_SEED", "0"))
 SEEDS = int(os.environ.get("CNN2RTL_SEEDS", "80"))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 def test_golden_equals_torch_and_onnxruntime(seed: int) -> None:
     torch.set_num_threads(1)

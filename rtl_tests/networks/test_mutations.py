@@ -28,7 +28,7 @@ SHAPE = (3, 9, 10)
 FRAMES = 3
 STALLS = (30, 60)
 # One worker for all of it: another would build the sound designs again.
-pytestmark = pytest.mark.xdist_group("mutations")
+pytestmark = [pytest.mark.xdist_group("mutations"), pytest.mark.slow]
 
 
 def network() -> nn.Sequential:

@@ -22,7 +22,7 @@ from cnn2rtl.pipeline import Options, compile_graph
 from cnn2rtl.schedule import Target
 from cnn2rtl.verify import engine_for
 
-pytestmark = pytest.mark.xdist_group("project folder")
+pytestmark = [pytest.mark.xdist_group("project folder"), pytest.mark.slow]
 SHAPE = (3, 9, 10)
 
 

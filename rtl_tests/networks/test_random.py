@@ -3,7 +3,7 @@
 The golden model is compared with torch as well. CNN2RTL_SEEDS raises the number of networks of any layers (and that of
 others, fewer), CNN2RTL_FIRST_SEED moves on to others, CNN2RTL_ENGINE chooses the simulator of the long hunt:
 
-    CNN2RTL_SEEDS=300 CNN2RTL_FIRST_SEED=5000 python -m pytest rtl_tests/networks/test_random.py
+    make soak SEEDS=300 FIRST_SEED=5000
 """
 
 from __future__ import annotations
@@ -57,16 +57,19 @@ def captured_right(case: Case) -> bool:
     return np.allclose(found, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS // 3))
 def test_network_is_equal_to_golden_in_the_predicted_time(seed: int, tmp_path: Path) -> None:
     prove(random_case(seed), ENGINE, tmp_path / "project")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS // 6))
 def test_branches(seed: int, tmp_path: Path) -> None:
     prove(random_case(seed, branches=True), ENGINE, tmp_path / "project", "branches")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 def test_anything(seed: int, tmp_path: Path) -> None:
     prove(any_case(seed), ENGINE, tmp_path / "project", "anything")
@@ -84,6 +87,7 @@ def test_constants(seed: int, tmp_path: Path) -> None:
 
 
 # Verilator compiles each for some seconds, so only a few.
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 7, 19, 23])
 def test_verilator_agrees(seed: int, tmp_path: Path) -> None:
     need("verilator")

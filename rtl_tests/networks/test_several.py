@@ -67,6 +67,7 @@ def test_network_is_equal_to_golden(name: str, multipliers: int, tmp_path: Path)
     prove(compile_graph(graph, Options(target=target), noise(graph.inputs, 3)), tmp_path / "project", 5)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 def test_random_networks(seed: int, tmp_path: Path) -> None:
     torch.set_num_threads(1)

@@ -21,6 +21,8 @@ from cnn2rtl.pipeline import Options, compile_graph
 from cnn2rtl.schedule import Target
 from cnn2rtl.tensors import Shape
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = {"dense": StudentNet.WIDTHS, "pruned": (16, 32, 64, 99, 198, 198, 198, 256)}
 
 
