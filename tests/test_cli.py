@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_line import DIGITS, EXAMPLE, contents, run, succeed
+from command_line import DIGITS, EXAMPLE, contents, mistakes, run, succeed
 from PIL import Image
 from torch import nn
 
@@ -146,6 +146,22 @@ def test_simulate_proves_and_finds_a_changed_weight(project: Path, engine: str) 
     first = next(line for line in result.out.splitlines() if line.startswith("WRONG"))
     assert re.fullmatch(r"WRONG layer features\.6 frame \d+ y \d+ x \d+ channel \d+: got \S+, expected \S+", first)
     assert result.out.endswith("FAIL digits: the hardware differs from the golden model\n")
+
+
+@pytest.mark.parametrize("engine", ["icarus", "verilator"])
+def test_simulate_takes_no_rom_of_another_size(project: Path, engine: str) -> None:
+    """A word that is too wide is cut off by simulators: the rest was right, and so would be the verdict."""
+    rom = project / "rom" / "features_6_weights.hex"
+    words = rom.read_text().splitlines()
+    wrong = {
+        f"has {len(words) - 1:,} words, where the design has {len(words):,}": words[:-1],
+        f"has {len(words) + 1:,} words, where the design has {len(words):,}": [*words, words[0]],
+        "word 2 is no hexadecimal number of ": [words[0], f"f{words[1]}", *words[2:]],
+    }
+    for problem, lines in wrong.items():
+        rom.write_text("\n".join(lines) + "\n")
+        (line,) = mistakes("simulate", project, "--engine", engine, cwd=project.parent)
+        assert f"rom/{rom.name}" in line and problem in line and line.endswith("; generate the project again")
 
 
 def test_simulate_predicts_the_frame_interval(generated: Path) -> None:

@@ -21,6 +21,7 @@ from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.images import Pixels
 from cnn2rtl.output import few, listed_files
 from cnn2rtl.project import Project, open_project, record
+from cnn2rtl.rom_files import wrong_roms
 from cnn2rtl.tensors import Shape, noise
 from cnn2rtl.verify import Engine, Verdict, engine_for, missed, write_vectors
 from cnn2rtl.verify import simulate as run_simulation
@@ -57,6 +58,8 @@ def simulate(
     with problems.gather():
         opened = open_project(project)
         _require_sources(project)
+        misfits = wrong_roms(project / "rom", opened.about["roms"])
+        problems.found += [f"{project}: {misfit}; generate the project again" for misfit in misfits]
     with problems.gather():
         simulator = engine_for(engine, project, project / "sim" / "build" / engine)
     if waves is not None:

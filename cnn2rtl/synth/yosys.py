@@ -13,13 +13,13 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.output import few, listed_files, tidy_errors
 from cnn2rtl.project import Project
 from cnn2rtl.render import templates
+from cnn2rtl.rom_files import wrong_roms
 from cnn2rtl.synth import problems
 from cnn2rtl.synth.families import BUILD
 from cnn2rtl.synth.nextpnr import Nextpnr, nextpnr_for
 from cnn2rtl.synth.problems import SynthesisError
 from cnn2rtl.synth.process import OnStage, programs, run, version
 from cnn2rtl.synth.result import SynthResult
-from cnn2rtl.synth.roms import in_roms
 from cnn2rtl.synth.tool import Target, Tool
 
 MINIMUM = (0, 50)
@@ -52,7 +52,7 @@ class Yosys(Tool):
 
     def _synthesise(self, on_stage: OnStage, *, wrapped: bool) -> SynthResult:
         start = time.monotonic()
-        wrong = in_roms(self.project.folder / "rom", self.project.about["roms"])
+        wrong = wrong_roms(self.project.folder / "rom", self.project.about["roms"])
         if wrong:
             raise SynthesisError(wrong)
         family, name = self.target.family, str(self.project.about["name"])

@@ -12,8 +12,8 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.schedule import Traffic
 from cnn2rtl.verify.engine import ENGINES, Engine
 
-# A simulator that goes on without a ROM file has proven nothing.
-_TROUBLE = re.compile(r"readmem|cannot open|too few pixels", re.IGNORECASE)
+# A simulator that goes on without a ROM file, or with a part of its words, has proven nothing.
+_TROUBLE = re.compile(r"readmem|excess hex|cannot open|too few pixels", re.IGNORECASE)
 _NUMBERS = re.compile(r"latency (\d+), interval (\d+)")
 _STREAM = re.compile(r"STREAM (\w+) first (\d+) last (\d+) interval (\d+) waits (\d+)")
 _FIFO = re.compile(r"FIFO (\w+) peak (\d+)")

@@ -107,6 +107,15 @@ def test_the_folder_says_when_it_is_broken(copy: Path, tmp_path: Path) -> None:
     assert re.search(r"^FAIL net", done.stdout, re.MULTILINE)
 
 
+def test_the_folder_takes_no_words_that_are_too_wide(copy: Path) -> None:
+    """The simulator cuts them off: the values would all be right."""
+    rom = copy / "rom" / "layers_0_weights.hex"
+    rom.write_text(f"f{rom.read_text()}")
+    done = subprocess.run(["make", "-C", str(copy / "sim")], capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "Excess hex digits" in done.stdout
+    assert re.search(r"^FAIL net", done.stdout, re.MULTILINE)
+
+
 def test_the_folder_proves_itself_with_verilator(copy: Path, tmp_path: Path) -> None:
     need("verilator")
     with pytest.raises(UserError, match="no blanks in a path"):

@@ -1,4 +1,4 @@
-"""ROM files against the memories that read them: tools fill up or cut short what does not fit, in silence."""
+"""ROM files against the memories that read them: tools fill up or cut off what does not fit, often in silence."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def in_roms(folder: Path, roms: Mapping[str, Mapping[str, int]]) -> list[str]:
+def wrong_roms(folder: Path, roms: Mapping[str, Mapping[str, int]]) -> list[str]:
     """What is wrong with the ROM files in ``folder``: one line each.
 
     ``roms`` tells by the name of each how many ``words`` of how many bits (``width``) the design has.
