@@ -33,9 +33,10 @@ from cnn2rtl.quantise.integers import Effort, Recipe, Widths, quantise
 from cnn2rtl.quantise.sensitivity import sensitivities
 from cnn2rtl.render import render
 from cnn2rtl.render.verilog import reserved
-from cnn2rtl.schedule import Target, schedule, search
+from cnn2rtl.schedule import Refusal, Target, schedule, with_nearest
 from cnn2rtl.tensors import Clamp, batch_of, noise, part
 from cnn2rtl.verify.vectors import frame_vectors
+from cnn2rtl.wording import refused
 
 BATCH = 4
 """Images in the golden model at once."""
@@ -209,22 +210,40 @@ def _in_batches(run: Callable[[Any], np.ndarray], images: np.ndarray) -> np.ndar
     return np.concatenate([run(images[start : start + BATCH]) for start in range(0, max(len(images), 1), BATCH)])
 
 
-def check_feasible(captured: FloatGraph, options: Options) -> None:
-    """Raise :class:`UserError` where no data could make a design of this network that meets the target.
+def feasible(captured: FloatGraph, options: Options) -> Refusal | None:
+    """Why no data could make a design of this network that meets the target; ``None`` where nothing speaks against it.
 
     Layers, their order, their speed and what they take do not depend on the numbers in them, so this needs no
     calibration.
     """
+    found = schedule(_unmeasured(captured, options), options.target, before=True)
+    return found if isinstance(found, Refusal) else None
+
+
+def _unmeasured(captured: FloatGraph, options: Options) -> QuantGraph:
+    """Integers of a network whose ranges nobody has measured."""
     graph = absorb_input(simplify(captured), (0.0,), (1.0,))
-    try:
-        options.check()
-    except UserError:
-        return  # is told on its own
     scores = scores_of(graph)
     if options.class_index:
         graph = with_class_index(graph)
     seen = {node.name: Seen.between(-1.0, 1.0) for node in graph.nodes}
-    search(quantise(graph, seen, options.recipe(graph, scores)), options.target)
+    return quantise(graph, seen, options.recipe(graph, scores))
+
+
+def check_feasible(captured: FloatGraph, options: Options) -> None:
+    """Raise :class:`UserError` where :func:`feasible` finds a reason, with what would work instead."""
+    try:
+        options.check()
+    except UserError:
+        return  # is told on its own
+    refusal = feasible(captured, options)
+    if refusal is not None:
+        widest = max(options.weight_bits, options.activation_bits)
+
+        def narrower(bits: int) -> QuantGraph:
+            return _unmeasured(captured, replace(options, weight_bits=bits, activation_bits=bits, layers={}))
+
+        raise UserError(refused(with_nearest(refusal, _unmeasured(captured, options), widest, narrower)))
 
 
 def compile_graph(
@@ -329,6 +348,8 @@ def designed(
     ``notes`` whatever else should be known.
     """
     plan = schedule(integers, options.target)
+    if isinstance(plan, Refusal):
+        raise UserError(refused(with_nearest(plan, integers)))
     facts = {
         "options": {key: value for key, value in asdict(options).items() if key != "target"},
         "calibration": calibration,

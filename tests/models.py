@@ -48,6 +48,35 @@ class StudentNet(nn.Module):
 Net = TypeVar("Net", bound=nn.Module)
 
 
+class ResNet8(nn.Module):
+    """ResNet-8 of MLPerf Tiny, for 3x32x32: three residual blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+        self.blocks = nn.Sequential(_Residual(16, 16, 1), _Residual(16, 32, 2), _Residual(32, 64, 2))
+        self.classify = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(64, 10))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.classify(self.blocks(self.stem(x)))
+        return scores
+
+
+class _Residual(nn.Module):
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(),
+            nn.Conv2d(after, after, 3, 1, 1, bias=False), nn.BatchNorm2d(after),
+        )  # fmt: skip
+        self.skip = nn.Identity() if stride == 1 else nn.Conv2d(before, after, 1, stride)
+        self.act = nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.act(self.inner(x) + self.skip(x))
+        return y
+
+
 def randomised(model: Net, seed: int = 0) -> Net:
     """``model`` in evaluation mode, with random BatchNorm parameters and statistics (some scales negative)."""
     generator = torch.Generator().manual_seed(seed)

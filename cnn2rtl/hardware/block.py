@@ -103,6 +103,11 @@ class Block(ABC):
     def roms(self) -> Mapping[str, Rom]:
         """Its ROM files, by the end of their names."""
 
+    @property
+    @abstractmethod
+    def expected(self) -> Block:
+        """What stands for it in a timetable and an estimate before its weights are known."""
+
     @abstractmethod
     def placed(self, places: Places) -> Block:
         """The block with its memories where they are to lie."""
@@ -176,6 +181,10 @@ class Streaming(Block):
             found.append(Stage(it, takes, "m" if it is self.unit.chain[-1] else it.role))
             takes = (it.role,)
         return tuple(found)
+
+    @property
+    def expected(self) -> Streaming:
+        return replace(self, unit=replace(self.unit, chain=tuple(it.expected for it in self.unit.chain)))
 
     def placed(self, places: Places) -> Streaming:
         def place(instance: Instance) -> Instance:

@@ -231,6 +231,12 @@ class Constants(Instance):
         levels = (matrix.weights.shape[1] * matrix.weight_bits).bit_length()
         return {"SUM_BITS": added, "REGISTER_BITS": self.in_bits + round(0.7 * added), "STAGES": 1 + levels // LEVELS}
 
+    @property
+    def expected(self) -> Instance:
+        stages = self.typical["STAGES"]
+        assert isinstance(stages, int)
+        return Instance(self.role, self.module, self.typical, self.in_bits, self.out_bits, Pipeline(stages))
+
     @classmethod
     def of(cls, matrix: Matrix) -> Constants:
         in_bits, out_bits = matrix.inputs * matrix.source.bits, matrix.weights.shape[0] * matrix.sum_bits

@@ -192,6 +192,11 @@ class Instance:
         """The same before the weights have been looked at, where that takes long."""
         return self.facts
 
+    @property
+    def expected(self) -> Instance:
+        """A unit for the timetable and the estimate that takes as much and as long before the weights are known."""
+        return self
+
     def fitted(self, offered: Beats, held_up: Callable[[IntArray], Beats], pace: int) -> Instance:
         """The same unit with as much memory as it needs where beats are ``offered`` to it like this.
 

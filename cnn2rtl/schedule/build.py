@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from cnn2rtl.graph import QuantGraph, QuantNode
 from cnn2rtl.hardware import units
-from cnn2rtl.hardware.block import Block, Places, Streaming
+from cnn2rtl.hardware.block import Block, Streaming
 from cnn2rtl.hardware.unit import Folding, Unit, ceil_div
 
 
@@ -29,13 +29,13 @@ def frame_beats(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Foldi
     return height * width * ceil_div(channels, lanes_of(graph, node, foldings))
 
 
-def blocks_of(graph: QuantGraph, foldings: Mapping[str, Folding], places: Places) -> tuple[Block, ...]:
+def blocks_of(graph: QuantGraph, foldings: Mapping[str, Folding]) -> tuple[Block, ...]:
     """The blocks of a design, in the order of the data."""
 
     def streaming(node: QuantNode) -> Block:
         folding = foldings[node.name]
         unit = build(graph, node, folding, lanes_into(graph, node, foldings))
-        return Streaming.of(node.name, node.inputs, folding, unit).placed(places)
+        return Streaming.of(node.name, node.inputs, folding, unit)
 
     return tuple(map(streaming, graph.layers))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
@@ -15,7 +15,9 @@ from cnn2rtl.hardware.timing import FIFO, Beats, fifo_depth
 from cnn2rtl.hardware.unit import Folding
 from cnn2rtl.quant.qformat import IntArray
 from cnn2rtl.schedule.build import blocks_of, frame_beats
-from cnn2rtl.schedule.search import Target, search
+from cnn2rtl.schedule.refusal import Refusal
+from cnn2rtl.schedule.search import Choice, Search
+from cnn2rtl.schedule.target import Target
 
 SLACK = 8
 """Cycles more than the slowest block takes that a frame may take, so that all frames are alike."""
@@ -78,14 +80,24 @@ class Schedule:
         return macs / (self.interval * self.multipliers) if self.multipliers else 0.0
 
 
-def schedule(graph: QuantGraph, target: Target) -> Schedule:
+def schedule(graph: QuantGraph, target: Target, before: bool = False, hasty: bool = False) -> Schedule | Refusal:
     """Fold the layers to meet ``target``, and give each buffer the room with which no beat ever waits for any.
 
     That is so while pixels come evenly at the frame interval. They may come otherwise, but then, too, no result is
     later than this: a beat that comes sooner makes none later.
+
+    On a device, what the design takes is counted with these buffers, and where that is too much the search goes on.
+    ``before`` the weights are known, it is counted as for any weights; ``hasty`` is as for :class:`Search`.
     """
-    choice = search(graph, target)
-    return planned(graph, blocks_of(graph, choice.foldings, choice.places))
+    search = Search(graph, target, hasty)
+    while isinstance(choice := search.next(), Choice):
+        blocks = blocks_of(graph, choice.foldings)
+        plan = planned(graph, tuple(block.expected for block in blocks) if before else blocks)
+        depths = {name: tuple(traffic.depths.values()) for name, traffic in plan.streams.items()}
+        places = search.judge(plan.blocks, depths)
+        if places is not None:
+            return replace(plan, blocks=tuple(block.placed(places) for block in plan.blocks))
+    return choice
 
 
 def planned(graph: QuantGraph, blocks: tuple[Block, ...]) -> Schedule:

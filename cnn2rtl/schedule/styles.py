@@ -1,65 +1,74 @@
-"""What multiplies in each layer: DSP blocks for those that keep them busy, logic for the others."""
+"""What multiplies in each layer: DSP blocks, two products to a block, or logic."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from cnn2rtl.graph import QuantGraph, QuantNode
 from cnn2rtl.hardware.unit import Folding, Style
 
-IDLE = 0.9
-"""A layer that keeps its multipliers less busy than this is the first to give up its DSP blocks."""
+
+def in_logic(node: QuantNode, folding: Folding) -> Folding:
+    """What multiplies where no DSP block does; weights that are all used in every beat need no multiplier."""
+    constant = folding.multipliers == node.op.weights
+    return replace(folding, style=Style.CONSTANT if constant else Style.LOGIC)
 
 
-def busy(graph: QuantGraph, node: QuantNode, folding: Folding, interval: int) -> float:
-    """The share of its multipliers' cycles that a layer uses."""
-    return node.op.macs(graph.shapes(node)) / (interval * folding.multipliers) if folding.multipliers else 0.0
+def choices(node: QuantNode, folding: Folding) -> tuple[Folding, ...]:
+    """The same folding with everything that may multiply there, DSP blocks first."""
+    if not folding.multipliers:
+        return (folding,)
+    paired = (replace(folding, style=Style.PAIR),) if can_pair(node, folding) else ()
+    return (folding, *paired, in_logic(node, folding))
 
 
-def with_styles(
-    graph: QuantGraph, foldings: Mapping[str, Folding], dsps: int | None, block: tuple[int, int] | None = None
-) -> dict[str, Folding]:
-    """The foldings with at most ``dsps`` DSP blocks for products of weights and activations; ``None`` is no limit.
+def can_pair(node: QuantNode, folding: Folding) -> bool:
+    """Whether a DSP block may take the products of two PEs; how many bits it has is another question."""
+    return bool(node.op.weights) and folding.shared and folding.pe > 1
 
-    A DSP block multiplies ``block`` bits, if that is known: where two products fit, they may share one. In turn, as
-    long as blocks are missing: layers that would leave theirs idle multiply in logic, the idlest first; layers whose
-    products can share blocks do, the largest first; and the others multiply in logic.
+
+def fewest_tables(options: Sequence[Sequence[tuple[int, float]]], blocks: int) -> list[int]:
+    """Which of the ``options`` of each layer, (DSP blocks, look-up tables), take the fewest tables in all.
+
+    They take ``blocks`` at most, if that is possible; otherwise as few as they can. The first one of equals.
+    """
+    least = sum(min(dsps for dsps, _ in ways) for ways in options)
+    room = max(blocks, least)
+    best = np.zeros(room + 1)  # tables, by the blocks that may be taken
+    chosen = np.zeros((len(options), room + 1), np.int64)
+    for layer, ways in enumerate(options):
+        tables = np.full((len(ways), room + 1), np.inf)
+        for number, (dsps, luts) in enumerate(ways):
+            if dsps <= room:
+                tables[number, dsps:] = best[: room + 1 - dsps] + luts
+        chosen[layer] = tables.argmin(0)
+        best = tables.min(0)
+    found = []
+    for layer in reversed(range(len(options))):
+        found.append(int(chosen[layer, room]))
+        room -= options[layer][found[-1]][0]
+    return found[::-1]
+
+
+def busiest(graph: QuantGraph, foldings: Mapping[str, Folding], dsps: int) -> dict[str, Folding]:
+    """The foldings with at most ``dsps`` DSP blocks for products of weights and activations, one for each.
+
+    As long as blocks are missing, layers multiply in logic, those first that would leave theirs idle: what is left is
+    busy, whichever device it is.
     """
     result = dict(foldings)
-    if dsps is None:
-        return result
     interval = max(folding.cycles for folding in foldings.values())
     layers = [node for node in graph.layers if foldings[node.name].multipliers]
-    share = {node.name: busy(graph, node, foldings[node.name], interval) for node in layers}
-    by_share = sorted(layers, key=lambda node: share[node.name])
-    steps = [(node, in_logic(node, foldings[node.name])) for node in by_share if share[node.name] < IDLE]
-    if block is not None:
-        largest = sorted(layers, key=lambda node: -foldings[node.name].multipliers)
-        steps += [(node, Style.PAIR) for node in largest if can_pair(node, foldings[node.name], block)]
-    steps += [(node, in_logic(node, foldings[node.name])) for node in by_share]
+    share = {
+        node.name: node.op.macs(graph.shapes(node)) / (interval * foldings[node.name].multipliers) for node in layers
+    }
     missing = sum(folding.blocks for folding in result.values()) - dsps
-    for node, style in steps:
+    for node in sorted(layers, key=lambda node: share[node.name]):
         if missing <= 0:
             break
-        before = result[node.name]
-        after = replace(before, style=style)
-        if after.blocks < before.blocks:
-            result[node.name] = after
-            missing -= before.blocks - after.blocks
+        missing -= result[node.name].blocks
+        result[node.name] = in_logic(node, foldings[node.name])
     return result
-
-
-def in_logic(node: QuantNode, folding: Folding) -> Style:
-    """What multiplies where no DSP block does; weights that are all used in every beat need no multiplier."""
-    return Style.CONSTANT if folding.multipliers == node.op.weights else Style.LOGIC
-
-
-def can_pair(node: QuantNode, folding: Folding, block: tuple[int, int]) -> bool:
-    """Whether two products of the layer fit one DSP block of so many bits, as ``multiply_pair`` lays them out."""
-    layer = node.layer
-    if layer is None or not folding.shared or folding.pe == 1:
-        return False
-    activation = layer.source.bits + (not layer.source.signed)
-    both = layer.source.bits + 2 * layer.weight_bits + 1
-    return both <= max(block) and activation <= min(block)

@@ -13,6 +13,7 @@ from cnn2rtl.errors import Problems
 from cnn2rtl.pipeline import Options
 from cnn2rtl.schedule import Target
 from cnn2rtl.tensors import Shape
+from cnn2rtl.wording import speed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,5 +97,5 @@ class Aim:
         """What to say where nothing has to go."""
         if self.fpga is None:
             return "no layer has more channels than were asked for"
-        pace = "" if self.fps is None else f" at {self._options(self._device()).target.wanted}"
+        pace = "" if self.fps is None else f" at {speed(self._options(self._device()).target)}"
         return f"it fits {self.fpga}{pace} with {self.bits} bits as it is"

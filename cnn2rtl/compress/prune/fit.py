@@ -12,14 +12,13 @@ from cnn2rtl.compress.prune.ranking import Scores
 from cnn2rtl.compress.prune.widths import Scope, Widths, keep_share
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
-from cnn2rtl.pipeline import Options, check_feasible
-from cnn2rtl.schedule import Target
+from cnn2rtl.pipeline import Options, feasible
+from cnn2rtl.schedule import Refusal
 from cnn2rtl.tensors import Shape
+from cnn2rtl.wording import refused
 
 SHARES = 128
 """The share of channels that stays is found to this fraction."""
-SLOW = 1e-6
-"""Frames per second that every layer can make, however few its multipliers."""
 
 
 def widths_that_fit(
@@ -35,35 +34,32 @@ def widths_that_fit(
     """The widths of the largest network, of those with a share of all channels, that meets ``options.target``.
 
     ``None`` where the network does so as it is. What a design takes depends on the widths alone, not on the weights, so
-    nothing is trained here: the share is found by bisection, each try being estimated as :func:`check_feasible` does.
+    nothing is trained here: the share is found by bisection, each try being estimated as :func:`feasible` does.
     Raises :class:`UserError` where even the fewest channels do not fit.
     """
     options.check(shape[0])
     # Any frame rate will do where none is asked for; the lowest is tried first, and costs the least mostly.
-    target = replace(options.target, fps=options.target.fps or SLOW)
+    target = options.target
+    options = replace(options, target=target.unhurried)
 
-    def excess(widths: Widths, target: Target = target) -> tuple[str, ...]:
+    def refusal(widths: Widths) -> Refusal | None:
         kept = {c.name: c.best(scores[c.name], widths[c.name]) for c in channels if c.name in widths}
-        graph = capture(without(module, shape, kept), shape, "network")
-        try:
-            check_feasible(graph, replace(options, target=target))
-        except UserError as error:
-            return error.problems
-        return ()
+        return feasible(capture(without(module, shape, kept), shape, "network"), options)
 
-    if not excess({}):
+    if refusal({}) is None:
         return None
     found = keep_share(channels, scores, 0.0, scope, step)
-    if excess(found):
-        problems = excess(found, options.target)
+    least = refusal(found)
+    if least is not None:
+        least = replace(least, target=target, smallest=target.fps is None)
         fewest = "one channel" if step == 1 else f"{step} channels"
-        raise UserError([f"even with {fewest} per layer: {problem}" for problem in problems])
+        raise UserError([f"even with {fewest} per layer: {problem}" for problem in refused(least)])
     low, high = 0, SHARES
     while high - low > 1:
         middle = (low + high) // 2
         progress(SHARES - (high - low), SHARES)
         widths = keep_share(channels, scores, middle / SHARES, scope, step)
-        if widths == found or not excess(widths):
+        if widths == found or refusal(widths) is None:
             low, found = middle, widths
         else:
             high = middle
