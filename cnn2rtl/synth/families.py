@@ -153,7 +153,8 @@ FAMILIES = {
         Family("gw1n", "synth_gowin -family gw1n -nowidelut", "map_ffram", _GOWIN, "-noiopads"),
         Family("gw2a", "synth_gowin -family gw2a -nowidelut", "map_ffram", _GOWIN, "-noiopads"),
         Family(
-            "cyclonev", "synth_intel_alm -family cyclonev", "map_ffram", _CYCLONE_V, "-noiopad -noclkbuf"
+            "cyclonev", "synth_intel_alm -family cyclonev", "map_ffram", _CYCLONE_V, "-noiopad -noclkbuf",
+            caveat="memories lie where Yosys likes: here it does not read where they are to lie; Quartus does",
         ),
         Family("cyclone10lp", _M9K_COMMAND, "map_ffram", _M9K, extra=_M9K_EXTRA, caveat=_M9K_CAVEAT),
         Family("max10", _M9K_COMMAND, "map_ffram", _M9K, extra=_M9K_EXTRA, caveat=_M9K_CAVEAT),
