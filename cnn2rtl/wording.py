@@ -57,16 +57,17 @@ def _too_large(refusal: Refusal, short: Sequence[Shortfall]) -> str:
     assert device is not None
     who = "even the smallest design takes" if refusal.smallest else f"{speed(target)} take"
     text, weights = "", f"the weights alone have {refusal.weight_bits:,} bits"
+    others = f" ({device.unused}, are not used)" if device.unused else ""
     for number, it in enumerate(short):
         if it.resource is Resource.MEMORY:
             return (
                 f"{device.name} is too small: {weights}, and all its memory, look-up tables included, "
-                f"{it.there:,.0f}{_works(refusal.nearest)}"
+                f"{it.there:,.0f}{others}{_works(refusal.nearest)}"
             )
         text += f"{', ' if number else f'{device.name} is too small: {who} about '}{_amount(it)}"
     memory = any(it.resource is Resource.BLOCK_RAMS for it in short)
-    if memory and device.unused:
-        text += f" ({device.unused}, are not used)"
+    if memory:
+        text += others
     if memory and refusal.weight_bits > device.memory_bits:
         text += f": {weights}, its block RAM {device.memory_bits:,}"
     if refusal.moved is not None:

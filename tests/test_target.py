@@ -141,13 +141,17 @@ def test_memories_that_are_not_used_are_told_of(tmp_path: Path) -> None:
     assert "not used" not in page(tiny(device="LFE5U-25F"))
 
 
-def test_a_refusal_for_block_ram_does_not_count_them() -> None:
-    """0.6 Mbit of weights: more than all block RAMs, less than one of the others would take."""
+@pytest.mark.parametrize(
+    ("width", "short"), [(256, "all its memory, look-up tables included"), (144, "block RAMs where 30 are")]
+)
+def test_a_refusal_for_memory_does_not_count_them(width: int, short: str) -> None:
+    """Weights for which there is too little memory or block RAM; one of the others would take them all."""
     with pytest.raises(UserError) as caught:
-        cnn2rtl.compile(nn.Sequential(nn.Linear(256, 256), nn.Linear(256, 4)).eval(), (256,), device="iCE40UP5K")
+        cnn2rtl.compile(
+            nn.Sequential(nn.Linear(width, width), nn.Linear(width, 4)).eval(), (width,), device="iCE40UP5K"
+        )
     (message,) = caught.value.problems
-    assert "block RAMs" in message and f"({UNUSED}, are not used)" in message
-    assert "the 30 of iCE40UP5K" in message
+    assert short in message and f"({UNUSED}, are not used)" in message
 
 
 def test_synth_tells_of_them(tmp_path: Path) -> None:
