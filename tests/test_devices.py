@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn2rtl.devices import Device, boards, families, find, load
+from cnn2rtl.devices import Device, boards, clock_words, families, find, load
 from cnn2rtl.errors import UserError
 from cnn2rtl.synth import FAMILIES
 from cnn2rtl.synth.nextpnr import CHIPS
@@ -61,6 +61,13 @@ def test_families_agree(name: str) -> None:
     series = families()[name]
     assert series.maker in ("AMD", "Gowin", "Intel", "Lattice")
     assert 5 <= series.clock_mhz <= 200 and re.match(r"(measured|believed): ", series.basis)
+
+
+def test_a_clock_is_said_to_be_the_default_where_it_is() -> None:
+    assert clock_words(20, "ice40up") == "20 MHz, the default for ice40up"
+    assert clock_words(12.5, "ice40up") == "12.5 MHz"
+    # Without a device, or of a family that somebody wrote into design.json.
+    assert clock_words(100, None) == clock_words(100, "made up") == "100 MHz"
 
 
 def test_memories_beside_the_block_rams() -> None:

@@ -105,8 +105,8 @@ def default_clock(device: Device | None) -> float:
 
 def clock_words(mhz: float, family: str | None) -> str:
     """A clock, and whether it is the default of the device's family; ``None`` stands for no device."""
-    default = family is not None and mhz == families()[family].clock_mhz
-    return f"{mhz:g} MHz" + (f", the default for {family}" if default else "")
+    series = families().get(family or "")
+    return f"{mhz:g} MHz" + (f", the default for {family}" if series and mhz == series.clock_mhz else "")
 
 
 @cache
