@@ -12,6 +12,7 @@ import numpy as np
 from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
 from cnn2rtl.images import Pixels
 from cnn2rtl.quant.qformat import IntArray, signed_bits
+from cnn2rtl.quantise.calibrate import batch_for
 from cnn2rtl.tensors import FloatArray
 
 BATCH = 8
@@ -102,8 +103,9 @@ def evaluate(
     tallies = {node.name: _Tally() for node in graph.layers}
     output = graph[graph.output].op
     votes: list[np.ndarray] = []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
+    size = batch_for(float_graph, BATCH)
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
         values: dict[str, FloatArray] = {}
         outputs = float_graph.forward(batch, partial(_keep, values))
         integers = graph.run(batch, partial(_compare, values, {}, tallies))

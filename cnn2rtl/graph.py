@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.finite import REMEDY, not_finite
+from cnn2rtl.limits import too_large, too_long
 from cnn2rtl.ops.base import Op
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat
@@ -37,6 +39,14 @@ class Node:
         stats = "" if self.stats is None else not_finite(np.array(self.stats))
         return (*self.op.flaws, *(flaw for flaw in (self.clamp.flaw, stats and f"statistics: {stats}") if flaw))
 
+    def excess(self, shapes: Sequence[Shape]) -> str:
+        """What of it is larger than anything may be, in words; empty if nothing. Its inputs are of ``shapes``."""
+        window = getattr(self.op, "window", None)
+        padded, steps = self.shape, self.op.macs(shapes) if shapes else 0
+        if window is not None:
+            padded, steps = window.padded_shape(shapes[0]), max(steps, prod(self.shape) * window.taps)
+        return too_large(self.shape) or too_large(padded) or too_long(steps)
+
 
 @dataclass(frozen=True, eq=False)
 class FloatGraph:
@@ -53,6 +63,9 @@ class FloatGraph:
 
     def __post_init__(self) -> None:
         problems = [f"`{node.name}`: {flaw}; {REMEDY}" for node in self.nodes for flaw in node.flaws]
+        shapes = {node.name: node.shape for node in self.nodes}
+        sizes = {node.name: node.excess([shapes[name] for name in node.inputs]) for node in self.nodes}
+        problems += [f"`{name}`: {excess}" for name, excess in sizes.items() if excess]
         if problems:
             raise UserError(problems)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.limits import LARGE_PICTURE, MOST_PICTURE, too_many
 from cnn2rtl.tensors import Shape
 
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
@@ -41,6 +46,9 @@ def read_files(files: Sequence[Path], reading: Reading) -> tuple[Pixels, list[in
             f"image files have 1 or 3 channels, but the network's input has {channels}; "
             "give the images as an array in an .npz file"
         )
+    excess = too_many(len(files), (height, width, channels))
+    if excess:
+        raise UserError(excess)
     # Filled in place: thousands of photographs fit into memory once, but perhaps not twice.
     images = np.empty((len(files), height, width, channels), np.uint8)
     problems: list[str] = []
@@ -63,35 +71,59 @@ def read_files(files: Sequence[Path], reading: Reading) -> tuple[Pixels, list[in
 
 def _in_parallel(files: Sequence[Path], reading: Reading) -> Iterator[Pixels | str]:
     """Of each file in turn, the image, or what is wrong with it."""
+    alone = threading.Lock()
 
     def read(file: Path) -> Pixels | str:
         try:
-            return _read_file(file, reading.shape, reading.fit)
+            return _read_file(file, reading.shape, reading.fit, alone)
         except UserError as error:
             return "; ".join(error.problems)
         except FileNotFoundError:
             return f"{file}: no such file"
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except Image.DecompressionBombError:
+            return f"{file}: has more than {MOST_PICTURE:,} pixels, the most that are decoded; make it smaller"
+        except (OSError, ValueError, SyntaxError) as error:
             return f"{file}: not a readable image ({error})"
 
-    # Decoding lets other threads run meanwhile.
-    with ThreadPoolExecutor() as pool:
-        yield from pool.map(read, files)
+    with warnings.catch_warnings():
+        # Of pictures half as large as the largest that are decoded, and of notes in them that are damaged.
+        warnings.filterwarnings("ignore", module="PIL")
+        # Decoding lets other threads run meanwhile.
+        with ThreadPoolExecutor() as pool:
+            yield from pool.map(read, files)
 
 
-def _read_file(file: Path, shape: Shape, fit: Fit) -> Pixels:
-    channels, height, width = shape
+def _read_file(file: Path, shape: Shape, fit: Fit, alone: threading.Lock) -> Pixels:
     with Image.open(file) as opened:
-        image = opened.convert(_MODES[channels])
-    if fit == "resize":
+        large = opened.width * opened.height > LARGE_PICTURE
+        with alone if large else nullcontext():
+            return _fitted(file, opened, shape, fit, large)
+
+
+def _fitted(file: Path, opened: ImageFile, shape: Shape, fit: Fit, large: bool) -> Pixels:
+    channels, height, width = shape
+    if opened.mode.startswith(("I", "F")):
+        raise UserError(f"{file}: has more than 8 bits per channel (mode {opened.mode}); 8 are expected: convert it")
+    mode = _MODES[channels]
+    if fit == "crop":
+        if opened.height < height or opened.width < width:
+            raise UserError(
+                f"{file}: {opened.height}x{opened.width} pixels are too few to crop {height}x{width} from; use --fit "
+                "resize"
+            )
+        image = _centre(opened, height, width).convert(mode)
+    else:
         # As torchvision's Resize and CenterCrop do it, to the pixel, for a square input.
-        scale = max(height / image.height, width / image.width)
-        size = (max(width, int(image.width * scale)), max(height, int(image.height * scale)))
-        image = image.resize(size, Image.Resampling.BILINEAR)
-    elif image.height < height or image.width < width:
-        raise UserError(
-            f"{file}: {image.height}x{image.width} pixels are too few to crop {height}x{width} from; use --fit resize"
-        )
-    top, left = round((image.height - height) / 2), round((image.width - width) / 2)
-    image = image.crop((left, top, left + width, top + height))
+        scale = max(height / opened.height, width / opened.width)
+        size = (max(width, int(opened.width * scale)), max(height, int(opened.height * scale)))
+        if large:
+            # A JPEG is decoded at a fraction of its size that is still twice as large as needed.
+            opened.draft(mode, (2 * size[0], 2 * size[1]))
+        plain = opened if opened.mode == mode else opened.convert(mode)
+        image = _centre(plain.resize(size, Image.Resampling.BILINEAR), height, width)
     return np.asarray(image, np.uint8).reshape(height, width, channels)
+
+
+def _centre(image: Image.Image, height: int, width: int) -> Image.Image:
+    top, left = round((image.height - height) / 2), round((image.width - width) / 2)
+    return image.crop((left, top, left + width, top + height))

@@ -13,6 +13,7 @@ import numpy as np
 from cnn2rtl.errors import UserError
 from cnn2rtl.finite import not_finite
 from cnn2rtl.image_files import Fit, Pixels, Reading, Skip, read_files
+from cnn2rtl.limits import check_zip, too_many
 from cnn2rtl.tensors import Shape, batch_of, times
 
 __all__ = ["SUFFIXES", "Fit", "ImageSet", "Pixels", "Skip", "from_array", "images_for", "load_images", "several"]
@@ -236,6 +237,7 @@ def _read(path: Path, take: Callable[[Path, object], Read]) -> Read:
 
 
 def _read_npz(path: Path) -> object:
+    check_zip(path)
     with np.load(path, allow_pickle=False) as archive:
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise UserError(f"{path}: holds one array; call it .npy")
@@ -243,13 +245,14 @@ def _read_npz(path: Path) -> object:
 
 
 def _read_npy(path: Path) -> object:
-    return np.load(path, allow_pickle=False)
+    return np.load(path, "r", allow_pickle=False)  # what is left out is never read
 
 
 def _read_pt(path: Path) -> object:
     # Slow to import, and needed for this kind of file only.
     import torch
 
+    check_zip(path)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -316,13 +319,19 @@ def _pixels(path: Path | str, array: np.ndarray[Any, Any]) -> Pixels:
     flaw = not_finite(array)
     if flaw:
         raise UserError(f"{path}: {flaw}; raw pixels are expected, whole numbers of 0 to 255 or floats of 0 to 1")
+    excess = too_many(len(array), array.shape[1:])
+    if excess:
+        raise UserError(f"{path}: {excess}")
     lo, hi = array.min(), array.max()
     if lo < 0 or hi > top:
         raise UserError(
             f"{path}: the values go from {lo:g} to {hi:g}; raw pixels are expected, whole numbers of 0 to 255 or "
             "floats of 0 to 1: leave the normalisation out, the hardware does it"
         )
-    pixels: Pixels = np.rint(array.astype(np.float64) * (255 // top)).astype(np.uint8)
+    pixels: Pixels = np.empty(array.shape, np.uint8)
+    # One at a time: of all of them, what is made on the way would take eight times as much.
+    for image, values in zip(pixels, array, strict=True):
+        image[:] = np.rint(values.astype(np.float64) * (255 // top))
     return pixels
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
+from cnn2rtl.limits import check_zip
 from cnn2rtl.ops import REGISTRY, Input, Window
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import QFormat, Requant
@@ -61,6 +62,7 @@ def dump(objects: Mapping[str, object]) -> bytes:
 def load(data: bytes) -> dict[str, Any]:
     """What :func:`dump` stored; raises ``ValueError`` for anything else, :class:`UserError` for NaN and infinity."""
     try:
+        check_zip(data)
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         known = classes()
@@ -69,7 +71,10 @@ def load(data: bytes) -> dict[str, Any]:
             if isinstance(value, list):
                 return tuple(decode(item) for item in value)
             if isinstance(value, dict) and "array" in value:
-                return arrays[value["array"]].astype(value["dtype"])
+                dtype = np.dtype(value["dtype"])
+                if dtype.kind not in "iufb":
+                    raise TypeError(f"an array of {dtype}")
+                return arrays[value["array"]].astype(dtype)
             if isinstance(value, dict):
                 return known[value["class"]](**{name: decode(item) for name, item in value["fields"].items()})
             return value

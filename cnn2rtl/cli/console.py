@@ -13,6 +13,7 @@ from rich.table import Table
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import Fit, ImageSet, images_for
+from cnn2rtl.limits import too_large
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.tensors import Shape
 
@@ -69,7 +70,11 @@ def _dims(text: str, one: str) -> tuple[int, ...]:
         raise UserError(
             f"--input {text}: channels x height x width is expected, like 3x128x128, or channels x length, like 9x128"
         )
-    return tuple(int(part) for part in parts)
+    dims = tuple(int(part) for part in parts)
+    excess = too_large(dims)
+    if excess:
+        raise UserError(f"--input {text}: {excess}")
+    return dims
 
 
 def parse_numbers(option: str, text: str) -> tuple[float, ...]:

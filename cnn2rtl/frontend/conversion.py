@@ -19,6 +19,7 @@ from cnn2rtl.frontend.converters import CONVERTERS, HINTS, INDICES, SUPPORTED, R
 from cnn2rtl.frontend.quiet import first_line, quiet
 from cnn2rtl.frontend.relabel import moved
 from cnn2rtl.graph import FloatGraph, Node
+from cnn2rtl.limits import too_large
 from cnn2rtl.ops import Identity, Input, Op
 from cnn2rtl.tensors import Clamp
 
@@ -153,6 +154,10 @@ class Conversion:
             return None
         if not isinstance(node.target, torch._ops.OpOverload):
             raise Refused("is not supported; it is no plain tensor operation")
+        for tensor in made if isinstance(made, (tuple, list)) else [made]:
+            excess = too_large(size for size in getattr(tensor, "shape", ()) if isinstance(size, int))
+            if excess:
+                raise Refused(f"makes too large a tensor: {excess}")
         args = self._arguments(node, node.target._schema)
         if _constant(args) or _operator(node) in _FACTORIES:
             return _evaluate(node.target, args)

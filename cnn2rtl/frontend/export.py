@@ -14,7 +14,9 @@ from torch.export import ExportedProgram
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.conversion import Conversion
 from cnn2rtl.frontend.quiet import first_line, quiet
+from cnn2rtl.frontend.sizes import SizesJudged, TooLarge
 from cnn2rtl.graph import FloatGraph
+from cnn2rtl.limits import too_large
 from cnn2rtl.tensors import INPUT, times
 
 Dims: TypeAlias = "Sequence[int] | Sequence[Sequence[int]]"
@@ -31,6 +33,9 @@ def capture(
     hardware, or says why the model cannot be captured at all.
     """
     shapes = None if shape is None else _each(shape)
+    problems = [f"the model's input: {why}" for each in shapes or () if (why := too_large(each))]
+    if problems:
+        raise UserError(problems)
     program = model if isinstance(model, ExportedProgram) else _export(model, shapes)
     _check_inputs(_user_inputs(program), shapes)
     if any(isinstance(n.target, torch._ops.OpOverload) and n.target._schema.is_mutable for n in program.graph.nodes):
@@ -115,8 +120,10 @@ def _try(model: nn.Module, examples: tuple[torch.Tensor, ...]) -> None:
     for name, module in model.named_modules():
         hooks += [module.register_forward_pre_hook(enter(name)), module.register_forward_hook(leave)]
     try:
-        with quiet(), torch.no_grad():
+        with quiet(), torch.no_grad(), SizesJudged():
             model(*examples)
+    except TooLarge as error:
+        raise UserError(f"layer `{running[-1] or type(model).__name__}`: {error}") from None
     except Exception as error:
         sizes = " and ".join(times(example.shape[1:]) for example in examples)
         where = f"layer `{running[-1]}`" if running and running[-1] else "its forward()"

@@ -26,6 +26,7 @@ from cnn2rtl.frontend.architecture import instantiate, with_state
 from cnn2rtl.frontend.archive import refusals
 from cnn2rtl.frontend.fresh import fresh, is_fresh
 from cnn2rtl.frontend.quiet import first_line, quiet
+from cnn2rtl.limits import check_zip
 
 Model: TypeAlias = nn.Module | ExportedProgram
 
@@ -104,6 +105,10 @@ def _content(path: Path, data: bytes) -> str:
             names = set(zipfile.ZipFile(io.BytesIO(data)).namelist())
         except Exception:
             raise UserError(f"{path}: the file is truncated or damaged") from None
+        try:
+            check_zip(data)
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from None
         inner = {name.partition("/")[2] for name in names}
         if "archive_format" in inner or "serialized_exported_program.json" in names:
             return "archive"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.limits import too_large
 from cnn2rtl.onnx_writer import load_onnx
 
 OLDEST = 13
@@ -101,6 +102,9 @@ def _network(onnx: Any, model: Any) -> OnnxNetwork:
             raise Unsuitable(
                 f"its input is {dims}; (n, c, h, w) with fixed c, h and w is needed, or (n, c, l), or (n, c)"
             )
+        excess = too_large(dims[1:])
+        if excess:
+            raise Unsuitable(f"its input is too large: {excess}")
         shapes[source.name] = tuple(dims[1:])
     return OnnxNetwork(shapes, results, calls, constants, opset)
 

@@ -22,8 +22,10 @@ from cnn2rtl.frontend.export import capture
 from cnn2rtl.frontend.onnx_file import OnnxCall, OnnxNetwork
 from cnn2rtl.frontend.onnx_operators import Operands, Operator
 from cnn2rtl.frontend.quiet import first_line, quiet
+from cnn2rtl.frontend.sizes import SizesJudged
 from cnn2rtl.frontend.view import Refused
 from cnn2rtl.graph import FloatGraph
+from cnn2rtl.limits import too_large
 from cnn2rtl.onnx_writer import load_onnx
 
 
@@ -119,8 +121,8 @@ OPERATORS: dict[str, Operator] = {
 }
 """Every operator, by its name."""
 
-MOST_CONSTANTS = 1 << 28
-"""Values that may come of constants: a hostile file could ask for any number of them."""
+SIZES = 64
+"""Numbers of a constant that may tell another's size."""
 
 
 def capture_onnx(network: OnnxNetwork, name: str) -> FloatGraph:
@@ -185,7 +187,8 @@ class OnnxModule(nn.Module):
                         continue
                     operator = self._operator(call, known)
                     dynamic = tuple(name for name in inputs if name not in known)
-                    results = operator(*(values[name] for name in dynamic))
+                    with SizesJudged():
+                        results = operator(*(values[name] for name in dynamic))
                 except Refused as refusal:
                     raise UserError(f"`{call.name}` ({call.kind}): {refusal}") from None
                 except Exception as error:
@@ -236,7 +239,6 @@ def _reference(call: OnnxCall, inputs: Sequence[np.ndarray | None], opset: int) 
     onnx: Any = load_onnx()
     from onnx.reference import ReferenceEvaluator
 
-    _check_size(call, inputs)
     given = [(name, values) for name, values in zip(call.inputs, inputs, strict=True) if name and values is not None]
     infos = [
         onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(values.dtype), values.shape)
@@ -248,15 +250,27 @@ def _reference(call: OnnxCall, inputs: Sequence[np.ndarray | None], opset: int) 
     ]
     graph = onnx.helper.make_graph([node], "constants", infos, results)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
+    sized = onnx.ModelProto()
+    sized.CopyFrom(model)
+    _check_size(call, inputs, sized)
     with quiet():
         made = ReferenceEvaluator(model).run(None, dict(given))
     return [np.asarray(values) for values in made]
 
 
-def _check_size(call: OnnxCall, inputs: Sequence[np.ndarray | None]) -> None:
-    """Refuse what makes more values of constants than any network needs."""
-    grown = [values for values in inputs if values is not None and values.dtype.kind == "i" and values.size < 16]
-    if call.kind in ("ConstantOfShape", "Expand", "Tile", "Range", "Pad") and any(
-        np.prod(np.abs(values.astype(np.float64)) + 1) > MOST_CONSTANTS for values in grown
-    ):
-        raise Refused("makes a constant that is too large")
+def _check_size(call: OnnxCall, inputs: Sequence[np.ndarray | None], model: Any) -> None:
+    """Refuse what makes more values of constants than any network needs, as far as onnx can tell beforehand."""
+    onnx: Any = load_onnx()
+    for name, values in zip(call.inputs, inputs, strict=True):
+        # Numbers that are sizes, not the values themselves.
+        if name and values is not None and values.size <= SIZES:
+            model.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    known = [[dim.dim_value for dim in result.type.tensor_type.shape.dim] for result in inferred.graph.output]
+    # Without a shape, what meets all of something else could be as large as their product.
+    found = [dims for dims in known if dims and min(dims) > 0] or [
+        [values.size for values in inputs if values is not None and values.size > 1]
+    ]
+    excess = next((why for dims in found if (why := too_large(dims))), "")
+    if excess:
+        raise Refused(f"makes a constant that is too large: {excess}")

@@ -9,10 +9,13 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """No warnings or log lines of torch's, some with tracebacks: the caller says what matters in one line."""
+def quiet(level: int = logging.WARNING) -> Iterator[None]:
+    """No warnings or log lines of torch's, some with tracebacks: the caller says what matters in one line.
+
+    Lines up to ``level`` that is.
+    """
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(level)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

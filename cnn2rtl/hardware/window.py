@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,6 +62,11 @@ class Window:
                 f"with padding {self.padding}"
             )
         return room[0] // self.stride[0] + 1, room[1] // self.stride[1] + 1
+
+    def padded_shape(self, shape: Shape) -> Shape:
+        """A map of ``shape`` (c, h, w) with its padding around it."""
+        (c, h, w), (top, bottom, left, right) = shape, self.padding
+        return c, top + h + bottom, left + w + right
 
     def out_shape(self, shape: Shape, channels: int | None = None) -> Shape:
         """Output (c, h, w); ``channels`` replaces the input's where the layer changes them."""
@@ -126,6 +132,15 @@ class Window:
 
     def patches(self, x: Array, pad_value: Array | float = 0) -> Array:
         """The pixels under every window side by side, (n * h_out * w_out, c, taps)."""
-        columns: Any = np.stack([pixels for _, _, pixels in self.shifted(x, pad_value)], axis=-1)
-        side_by_side: Array = columns.reshape(-1, x.shape[-1], self.taps)
+        (side_by_side,) = self.strips(x, pad_value, sys.maxsize)
         return side_by_side
+
+    def strips(self, x: Array, pad_value: Array | float, most: int) -> Iterator[Array]:
+        """The same, as many rows of windows at a time as have ``most`` values side by side, or one."""
+        views = [pixels for _, _, pixels in self.shifted(x, pad_value)]
+        count, height, width, channels = views[0].shape
+        rows = max(1, most // (count * width * channels * self.taps))
+        for first in range(0, height, rows):
+            columns: Any = np.stack([pixels[:, first : first + rows] for pixels in views], axis=-1)
+            side_by_side: Array = columns.reshape(-1, channels, self.taps)
+            yield side_by_side

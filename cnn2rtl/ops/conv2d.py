@@ -17,6 +17,9 @@ from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat
 from cnn2rtl.tensors import FloatArray, Shape
 
+AT_ONCE = 1 << 26
+"""Pixels under all taps, side by side, in memory at once."""
+
 
 @register
 @dataclass(frozen=True, eq=False)
@@ -54,9 +57,13 @@ class Conv2d(Weighted):
             pointwise: FloatArray = (x.reshape(-1, c_group) @ matrix[0]).reshape(n, h, w, c_out)
             return pointwise
         acc: FloatArray = np.empty((n, h * w, self.groups, c_out // self.groups), x.dtype)
-        # One image at a time, so that the pixels under all taps side by side stay few.
+        # One image at a time, a large one in strips, so that the pixels under all taps side by side stay few.
         for image, sums in zip(x, acc, strict=True):
-            np.matmul(self.samples(image[None], pad_value).swapaxes(0, 1), matrix, out=sums.swapaxes(0, 1))
+            first = 0
+            for strip in self.window.strips(image[None], pad_value, AT_ONCE):
+                samples = strip.reshape(-1, self.groups, self.weight[0].size)
+                np.matmul(samples.swapaxes(0, 1), matrix, out=sums[first : first + len(samples)].swapaxes(0, 1))
+                first += len(samples)
         return acc.reshape(n, h, w, c_out)
 
     def absorbing(self, gain: FloatArray) -> FloatArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 
 import numpy as np
 
@@ -15,6 +16,12 @@ from cnn2rtl.tensors import FloatArray
 BATCH = 8
 """Images in memory at once."""
 
+AT_ONCE = 1 << 25
+"""Values of the largest tensor in memory at once: of large maps, fewer images are."""
+
+LARGEST = 2.0**60
+"""Of all values in a network: what is larger comes of numbers that are none, and would leave those of 32 bits."""
+
 BINS = 2048
 """Bins of a channel's histogram, from its smallest value to its largest."""
 
@@ -24,6 +31,12 @@ Progress = Callable[[str, int, int], None]
 
 def silent(stage: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
+
+
+def batch_for(graph: FloatGraph, most: int = BATCH) -> int:
+    """How many images go through ``graph`` side by side: ``most``, or of large maps as many as there is room for."""
+    largest = max(prod(node.shape) for node in graph.nodes)
+    return max(1, min(most, AT_ONCE // largest))
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +78,11 @@ def measure(
 ) -> Mapping[str, Seen]:
     """What every tensor takes over ``images``, raw pixels (n, h, w, c)."""
     seen: dict[str, Seen] = {}
-    passes = 2 if histograms else 1
+    passes, size = 2 if histograms else 1, batch_for(graph)
     for number in range(passes):
         record = partial(_count, seen) if number else partial(_extend, seen, len(images))
-        for start in range(0, len(images), BATCH):
-            batch = images[start : start + BATCH]
+        for start in range(0, len(images), size):
+            batch = images[start : start + size]
             with np.errstate(all="ignore"):
                 graph.forward(batch, record)
             progress("calibrating", number * len(images) + start + len(batch), passes * len(images))
@@ -81,11 +94,12 @@ def _require_finite(graph: FloatGraph, seen: Mapping[str, Seen]) -> None:
     """Refuse a network whose values leave all numbers: name the first layer where they do, for others follow it."""
     for node in graph.nodes:
         about = seen[node.name]
-        lost = int((~np.isfinite(about.power)).sum())
+        # Written so that NaN is lost as well.
+        lost = int((~(np.maximum(-about.low, about.high) < LARGEST)).sum())
         if lost:
             raise UserError(
-                f"`{node.name}` ({node.op.kind}): {lost} of {about.power.size} channels become NaN or infinite, or too "
-                "large to be squared, while the network is calibrated; clamp what the layer takes, or its own weights"
+                f"`{node.name}` ({node.op.kind}): {lost} of {about.low.size} channels become NaN, infinite or larger "
+                f"than {LARGEST:.2g} while the network is calibrated; clamp what the layer takes, or its own weights"
             )
 
 
@@ -116,7 +130,8 @@ def seen_by_statistics(graph: FloatGraph, seed: int = 0, count: int = 4) -> Mapp
     a guess (data-free calibration after Nagel et al., arXiv 1906.04721, which does the same in
     closed form).
     """
-    rng = np.random.default_rng(seed)
+    rng, count = np.random.default_rng(seed), batch_for(graph, count)
+    last_use = {name: node.name for node in graph.nodes for name in node.inputs}
     values: dict[str, FloatArray] = {}
     seen: dict[str, Seen] = {}
     for node in graph.nodes:
@@ -135,5 +150,8 @@ def seen_by_statistics(graph: FloatGraph, seed: int = 0, count: int = 4) -> Mapp
                 x = unit * std + mean
             values[node.name] = node.clamp(x)
         seen[node.name] = Seen.between(float(values[node.name].min()), float(values[node.name].max()))
+        for name in node.inputs:
+            if last_use[name] == node.name:
+                values.pop(name, None)
     _require_finite(graph, seen)
     return seen
