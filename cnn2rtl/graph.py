@@ -16,6 +16,7 @@ from cnn2rtl.ops.base import Op
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat
 from cnn2rtl.tensors import Clamp, FloatArray, Shape, part
+from cnn2rtl.threads import few_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,7 @@ class FloatGraph:
     def consumers(self, name: str) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if name in node.inputs)
 
+    @few_threads()
     def forward(self, images: np.ndarray, on_tensor: Callable[[Node, FloatArray], None] | None = None) -> FloatArray:
         """The (first) output, in float64, for ``images`` (n, h, w, c); every tensor is shown to ``on_tensor``.
 
@@ -195,6 +197,7 @@ class QuantGraph:
         """Every node that computes."""
         return tuple(node for node in self.nodes if node.layer is not None)
 
+    @few_threads()
     def run(self, images: np.ndarray, on_tensor: Callable[[QuantNode, IntArray], None] | None = None) -> IntArray:
         """Codes of the (first) output for ``images`` (n, h, w, c), raw pixels; every tensor is shown on request."""
         last_use = {name: node.name for node in self.nodes for name in node.inputs}

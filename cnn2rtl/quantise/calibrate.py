@@ -12,6 +12,7 @@ import numpy as np
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.tensors import FloatArray
+from cnn2rtl.threads import few_threads
 
 BATCH = 8
 """Images in memory at once."""
@@ -121,6 +122,7 @@ def _count(seen: dict[str, Seen], node: Node, x: FloatArray) -> None:
     seen[node.name] = replace(about, histogram=counts if about.histogram is None else counts + about.histogram)
 
 
+@few_threads()
 def seen_by_statistics(graph: FloatGraph, seed: int = 0, count: int = 4) -> Mapping[str, Seen]:
     """The ends of every tensor without any data; nothing is said of single channels.
 

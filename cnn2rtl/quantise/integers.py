@@ -17,6 +17,7 @@ from cnn2rtl.quantise.calibrate import Progress, Seen, silent
 from cnn2rtl.quantise.formats import Ranges, channels_stay, choose, readers_of, tied
 from cnn2rtl.quantise.reconstruct import adapted, corrected
 from cnn2rtl.tensors import Clamp, FloatArray, part
+from cnn2rtl.threads import few_threads
 
 Effort = Literal["fast", "best"]
 
@@ -62,6 +63,7 @@ class Recipe:
         return self.layers.get(name, Widths()).activations or self.activation_bits
 
 
+@few_threads()
 def quantise(
     graph: FloatGraph,
     seen: Mapping[str, Seen],

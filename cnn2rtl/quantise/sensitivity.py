@@ -17,6 +17,7 @@ from cnn2rtl.quantise.calibrate import Progress, Seen, silent
 from cnn2rtl.quantise.formats import choose, readers_of
 from cnn2rtl.quantise.integers import ROOM, Recipe, Widths
 from cnn2rtl.tensors import FloatArray
+from cnn2rtl.threads import few_threads
 
 IMAGES = 8
 """Images that the noise is measured on, at most."""
@@ -40,6 +41,7 @@ class Knob:
     noise: Mapping[int, float]
 
 
+@few_threads()
 def sensitivities(
     graph: FloatGraph,
     integers: QuantGraph,
