@@ -8,9 +8,7 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,8 +16,11 @@ from types import FrameType
 from typing import Any
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.workspace import NEW, OLD, sweep, workspace
 
 MANIFEST = "manifest.json"
+REPLACED = (MANIFEST, "design.json", "report.html")
+"""Files of a project that later commands write anew."""
 BUILD_FOLDERS = ("sim/build", "syn/vivado/build", "syn/quartus/build", "syn/yosys/build", "sim/__pycache__")
 """What tools make inside a project; it goes when the project is written anew."""
 
@@ -31,6 +32,9 @@ def check_target(out: Path, force: bool = False) -> None:
     """
     with tidy_errors(out):
         _check_place(out)
+        sweep(out.parent, out.name)
+        for name in REPLACED:
+            sweep(out, name)
         if out.exists() and any(out.iterdir()):
             _check_contents(out, force)
 
@@ -84,17 +88,13 @@ def write_project(out: Path, files: Mapping[str, str | bytes], force: bool = Fal
     contents = {path: text.encode() if isinstance(text, str) else text for path, text in sorted(files.items())}
     digests = {path: _digest(data) for path, data in contents.items()}
     contents[MANIFEST] = (json.dumps(digests, indent=1) + "\n").encode()
-    with tidy_errors(out), _signals_wait(), _parent(out):
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name[:100]}.", dir=out.parent))
-        fresh = work / "new"
-        try:
-            for path, data in contents.items():
-                target = fresh / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(data)
-            _put(fresh, out, work / "old")
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+    with tidy_errors(out), _signals_wait(), _parent(out), workspace(out.parent, out.name) as work:
+        fresh = work / NEW
+        for path, data in contents.items():
+            target = fresh / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        _put(fresh, out, work / OLD)
 
 
 def _put(fresh: Path, out: Path, old: Path) -> None:
@@ -134,14 +134,10 @@ def check_file(path: Path, force: bool = False) -> None:
 def write_file(path: Path, data: bytes, force: bool = False) -> None:
     """Let ``data`` be the contents of the file ``path``, in one step; folders above it are made."""
     check_file(path, force)
-    with tidy_errors(path), _signals_wait(), _parent(path):
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", dir=path.parent))
-        try:
-            fresh = work / "new"
-            fresh.write_bytes(data)
-            fresh.replace(path)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+    with tidy_errors(path), _signals_wait(), _parent(path), workspace(path.parent, path.name) as work:
+        fresh = work / NEW
+        fresh.write_bytes(data)
+        fresh.replace(path)
 
 
 @contextlib.contextmanager
@@ -204,9 +200,10 @@ def replace_file(folder: Path, path: str, text: str) -> None:
         changes[MANIFEST] = (json.dumps({**manifest, path: _digest(data)}, indent=1) + "\n").encode()
     with tidy_errors(folder), _signals_wait():
         for name, contents in changes.items():
-            fresh = folder / f"{name}.new"
-            fresh.write_bytes(contents)
-            fresh.replace(folder / name)
+            with workspace(folder, name) as work:
+                fresh = work / NEW
+                fresh.write_bytes(contents)
+                fresh.replace(folder / name)
 
 
 def unchanged(folder: Path, path: str) -> bool:

@@ -13,9 +13,10 @@ from cnn2rtl.design import Fifo, Stream
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.hardware.block import Port
-from cnn2rtl.output import replace_file, unchanged
+from cnn2rtl.output import replace_file, tidy_errors, unchanged
 from cnn2rtl.render.report import report
 from cnn2rtl.schedule import Traffic
+from cnn2rtl.workspace import alone_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +104,10 @@ def record(folder: Path, key: str, value: Mapping[str, object]) -> None:
 
     Both count as generated; a report that the user has changed stays as it is.
     """
-    about = json.loads((folder / "design.json").read_text(encoding="utf-8"))
-    about["results"] = {**about.get("results", {}), key: value}
-    page = report(about)
-    replace_file(folder, "design.json", json.dumps(about, indent=2) + "\n")
-    if unchanged(folder, "report.html"):
-        replace_file(folder, "report.html", page)
+    with tidy_errors(folder), alone_in(folder):
+        about = json.loads((folder / "design.json").read_text(encoding="utf-8"))
+        about["results"] = {**about.get("results", {}), key: value}
+        page = report(about)
+        replace_file(folder, "design.json", json.dumps(about, indent=2) + "\n")
+        if unchanged(folder, "report.html"):
+            replace_file(folder, "report.html", page)

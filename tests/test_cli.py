@@ -273,6 +273,7 @@ def test_the_installed_command(tmp_path: Path) -> None:
         assert "Traceback" not in process.stderr.read()
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_simulation_tidies_up(generated: Path, tmp_path: Path, number: signal.Signals) -> None:
     """The signal comes while the simulator runs, which says through a named pipe that it has been started."""
@@ -288,14 +289,10 @@ def test_an_interrupted_simulation_tidies_up(generated: Path, tmp_path: Path, nu
     }  # fmt: skip
     command = [*COMMAND, "simulate", generated, "--engine", "icarus", "--frames", "1000"]
     listening = os.open(started, os.O_RDONLY | os.O_NONBLOCK)
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        # Where the tests run in the background of a shell, Ctrl-C is ignored, by all that they start as well.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:  # fmt: skip
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert select.select([listening], [], [], PATIENCE)[0]
         os.close(listening)
-        assert list(scratch.glob("cnn2rtl-*/pixels.bin")) and process.poll() is None
+        assert list(scratch.glob(".vectors.cnn2rtl-*/new/pixels.bin")) and process.poll() is None
         process.send_signal(number)
         assert process.wait() == 128 + number
         assert process.stderr is not None and process.stderr.read() == b""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,12 +20,14 @@ from cnn2rtl.cli import console
 from cnn2rtl.design import Stream
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.images import Pixels
-from cnn2rtl.output import few, listed_files
+from cnn2rtl.limits import too_many
+from cnn2rtl.output import few, listed_files, tidy_errors
 from cnn2rtl.project import Project, open_project, record
 from cnn2rtl.rom_files import wrong_roms
 from cnn2rtl.tensors import Shape, noise
 from cnn2rtl.verify import Engine, Verdict, engine_for, missed, write_vectors
 from cnn2rtl.verify import simulate as run_simulation
+from cnn2rtl.workspace import NEW, own_folder, workspace
 
 
 def simulate(
@@ -61,7 +64,7 @@ def simulate(
         misfits = wrong_roms(project / "rom", opened.about["roms"])
         problems.found += [f"{project}: {misfit}; generate the project again" for misfit in misfits]
     with problems.gather():
-        simulator = engine_for(engine, project, project / "sim" / "build" / engine)
+        engine_for(engine, project, project / "sim" / "build" / engine)
     if waves is not None:
         with problems.gather():
             waves = _waves_file(waves, engine)
@@ -75,11 +78,15 @@ def simulate(
     console.out.print(
         f"{opened.about['name']} in {engine}: {len(pixels)} frames, {stall} % stalls, seed {seed}", soft_wrap=True
     )
-    verdict = _run(opened, simulator, pixels, stall, seed, waves)
+    with ExitStack() as stack:
+        with tidy_errors(project):
+            # Two runs at the same time do not build in the same place.
+            work = stack.enter_context(own_folder(project / "sim" / "build", engine))
+        verdict = _run(opened, engine_for(engine, project, work), pixels, stall, seed, waves)
     for line in verdict.details:
         console.out.print(escape(line), style="red" if not verdict.passed else None, soft_wrap=True)
     layers = [stream for stream in opened.streams.values() if stream.node not in opened.graph.inputs]
-    values = len(pixels) * sum(math.prod(stream.shape) for stream in layers)
+    values = len(pixels) * sum(prod(stream.shape) for stream in layers)
     streams = tuple(opened.streams.values())
     wrong: tuple[str, ...] = ()
     if verdict.passed and not stall:
@@ -138,6 +145,9 @@ def _timetable(streams: Sequence[Stream], verdict: Verdict) -> Table:
 
 def _frames(shapes: Mapping[str, Shape], sets: list[Pixels], count: int | None, seed: int) -> Pixels:
     """What to feed: noise where there are no images, and images again where there are too few."""
+    excess = too_many(count or 0, (sum(prod(shape) for shape in shapes.values()),))
+    if excess:
+        raise UserError(f"--frames {count}: {excess}")
     if not sets:
         return noise(shapes, count or 2, seed)
     pixels = np.concatenate(sets)
@@ -171,9 +181,9 @@ def _waves_file(waves: Path, engine: str) -> Path:
 def _run(project: Project, engine: Engine, pixels: Pixels, stall: int, seed: int, waves: Path | None) -> Verdict:
     rom = project.folder / "rom"
     _, height, _ = next(iter(project.graph.inputs.values()))
-    with tempfile.TemporaryDirectory(prefix="cnn2rtl-") as folder, console.progress() as bar:
+    with workspace(Path(tempfile.gettempdir()), "vectors") as folder, console.progress() as bar:
         task = bar.add_task("golden model", total=len(pixels))
-        vectors = Path(folder)
+        vectors = folder / NEW
         try:
             write_vectors(vectors, project.graph, project.streams, pixels, lambda: bar.advance(task))
         except OSError as error:
