@@ -64,7 +64,7 @@ def test_families_agree(name: str) -> None:
 
 
 def test_a_clock_is_said_to_be_the_default_where_it_is() -> None:
-    assert clock_words(20, "ice40up") == "20 MHz, the default for ice40up"
+    assert clock_words(24, "ice40up") == "24 MHz, the default for ice40up"
     assert clock_words(12.5, "ice40up") == "12.5 MHz"
     # Without a device, or of a family that somebody wrote into design.json.
     assert clock_words(100, None) == clock_words(100, "made up") == "100 MHz"

@@ -62,11 +62,11 @@ def test_generate_says_whose_clock_it_is(tmp_path: Path) -> None:
 
 def test_frames_per_second_are_at_that_clock(tmp_path: Path) -> None:
     (line,) = mistakes("generate", *DIGITS, "--device", "iCE40UP5K", "--fps", "1e9", cwd=tmp_path)
-    assert "frames/s at 20 MHz, the default for ice40up, leave 0 cycles per frame" in line
+    assert "frames/s at 24 MHz, the default for ice40up, leave 0 cycles per frame" in line
     (line,) = mistakes("generate", *DIGITS, "--device", "iCE40UP5K", "--fps", "1e9", "--clock", "30", cwd=tmp_path)
     assert "frames/s at 30 MHz leave 0 cycles per frame" in line
     # The same frame rate leaves fewer cycles at a slower clock.
-    assert tiny(device="iCE40UP5K", fps=1e6).about["interval"] <= 20
+    assert tiny(device="iCE40UP5K", fps=1e6).about["interval"] <= 24
 
 
 # -------------------------------------------------------------------------------------------------------- the part
@@ -76,7 +76,7 @@ SCRIPTS = [
     ("vivado", "xc7z020", None, "xc7z020clg400-1", "10.000", False),
     ("vivado", "xc7a100t", 62.5, "xc7a100tcsg324-1", "16.000", False),
     ("vivado", "xczu7ev", None, "xczu7ev-ffvc1156-1-e", "6.667", False),
-    ("vivado", "iCE40UP5K", None, "xc7a35tcpg236-1", "50.000", True),
+    ("vivado", "iCE40UP5K", None, "xc7a35tcpg236-1", "41.667", True),
     ("vivado", None, 30.0, "xc7a35tcpg236-1", "33.333", False),
     ("quartus", "10M50", None, "10M50DAF484C7G", "16.667", False),
     ("quartus", "10CL016", None, "10CL016YU256C8G", "16.667", False),
