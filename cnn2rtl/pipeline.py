@@ -12,9 +12,10 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 
-from cnn2rtl import store
+from cnn2rtl import schema, store
 from cnn2rtl.design import Design, lay_out
 from cnn2rtl.errors import UserError
 from cnn2rtl.export import to_onnx
@@ -32,6 +33,7 @@ from cnn2rtl.quantise.given import GivenNetwork
 from cnn2rtl.quantise.integers import Effort, Recipe, Widths, quantise
 from cnn2rtl.quantise.sensitivity import sensitivities
 from cnn2rtl.render import render
+from cnn2rtl.render.describe import Facts
 from cnn2rtl.render.verilog import reserved
 from cnn2rtl.schedule import Refusal, Target, schedule, with_nearest
 from cnn2rtl.tensors import Clamp, batch_of, noise, part
@@ -350,13 +352,11 @@ def designed(
     plan = schedule(integers, options.target)
     if isinstance(plan, Refusal):
         raise UserError(refused(with_nearest(plan, integers)))
-    facts = {
-        "options": {key: value for key, value in asdict(options).items() if key != "target"},
-        "calibration": calibration,
-        "notes": notes,
-    }
+    target = options.target
+    chosen = {key: value for key, value in asdict(options).items() if key != "target"}
+    facts = Facts(msgspec.convert(chosen, schema.Options), calibration, notes, target.clock_mhz, target.device)
     design = lay_out(integers, plan, reserved())
-    files = render(design, facts, options.target.device, options.target.clock_mhz)
+    files = render(design, facts)
     return Compiled(graph, integers, design, files, _vector_images(integers, images))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from cnn2rtl import store
+import msgspec
+
+from cnn2rtl import schema, store
 from cnn2rtl.design import Fifo, Stream
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, QuantGraph
@@ -16,6 +16,7 @@ from cnn2rtl.hardware.block import Port
 from cnn2rtl.output import replace_file, tidy_errors, unchanged
 from cnn2rtl.render.report import report
 from cnn2rtl.schedule import Traffic
+from cnn2rtl.schema import About
 from cnn2rtl.workspace import alone_in
 
 
@@ -24,7 +25,7 @@ class Project:
     """``about`` is ``design.json``; ``streams`` go by their node's name."""
 
     folder: Path
-    about: Mapping[str, Any]
+    about: About
     float_graph: FloatGraph
     graph: QuantGraph
     streams: Mapping[str, Stream]
@@ -32,12 +33,12 @@ class Project:
     @property
     def interval(self) -> int:
         """Predicted cycles from one frame to the next."""
-        return int(self.about["interval"])
+        return self.about.interval
 
     @property
     def latency(self) -> int:
         """Predicted cycles of a frame, from the first pixel to the last result."""
-        return int(self.about["latency"])
+        return self.about.latency
 
     @property
     def classes(self) -> int:
@@ -49,31 +50,17 @@ class Project:
 def open_project(folder: Path) -> Project:
     """Read the project in ``folder``; raises :class:`UserError` if there is none, or a damaged one."""
     try:
-        about = json.loads((folder / "design.json").read_text(encoding="utf-8"))
-        graphs = store.load((folder / "model.npz").read_bytes())
+        contents = schema.parse((folder / "design.json").read_bytes())
+        networks = (folder / "model.npz").read_bytes()
+        if not unchanged(folder, "model.npz"):
+            raise ValueError("model.npz is not the one that was generated")
+        graphs = store.load(networks)
         graph, float_graph = graphs["integer"], graphs["float"]
         if not isinstance(graph, QuantGraph) or not isinstance(float_graph, FloatGraph):
             raise ValueError("model.npz holds no two networks")
-        about = {
-            **about,
-            "name": str(about["name"]),
-            "interval": int(about["interval"]),
-            "latency": int(about["latency"]),
-            "roms": {Path(name).name: _rom(row) for name, row in about["roms"].items()},
-        }
-        streams = {
-            s["node"]: Stream(
-                s["stream"],
-                s["node"],
-                graph[s["node"]].shape,
-                graph[s["node"]].out,
-                s["lanes"],
-                Traffic({fifo.port: fifo.depth for fifo in fifos}, s["first"], tuple(s["last"])),
-                fifos,
-            )
-            for s in (*about["inputs"], *about["layers"])
-            for fifos in [tuple(Fifo(f["name"], Port(f["layer"], f["input"]), f["depth"]) for f in s["fifos"])]
-        }
+        streams = {row.node: _stream(row, graph) for row in (*contents.inputs, *contents.layers)}
+        if [*streams] != [node.name for node in graph.nodes] or contents.outputs != graph.outputs:
+            raise ValueError("the two are of different networks")
     except UserError as error:
         raise UserError([f"{folder}: {problem}" for problem in error.problems]) from None
     except FileNotFoundError as error:
@@ -88,26 +75,38 @@ def open_project(folder: Path) -> Project:
             f"{folder}: design.json or model.npz is damaged ({type(error).__name__}: {error}); "
             "generate the project again"
         ) from None
-    return Project(folder, about, float_graph, graph, streams)
+    return Project(folder, contents, float_graph, graph, streams)
 
 
-def _rom(row: Mapping[str, Any]) -> dict[str, int]:
-    """Words of a ROM, and their bits."""
-    words, width = int(row["words"]), int(row["width"])
-    if min(words, width) < 1:
-        raise ValueError(f"a ROM of {words} words of {width} bits")
-    return {"words": words, "width": width}
+def _stream(row: schema.Stream, graph: QuantGraph) -> Stream:
+    """A stream of the design as ``row`` of its ``design.json`` has it."""
+    node = graph[row.node]
+    fifos = tuple(Fifo(fifo.name, Port(fifo.block, fifo.input), fifo.depth) for fifo in row.fifos)
+    traffic = Traffic({fifo.port: fifo.depth for fifo in fifos}, row.first, row.last)
+    stream = Stream(row.stream, row.node, node.shape, node.out, row.lanes, traffic, fifos)
+    if (row.shape, row.format.bits, row.beats) != (node.shape, node.out.bits, stream.frame_beats):
+        raise ValueError(f"`{row.node}` is another one in each of them")
+    return stream
 
 
-def record(folder: Path, key: str, value: Mapping[str, object]) -> None:
-    """Keep ``value`` as ``results`` → ``key`` in the project's ``design.json``, and show it in ``report.html``.
+def record(
+    folder: Path,
+    *,
+    simulation: schema.Simulation | None = None,
+    accuracy: schema.Accuracy | None = None,
+    synthesis: schema.Synthesis | None = None,
+) -> None:
+    """Keep what was found out among the ``results`` of the project's ``design.json``, and show it in ``report.html``.
 
     Both count as generated; a report that the user has changed stays as it is.
     """
+    found = {"simulation": simulation, "accuracy": accuracy, "synthesis": synthesis}
+    known = {name: value for name, value in found.items() if value is not None}
     with tidy_errors(folder), alone_in(folder):
-        about = json.loads((folder / "design.json").read_text(encoding="utf-8"))
-        about["results"] = {**about.get("results", {}), key: value}
-        page = report(about)
-        replace_file(folder, "design.json", json.dumps(about, indent=2) + "\n")
+        contents = schema.parse((folder / "design.json").read_bytes())
+        results = msgspec.structs.replace(contents.results, **known)
+        contents = msgspec.structs.replace(contents, results=results)
+        page = report(contents)
+        replace_file(folder, "design.json", contents.text())
         if unchanged(folder, "report.html"):
             replace_file(folder, "report.html", page)

@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from cnn2rtl.schema import Rom
 
-def wrong_roms(folder: Path, roms: Mapping[str, Mapping[str, int]]) -> list[str]:
+
+def wrong_roms(folder: Path, roms: Mapping[str, Rom]) -> list[str]:
     """What is wrong with the ROM files in ``folder``: one line each.
 
-    ``roms`` tells by the name of each how many ``words`` of how many bits (``width``) the design has.
+    ``roms`` tells by the name of each how many words of how many bits the design has.
     """
     found = []
     for name, rom in roms.items():
@@ -19,11 +21,11 @@ def wrong_roms(folder: Path, roms: Mapping[str, Mapping[str, int]]) -> list[str]
         except OSError as error:
             found.append(f"ROM file missing: rom/{name} ({error.strerror})")
             continue
-        if len(lines) != rom["words"]:
-            found.append(f"rom/{name} has {len(lines):,} words, where the design has {rom['words']:,}")
-        wrong = next((n for n, line in enumerate(lines, 1) if not _fits(line, rom["width"])), None)
+        if len(lines) != rom.words:
+            found.append(f"rom/{name} has {len(lines):,} words, where the design has {rom.words:,}")
+        wrong = next((n for n, line in enumerate(lines, 1) if not _fits(line, rom.width)), None)
         if wrong is not None:
-            found.append(f"rom/{name}: word {wrong} is no hexadecimal number of {rom['width']} bits")
+            found.append(f"rom/{name}: word {wrong} is no hexadecimal number of {rom.width} bits")
     return found
 
 

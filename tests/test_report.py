@@ -12,21 +12,23 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from command_line import DIGITS, EXAMPLE, run, succeed
 from torch import nn
 
 import cnn2rtl
+from cnn2rtl import schema
 from cnn2rtl.output import check_target
 from cnn2rtl.project import record
+from cnn2rtl.render import report as rendering
 from cnn2rtl.render import templates
-from cnn2rtl.render.report import report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 HOSTILE = "<script>alert('1')</script>&\"{= name =}"
 SIMULATION = {
     "engine": "verilator", "frames": 20, "data": "photos", "stall": 0, "seed": 7, "passed": True, "details": [],
-    "values": 1234567, "latency": 99, "interval": 64, "streams": {},
+    "values": 1234567, "latency": 99, "interval": 64, "streams": {}, "fifos": {},
 }  # fmt: skip
 ACCURACY = {
     "images": 200, "data": "photos", "agreement": 0.985, "float_accuracy": 0.912, "integer_accuracy": 0.907,
@@ -36,9 +38,14 @@ SYNTHESIS = {
     "tool": "yosys", "version": "0.57", "family": "xc7", "device": "xc7a35t", "fits": True, "wrapped": False,
     "usage": {"luts": 14321, "flip_flops": 20210, "dsps": 62.5, "rams": 12.5, "distributed_ram_bits": 0},
     "available": {"luts": 20800, "flip_flops": 41600, "dsps": 90, "rams": 50, "distributed_ram_bits": 409600},
-    "cells": {}, "routed": None, "frames_per_second": None,
+    "cells": {}, "routed": None, "frames_per_second": None, "large_rams": [],
 }  # fmt: skip
 Contents = dict[str, Any]
+
+
+def report(contents: Contents) -> str:
+    """The page for what ``design.json`` may say."""
+    return rendering.report(schema.parse(json.dumps(contents)))
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +62,18 @@ def small(design: cnn2rtl.pipeline.Compiled) -> Contents:
 
 def repeated(about: Contents, count: int) -> Contents:
     """As if the network had so many layers, one after the other."""
-    layers = []
+    layers, blocks = [], []
     for index in range(count):
         layer = copy.deepcopy(about["layers"][index % len(about["layers"])])
         layer |= {"node": f"features.{index}.block", "stream": f"features_{index}_block"}
         layer["inputs"] = [layers[-1]["node"] if layers else about["inputs"][0]["node"]]
+        layer["block"] = layer["node"]
+        layer["fifos"] = [{**fifo, "block": ""} for fifo in layer["fifos"]]
         layers.append(layer)
-    return {**about, "layers": layers, "outputs": [layers[-1]["node"]]}
+        block = about["blocks"][index % len(about["blocks"])]
+        blocks.append({**block, "name": layer["node"], "layers": [layer["node"]]})
+    inputs = [{**stream, "fifos": [{**fifo, "block": ""} for fifo in stream["fifos"]]} for stream in about["inputs"]]
+    return {**about, "inputs": inputs, "layers": layers, "blocks": blocks, "outputs": [layers[-1]["node"]]}
 
 
 def branching(about: Contents) -> Contents:
@@ -128,10 +140,10 @@ def test_every_layer_is_in_every_picture(small: Contents, count: int) -> None:
     reader = Reader(report(about))
     # Two pictures, for wide and for narrow screens, with the input and the output as boxes of their own.
     assert len(reader.boxes()) == 2 * (count + 2)
-    for layer in about["layers"]:
+    for layer, block in zip(about["layers"], about["blocks"], strict=True):
         # In the charts of cycles, the first frame and the memories, and in the table.
         assert reader.texts.count(layer["node"]) >= 4
-        assert sum(text.startswith(f"{layer['node']}: {layer['summary']}") for text in reader.texts) == 2
+        assert sum(text.startswith(f"{layer['node']}: {block['summary']}") for text in reader.texts) == 2
 
 
 @pytest.mark.parametrize("count", [3, 14, 63])
@@ -157,8 +169,9 @@ def test_a_wire_for_every_input_of_every_layer(small: Contents) -> None:
 
 
 def test_names_are_text(small: Contents) -> None:
-    small["name"] = small["calibration"] = small["layers"][0]["summary"] = HOSTILE
+    small["name"] = small["calibration"] = small["blocks"][0]["summary"] = HOSTILE
     small["layers"][1] |= {"node": HOSTILE, "kind": HOSTILE}
+    small["blocks"][1]["layers"] = [HOSTILE]
     small["layers"][2]["inputs"] = [HOSTILE]
     small["notes"] = [HOSTILE]
     failed = {**SIMULATION, "passed": False, "details": [HOSTILE], "data": HOSTILE, "engine": HOSTILE}
@@ -231,9 +244,11 @@ def test_the_clock_that_was_asked_for(small: Contents) -> None:
 
 
 def test_resources_of_layers_against_a_device(small: Contents) -> None:
-    small["device"] = {"name": "xc7a35t", "luts": 20800, "flip_flops": 41600, "dsps": 90, "rams": 50}
-    for layer in small["layers"]:
-        layer["resources"] = {"luts": 100, "flip_flops": 200, "dsps": 1.5, "rams": 2}
+    counts = {"luts": 20800, "flip_flops": 41600, "dsps": 90, "rams": 50}
+    small["device"] = {"name": "xc7a35t", "family": "xc7", **counts, "large_rams": []}
+    for block in small["blocks"]:
+        block["resources"] = {"luts": 100, "flip_flops": 200, "dsps": 1.5, "rams": 2}
+    small["estimate"] |= {"luts": 300, "flip_flops": 600, "dsps": 4.5, "rams": 6}
     text = words(small)
     assert "Yes, by estimate on xc7a35t" in text
     assert "Look-up tables, estimated 300 of 20,800" in text and "DSP blocks, estimated 4.5 of 90" in text
@@ -259,7 +274,7 @@ def test_fifo_peaks_and_accuracy_of_layers(small: Contents) -> None:
 
 def test_all_fifos_of_a_fork(small: Contents) -> None:
     layer, (fifo,) = small["layers"][0], small["layers"][0]["fifos"]
-    layer["fifos"] = [{**fifo, "name": "short", "depth": 3}, {**fifo, "name": "long", "layer": "", "depth": 500}]
+    layer["fifos"] = [{**fifo, "name": "short", "depth": 3}, {**fifo, "name": "long", "block": "", "depth": 500}]
     about = with_results(small, simulation={**SIMULATION, "fifos": {"short": 2, "long": 499}})
     reader = Reader(report(about))
     assert {"503", "501"} <= set(reader.texts)
@@ -267,25 +282,18 @@ def test_all_fifos_of_a_fork(small: Contents) -> None:
     assert title in report(about) and "of 500 beats (499 used at most in simulation) to the output" in report(about)
 
 
-def test_a_design_without_cycles_of_streams_has_no_time_chart(small: Contents) -> None:
-    assert "One frame through the design" in words(small)
-    for stream in (*small["inputs"], *small["layers"]):
-        del stream["first"], stream["last"]
-    assert "One frame through the design" not in words(small)
-
-
 def test_record_renews_the_report(design: cnn2rtl.pipeline.Compiled, tmp_path: Path) -> None:
     out = tmp_path / "out"
     design.write(out)
     page = out / "report.html"
     assert "Yes, to the bit" not in page.read_text(encoding="utf-8")
-    record(out, "simulation", SIMULATION)
-    record(out, "accuracy", ACCURACY)
+    record(out, simulation=msgspec.convert(SIMULATION, schema.Simulation))
+    record(out, accuracy=msgspec.convert(ACCURACY, schema.Accuracy))
     assert page.read_text(encoding="utf-8") == report(json.loads((out / "design.json").read_text(encoding="utf-8")))
     assert "Yes, to the bit" in page.read_text(encoding="utf-8") and "90.7" in page.read_text(encoding="utf-8")
     # Both files still count as generated, even if the page was gone.
     page.unlink()
-    record(out, "synthesis", SYNTHESIS)
+    record(out, synthesis=msgspec.convert(SYNTHESIS, schema.Synthesis))
     assert "xc7a35t" in page.read_text(encoding="utf-8")
     check_target(out)
     assert not list(out.glob("*.new"))
@@ -295,7 +303,7 @@ def test_record_leaves_a_report_alone_that_the_user_changed(design: cnn2rtl.pipe
     out = tmp_path / "out"
     design.write(out)
     (out / "report.html").write_text("mine")
-    record(out, "simulation", SIMULATION)
+    record(out, simulation=msgspec.convert(SIMULATION, schema.Simulation))
     assert (out / "report.html").read_text() == "mine"
     with pytest.raises(cnn2rtl.UserError, match=r"report\.html"):
         check_target(out)
@@ -320,7 +328,7 @@ def test_commands_tell_the_report(tmp_path: Path) -> None:
 
 
 def test_evaluate_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: object) -> None:
+    def refuse(*arguments: object, **results: object) -> None:
         raise cnn2rtl.UserError("out: cannot be written")
 
     succeed("generate", *DIGITS, "-o", "out", cwd=tmp_path)
@@ -384,7 +392,7 @@ addEventListener("load", () => {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_in_a_browser(small: Contents, scheme: str, tmp_path: Path) -> None:
     small["layers"][0]["node"] = "a_rather_long_name." * 8
-    small["layers"][1]["inputs"] = [small["layers"][0]["node"]]
+    small["layers"][1]["inputs"] = small["blocks"][0]["layers"] = [small["layers"][0]["node"]]
     small["name"] = "name_without_a_place_to_break_it_" * 4
     everything = with_results(repeated(small, 63), simulation=SIMULATION, accuracy=ACCURACY, synthesis=SYNTHESIS)
     frames = []

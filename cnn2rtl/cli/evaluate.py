@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
+from cnn2rtl import schema
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.evaluate import Evaluation
@@ -69,13 +70,14 @@ def evaluate(
 
 def _keep(project: Path, result: Evaluation, data: str) -> None:
     """Record the result in the project; that may lie where nothing can be written."""
-    about = asdict(result)
-    layers = about.pop("layers")
     figures = {
-        name: {**layer, "sqnr": None if layer["sqnr"] == inf else round(layer["sqnr"], 2)}
-        for name, layer in layers.items()
+        name: schema.LayerAccuracy(**{**asdict(layer), "sqnr": None if layer.sqnr == inf else round(layer.sqnr, 2)})
+        for name, layer in result.layers.items()
     }
+    found = schema.Accuracy(
+        result.images, result.agreement, result.float_accuracy, result.integer_accuracy, figures, data
+    )
     try:
-        record(project, "accuracy", {**about, "layers": figures, "data": data})
+        record(project, accuracy=found)
     except UserError as error:
         console.out.print(f"[yellow]note[/] not kept in the report: {escape(str(error))}", soft_wrap=True)

@@ -16,6 +16,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from cnn2rtl import schema
 from cnn2rtl.cli import console
 from cnn2rtl.design import Stream
 from cnn2rtl.errors import Problems, UserError
@@ -61,7 +62,7 @@ def simulate(
     with problems.gather():
         opened = open_project(project)
         _require_sources(project)
-        misfits = wrong_roms(project / "rom", opened.about["roms"])
+        misfits = wrong_roms(project / "rom", opened.about.roms)
         problems.found += [f"{project}: {misfit}; generate the project again" for misfit in misfits]
     with problems.gather():
         engine_for(engine, project, project / "sim" / "build" / engine)
@@ -76,7 +77,7 @@ def simulate(
     assert opened is not None
     pixels = _frames(opened.graph.inputs, [found.images for found in sets if found is not None], frames, seed)
     console.out.print(
-        f"{opened.about['name']} in {engine}: {len(pixels)} frames, {stall} % stalls, seed {seed}", soft_wrap=True
+        f"{opened.about.name} in {engine}: {len(pixels)} frames, {stall} % stalls, seed {seed}", soft_wrap=True
     )
     with ExitStack() as stack:
         with tidy_errors(project):
@@ -91,21 +92,35 @@ def simulate(
     wrong: tuple[str, ...] = ()
     if verdict.passed and not stall:
         wrong = missed(verdict, streams, frames=len(pixels), interval=opened.interval, latency=opened.latency)
-    run = {"engine": engine, "frames": len(pixels), "data": _data(images or []), "stall": stall, "seed": seed}
-    record(project, "simulation", {**run, "values": values, **_found(verdict, wrong)})
+    passed = verdict.passed and not wrong
+    found = schema.Simulation(
+        engine=engine,
+        frames=len(pixels),
+        data=_data(images or []),
+        stall=stall,
+        seed=seed,
+        values=values,
+        passed=passed,
+        details=() if passed else wrong or verdict.details,
+        latency=verdict.latency,
+        interval=verdict.interval,
+        streams={name: schema.Beats(**asdict(seen)) for name, seen in verdict.streams.items()},
+        fifos=dict(verdict.peaks),
+    )
+    record(project, simulation=found)
     if not verdict.passed:
-        console.out.print(f"[bold red]FAIL[/] {opened.about['name']}: the hardware differs from the golden model")
+        console.out.print(f"[bold red]FAIL[/] {opened.about.name}: the hardware differs from the golden model")
         raise typer.Exit(1)
     if verbose or wrong:
         console.out.print(_timetable(streams, verdict))
     for line in wrong:
         console.out.print(escape(line), style="red", soft_wrap=True)
     if wrong:
-        console.out.print(f"[bold red]FAIL[/] {opened.about['name']}: every value is right, but not in its cycle")
+        console.out.print(f"[bold red]FAIL[/] {opened.about.name}: every value is right, but not in its cycle")
         raise typer.Exit(1)
     predicted = "" if stall else f" (predicted {opened.latency:,})"
     console.out.print(
-        f"[bold green]PASS[/] {opened.about['name']}: 0 wrong of {values:,} values in "
+        f"[bold green]PASS[/] {opened.about.name}: 0 wrong of {values:,} values in "
         f"{len(opened.graph.layers)} layers; latency {verdict.latency:,} cycles{predicted}"
         + (f", frame interval {verdict.interval:,} cycles" if verdict.interval else "")
         + (f" (predicted {opened.interval:,})" if verdict.interval and not stall else ""),
@@ -116,19 +131,6 @@ def simulate(
 def _data(images: list[Path]) -> str:
     """What was fed, in a word."""
     return few([console.readable(source.resolve().name) for source in images]) or "noise"
-
-
-def _found(verdict: Verdict, wrong: tuple[str, ...]) -> dict[str, object]:
-    """The verdict for ``design.json``; ``wrong`` is what was right but not in its cycle."""
-    passed = verdict.passed and not wrong
-    return {
-        "passed": passed,
-        "details": [] if passed else list(wrong or verdict.details),
-        "latency": verdict.latency,
-        "interval": verdict.interval,
-        "streams": {name: asdict(seen) for name, seen in verdict.streams.items()},
-        "fifos": dict(verdict.peaks),
-    }
 
 
 def _timetable(streams: Sequence[Stream], verdict: Verdict) -> Table:

@@ -55,15 +55,15 @@ def synth(
     problems.check()
     assert opened is not None and target is not None and runner is not None
     what = target.family.name if target.device is None else target.device.name
-    console.out.print(f"{opened.about['name']} in {tool} for {what}", soft_wrap=True)
+    console.out.print(f"{opened.about.name} in {tool} for {what}", soft_wrap=True)
     try:
         result = _run(runner, tool, freq if pnr else None, seed)
     except SynthesisError as error:
         for reason in error.reasons:
             console.err.print(f"[bold red]error:[/] {escape(reason)}", soft_wrap=True)
-        console.out.print(f"[bold red]FAIL[/] {opened.about['name']}: see {project}/syn/{tool}/build", soft_wrap=True)
+        console.out.print(f"[bold red]FAIL[/] {opened.about.name}: see {project}/syn/{tool}/build", soft_wrap=True)
         raise typer.Exit(1) from None
-    record(project, "synthesis", result.as_dict())
+    record(project, synthesis=result.recorded())
     _show(result, target)
 
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 
 from cnn2rtl.design import Design, Module
-from cnn2rtl.devices import Device
 from cnn2rtl.render import templates
-from cnn2rtl.render.describe import description
+from cnn2rtl.render.describe import Facts, description
 from cnn2rtl.render.report import report
 from cnn2rtl.render.rom import hex_lines
 from cnn2rtl.render.scripts import EXAMPLES, build
 from cnn2rtl.render.verilog import SIMULATION, literal, used_units
 
 
-def render(design: Design, facts: Mapping[str, object], device: Device | None, clock_mhz: float) -> Mapping[str, str]:
-    """Everything but the test vectors: paths in the output folder, and their text.
-
-    ``facts`` (provenance, options) go into ``design.json`` as they are. The design is for ``device``, if one was named,
-    and for a clock of ``clock_mhz``.
-    """
+def render(design: Design, facts: Facts) -> Mapping[str, str]:
+    """Everything but the test vectors: paths in the output folder, and their text."""
     files: dict[str, str] = {}
     for module in design.modules:
         files |= _module(module)
@@ -36,10 +30,10 @@ def render(design: Design, facts: Mapping[str, object], device: Device | None, c
     given = {"design": design, "sources": [path for path in files if path.startswith("rtl/")], "roms": roms}
     files["syn/yosys/synth.ys"] = templates.fill("scripts/yosys/synth.ys.j2", **given)
     for tool in EXAMPLES:
-        values = {"build": build(tool, device, clock_mhz), "clock_mhz": clock_mhz}
+        values = {"build": build(tool, facts.device, facts.clock_mhz), "clock_mhz": facts.clock_mhz}
         files[f"syn/{tool}/build.tcl"] = templates.fill(f"scripts/{tool}/build.tcl.j2", **given, **values)
-    about = description(design, facts, device, clock_mhz)
-    files["design.json"] = json.dumps(about, indent=2) + "\n"
+    about = description(design, facts)
+    files["design.json"] = about.text()
     files["README.md"] = templates.fill("design/README.md.j2", design=design, about=about)
     files["report.html"] = report(about)
     return files

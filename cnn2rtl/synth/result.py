@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from cnn2rtl import schema
 from cnn2rtl.devices import Device
 
 
@@ -86,19 +87,22 @@ class SynthResult:
         """At the frequency that place and route reached."""
         return None if self.routed is None else 1e6 * self.routed.fmax_mhz / self.interval
 
-    def as_dict(self) -> dict[str, object]:
+    def recorded(self) -> schema.Synthesis:
         """For ``design.json``; without the run time, so that the same run gives the same bytes."""
-        return {
-            "tool": self.tool,
-            "version": self.version,
-            "family": self.family,
-            "device": None if self.device is None else self.device.name,
-            "wrapped": self.wrapped,
-            "usage": asdict(self.usage),
-            "large_rams": [] if self.device is None else [asdict(ram) for ram in self.device.large_rams],
-            "available": {share.resource: share.available for share in self.shares} or None,
-            "fits": self.fits,
-            "cells": dict(self.cells),
-            "routed": None if self.routed is None else asdict(self.routed),
-            "frames_per_second": None if self.frames_per_second is None else round(self.frames_per_second, 2),
-        }
+        available = {share.resource: share.available for share in self.shares}
+        return schema.Synthesis(
+            tool=self.tool,
+            version=self.version,
+            family=self.family,
+            device=None if self.device is None else self.device.name,
+            wrapped=self.wrapped,
+            usage=schema.Usage(**asdict(self.usage)),
+            available=schema.Available(**available) if available else None,
+            fits=self.fits,
+            cells=dict(self.cells),
+            routed=None if self.routed is None else schema.Routed(**asdict(self.routed)),
+            frames_per_second=None if self.frames_per_second is None else round(self.frames_per_second, 2),
+            large_rams=()
+            if self.device is None
+            else tuple(schema.LargeRam(**asdict(r)) for r in self.device.large_rams),
+        )

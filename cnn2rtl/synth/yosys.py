@@ -52,10 +52,10 @@ class Yosys(Tool):
 
     def _synthesise(self, on_stage: OnStage, *, wrapped: bool) -> SynthResult:
         start = time.monotonic()
-        wrong = wrong_roms(self.project.folder / "rom", self.project.about["roms"])
+        wrong = wrong_roms(self.project.folder / "rom", self.project.about.roms)
         if wrong:
             raise SynthesisError(wrong)
-        family, name = self.target.family, str(self.project.about["name"])
+        family, name = self.target.family, self.project.about.name
         # No absolute path: the Yosys from PyPI sees no others than those below the folders above it.
         place = next(folder for folder in ("rom", "rtl") if (self.project.folder / folder).is_dir())
         sources = [f"../{path}" for path in listed_files(self.project.folder) if path.startswith("rtl/")]
@@ -122,7 +122,7 @@ def wrapper(project: Project) -> str:
         pins += [(f"{port}_tlast", result.take()), (f"{port}_tdata", result.take(bits[name]))]
     pins.append(("frame_error", result.take()))
     return templates.fill(
-        "scripts/yosys/pins.v.j2", name=project.about["name"], top=Nextpnr.TOP, pins=pins, bits_in=feed.bits,
+        "scripts/yosys/pins.v.j2", name=project.about.name, top=Nextpnr.TOP, pins=pins, bits_in=feed.bits,
         bits_out=result.bits,
     )  # fmt: skip
 

@@ -288,6 +288,6 @@ def test_constants_equal_golden_in_the_predicted_cycles(name: str, tmp_path: Pat
     assert layer.folding.style == Style.CONSTANT and "weights" not in layer.module.block.roms
     assert "rtl/layer_constants.v" in compiled.rendered
     assert compiled.about["layers"][-1]["style"] == "constant"
-    assert compiled.about["layers"][-1]["memory"]["weights"] == 0
+    assert compiled.about["blocks"][-1]["memory"]["weights"] == 0
     bench = Bench(compiled, images_for(sample.shape, 3, FRAMES), tmp_path / "project")
     assert bench.complaints((15, 60)) == []

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, log10
-from typing import Any
 
 from cnn2rtl.render.report.view import MEMORIES, RESOURCES, View, count, number
 
@@ -41,51 +40,52 @@ def time_bars(view: View) -> tuple[Bar, ...]:
         busy, useful = layer.load, layer.efficiency
         solid = Segment(busy if useful is None else useful, layer.colour, layer.title)
         rest = () if useful is None else (Segment(busy - useful, f"{layer.colour} pale", layer.title),)
-        bars.append(Bar(layer.name, f"{layer.about['cycles']:,}", (solid, *rest), busy))
+        bars.append(Bar(layer.name, f"{layer.about.cycles:,}", (solid, *rest), busy))
     return tuple(bars)
 
 
 def memory_bars(view: View) -> tuple[Bar, ...]:
-    """Every layer's memories, against the largest."""
-    most = max(sum(layer.memory.values()) for layer in view.layers) or 1
+    """Every block's memories, against the largest."""
+    most = max(sum(block.memory.values()) for block in view.blocks) or 1
     bars = []
-    for layer in view.layers:
+    for block in view.blocks:
         segments = tuple(
-            Segment(layer.memory[key] / most, f"m{index}", f"{layer.name}: {layer.memory[key]:,} bits of {title}")
+            Segment(block.memory[key] / most, f"m{index}", f"{block.name}: {block.memory[key]:,} bits of {title}")
             for index, (key, title) in enumerate(MEMORIES.items())
-            if layer.memory.get(key)
+            if block.memory.get(key)
         )
-        bars.append(Bar(layer.name, f"{sum(layer.memory.values()):,}", segments))
+        bars.append(Bar(block.name, f"{sum(block.memory.values()):,}", segments))
     return tuple(bars)
 
 
 def resource_bars(view: View) -> tuple[Bar, ...]:
-    """Everything that the design takes, each in one bar with a piece per layer, against what the device has."""
+    """Everything that the design takes, each in one bar with a piece per block, against what the device has."""
     input_fifos = [(stream.node, "rim", stream.fifo * stream.beat_bits) for stream in view.inputs]
     bars = [
-        _stack("Multipliers", [(layer.name, layer.colour, layer.about["multipliers"]) for layer in view.layers]),
+        _stack("Multipliers", [(block.name, block.colour, block.multipliers) for block in view.blocks]),
         _stack(
             "Bits of memory",
-            [*input_fifos, *((layer.name, layer.colour, sum(layer.memory.values())) for layer in view.layers)],
+            [*input_fifos, *((block.name, block.colour, sum(block.memory.values())) for block in view.blocks)],
         ),
     ]
     for key, title in RESOURCES.items():
-        used = [(layer.name, layer.colour, layer.resources.get(key, 0)) for layer in view.layers]
-        bars.append(_stack(f"{title}, estimated", used, view.device.get(key)))
+        used = [(block.name, block.colour, block.resources[key]) for block in view.blocks]
+        there = None if view.device is None else getattr(view.device, key)
+        bars.append(_stack(f"{title}, estimated", used, there))
     return tuple(bar for bar in bars if bar.segments)
 
 
 def synthesis_bars(view: View) -> tuple[Bar, ...]:
     """What synthesis counted, against what the device has."""
-    result = view.results.get("synthesis", {})
-    budget: Mapping[str, Any] = result.get("available") or {}
+    result = view.results.synthesis
+    if result is None or result.available is None:
+        return ()
     bars = []
     for key, title in RESOURCES.items():
-        if key in budget:
-            used, available = result["usage"][key], budget[key]
-            share = used / available if available else float(used > 0) * 2
-            text = f"{number(used)} of {available:,}"
-            bars.append(Bar(title, text, (Segment(min(1.0, share), "whole", f"{title}: {text}"),), share))
+        used, available = getattr(result.usage, key), getattr(result.available, key)
+        share = used / available if available else float(used > 0) * 2
+        text = f"{number(used)} of {available:,}"
+        bars.append(Bar(title, text, (Segment(min(1.0, share), "whole", f"{title}: {text}"),), share))
     return tuple(bars)
 
 
@@ -110,25 +110,18 @@ class Timeline:
     interval: float
 
 
-def timeline(view: View) -> Timeline | None:
-    """When every layer is at work on the first frame; nothing where the streams' cycles are not known."""
-    if any(
-        stream.first is None or stream.last is None for stream in (*view.inputs, *(row.stream for row in view.layers))
-    ):
-        return None
-    end = max(1, view.about.get("latency") or 0, *((layer.stream.last or 0) + 1 for layer in view.layers))
-    bars = [
-        _period(stream.node, "rim", stream.first or 0, stream.first or 0, stream.last or 0, end)
-        for stream in view.inputs
-    ]
+def timeline(view: View) -> Timeline:
+    """When every layer is at work on the first frame."""
+    end = max(view.about.latency, *(layer.stream.last + 1 for layer in view.layers))
+    bars = [_period(stream.node, "rim", stream.first, stream.first, stream.last, end) for stream in view.inputs]
     for layer in view.layers:
-        begin = min(source.first or 0 for source in layer.inputs)
+        begin = min(source.first for source in layer.inputs)
         stream = layer.stream
-        bars.append(_period(layer.name, layer.colour, begin, stream.first or 0, stream.last or 0, end))
+        bars.append(_period(layer.name, layer.colour, begin, stream.first, stream.last, end))
     step = _round_step(end / 5)
     # A mark too near to the end would run into the edge.
     marks = range(0, int(end * 0.95) + 1, step)
-    return Timeline(end, tuple(bars), tuple((at / end, f"{at:,}") for at in marks), view.about["interval"] / end)
+    return Timeline(end, tuple(bars), tuple((at / end, f"{at:,}") for at in marks), view.about.interval / end)
 
 
 def _period(name: str, colour: str, begin: int, first: int, last: int, end: int) -> Bar:

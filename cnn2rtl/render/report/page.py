@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from cnn2rtl.render import templates
 from cnn2rtl.render.report.answers import answers
 from cnn2rtl.render.report.charts import memory_bars, resource_bars, synthesis_bars, time_bars, timeline
 from cnn2rtl.render.report.picture import TALL, WIDE, picture
 from cnn2rtl.render.report.view import MEMORIES, RESOURCES, View, number, percent
+from cnn2rtl.schema import About
 
 
-def report(about: Mapping[str, Any]) -> str:
+def report(about: About) -> str:
     """``report.html`` for ``about``, the contents of ``design.json``."""
     view = View(about)
     return templates.fill(
@@ -30,9 +28,7 @@ def report(about: Mapping[str, Any]) -> str:
         synthesis=synthesis_bars(view),
         memories=memory_bars(view),
         memory_names=tuple(MEMORIES.values()),
-        resource_names={
-            key: title for key, title in RESOURCES.items() if any(key in row.resources for row in view.layers)
-        },
+        resource_names=RESOURCES,
     )
 
 

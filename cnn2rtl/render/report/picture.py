@@ -214,16 +214,16 @@ def _towards(start: Point, end: Point, distance: float) -> Point:
 
 
 def _box(x: float, y: float, style: Style, layer: Layer) -> Box:
-    multipliers = layer.about["multipliers"]
+    multipliers = layer.about.multipliers
     work = f"{multipliers:,} mult., " if multipliers else ""
-    lines = (str(layer.about["kind"]), f"{work}{100 * layer.load:.0f} % busy")
+    lines = (layer.about.kind, f"{work}{100 * layer.load:.0f} % busy")
     return Box(x, y, *style.box, _short(layer.name, style.box[0] // 9), lines, layer.title, layer)
 
 
 def _label(x: float, y: float, style: Style, stream: Stream) -> Label:
     """What is to be known of a stream, beside the wire that leaves the box at (x, y)."""
     width, height = style.box
-    name, bits = str(stream.format["name"]), f"{stream.beat_bits:,} bits/beat"
+    name, bits = str(stream.format.name), f"{stream.beat_bits:,} bits/beat"
     lanes = "1 lane" if stream.lanes == 1 else f"{stream.lanes} lanes"
     fifo = f"FIFO {stream.fifo:,}"
     left, right = (stream.shape, name), (f"{lanes}, {bits}", fifo)

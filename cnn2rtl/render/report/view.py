@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+
+from cnn2rtl import schema
+from cnn2rtl.schema import About
 
 HUES = 7
 """Colours there are for layer kinds; what is left shares the last one."""
@@ -14,14 +16,14 @@ RESOURCES = {"luts": "Look-up tables", "flip_flops": "Flip-flops", "dsps": "DSP 
 """What an FPGA has of everything, by the names of ``cnn2rtl.devices``."""
 
 MEMORIES = {"weights": "weights", "parameters": "parameters", "buffers": "line buffers", "fifo": "FIFO"}
-"""What a layer keeps, by the names of ``design.json``."""
+"""What a block keeps, by the names of ``design.json``."""
 
 
 @dataclass(frozen=True)
 class Fifo:
-    """A FIFO before ``layer``, or before the network's output, and the most beats that simulation saw in it."""
+    """A FIFO before ``block``, or before the network's output, and the most beats that simulation saw in it."""
 
-    layer: str
+    block: str
     depth: int
     peak: int | None
 
@@ -33,16 +35,16 @@ class Fifo:
 
 @dataclass(frozen=True)
 class Stream:
-    """A tensor on wires and its FIFOs. ``first`` and ``last`` beat of the first frame, in cycles, where known."""
+    """A tensor on wires and its FIFOs. ``first`` and ``last`` beat of the first frame, in cycles."""
 
     name: str
     node: str
     dimensions: tuple[int, ...]
-    format: Mapping[str, Any]
+    format: schema.Format
     lanes: int
     fifos: tuple[Fifo, ...]
-    first: int | None
-    last: int | None
+    first: int
+    last: int
 
     @property
     def fifo(self) -> int:
@@ -61,35 +63,56 @@ class Stream:
 
     @property
     def beat_bits(self) -> int:
-        return self.lanes * int(self.format["bits"])
+        return self.lanes * self.format.bits
 
     @property
     def title(self) -> str:
         """All of it, as a sentence for a tooltip."""
         ends = [
-            fifo.title if len(self.fifos) == 1 else f"{fifo.title} to {fifo.layer or 'the output'}"
+            fifo.title if len(self.fifos) == 1 else f"{fifo.title} to {fifo.block or 'the output'}"
             for fifo in self.fifos
         ]
         return (
-            f"{self.node}: {self.shape} values of format {self.format['name']}; {count(self.lanes, 'channel')} and "
+            f"{self.node}: {self.shape} values of format {self.format.name}; {count(self.lanes, 'channel')} and "
             f"{count(self.beat_bits, 'bit')} per beat; FIFO of {', of '.join(ends)}"
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A block: what it takes, estimated, and the bits it keeps, by the names in ``MEMORIES``.
+
+    Its ``hue`` is that of the kind of its first layer.
+    """
+
+    name: str
+    hue: int
+    multipliers: int
+    summary: str
+    memory: Mapping[str, int]
+    resources: Mapping[str, float]
+
+    @property
+    def colour(self) -> str:
+        return f"h{self.hue}"
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
     """A layer, the stream that it delivers, and its part of the frame ``interval``.
 
-    ``accuracy`` is what ``evaluate`` found of it, as in its ``LayerFigures``, or nothing.
+    ``accuracy`` is what ``evaluate`` found of it, or nothing. ``block`` is the one that carries it out; its figures
+    stand in the row of the ``first`` of its layers.
     """
 
-    about: Mapping[str, Any]
+    about: schema.Layer
     stream: Stream
     inputs: tuple[Stream, ...]
     hue: int
     interval: int
-    memory: Mapping[str, int]
-    accuracy: Mapping[str, Any]
+    block: Block
+    first: bool
+    accuracy: schema.LayerAccuracy | None
 
     @property
     def name(self) -> str:
@@ -98,40 +121,35 @@ class Layer:
     @property
     def load(self) -> float:
         """Share of the frame interval in which the layer is busy."""
-        return float(self.about["cycles"] / self.interval)
+        return self.about.cycles / self.interval
 
     @property
     def busiest(self) -> bool:
-        return bool(self.about["cycles"] == self.interval)
+        return self.about.cycles == self.interval
 
     @property
     def efficiency(self) -> float | None:
         """Share of the frame interval in which its multipliers do what the network asks for, if it has any."""
-        multipliers = self.about["multipliers"]
-        return self.about["macs"] / (self.interval * multipliers) if multipliers else None
-
-    @property
-    def resources(self) -> Mapping[str, float]:
-        """What the layer takes of an FPGA, estimated, or nothing."""
-        found: Mapping[str, float] = self.about.get("resources") or {}
-        return found
+        multipliers = self.about.multipliers
+        return self.about.macs / (self.interval * multipliers) if multipliers else None
 
     @property
     def sqnr(self) -> str:
         """In dB, if it was measured."""
-        found = self.accuracy.get("sqnr", "")
-        return "exact" if found is None else str(found)
+        if self.accuracy is None:
+            return ""
+        return "exact" if self.accuracy.sqnr is None else str(self.accuracy.sqnr)
 
     @property
     def accumulator(self) -> str:
         """Bits that sums needed, if that was measured, and those that there are, if there are any."""
-        there = self.about["accumulator_bits"]
-        needed = self.accuracy.get("needed_bits") if there else None
+        there = self.about.accumulator_bits
+        needed = self.accuracy.needed_bits if there and self.accuracy else 0
         return f"{needed} of {there}" if needed else str(there or "")
 
     @property
     def folding(self) -> str:
-        return f"{self.about['pe']} x {self.about['simd']}" if self.about["multipliers"] else ""
+        return f"{self.about.pe} x {self.about.simd}" if self.about.multipliers else ""
 
     @property
     def colour(self) -> str:
@@ -139,73 +157,80 @@ class Layer:
 
     @property
     def title(self) -> str:
-        cycles = f"{self.about['cycles']:,} of {self.interval:,} cycles"
+        cycles = f"{self.about.cycles:,} of {self.interval:,} cycles"
         if self.efficiency is None:
-            return f"{self.name}: {self.about['summary']}; {cycles}"
+            return f"{self.name}: {self.block.summary}; {cycles}"
         return (
-            f"{self.name}: {self.about['summary']}; {count(self.about['multipliers'], 'multiplier')} "
+            f"{self.name}: {self.block.summary}; {count(self.about.multipliers, 'multiplier')} "
             f"({self.folding}); {cycles}; MAC efficiency {percent(self.efficiency)}"
         )
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """The whole of ``design.json``, layers and streams in the order of the data."""
+    """The whole of ``design.json``, blocks, layers and streams in the order of the data."""
 
-    about: Mapping[str, Any]
+    about: About
 
     @property
-    def results(self) -> Mapping[str, Any]:
+    def results(self) -> schema.Results:
         """What was found out since the design was generated, by ``simulation``, ``accuracy`` and ``synthesis``."""
-        found: Mapping[str, Any] = self.about.get("results", {})
-        return found
+        return self.about.results
 
     @property
-    def device(self) -> Mapping[str, Any]:
+    def device(self) -> schema.Device | None:
         """The FPGA that the design is meant for and what that has, or nothing."""
-        found: Mapping[str, Any] = self.about.get("device") or {}
-        return found
+        return self.about.device
 
     @cached_property
     def inputs(self) -> tuple[Stream, ...]:
-        return tuple(self._stream(row) for row in self.about["inputs"])
+        return tuple(self._stream(row) for row in self.about.inputs)
+
+    @cached_property
+    def streams(self) -> Mapping[str, Stream]:
+        """What every input and layer delivers, by its name."""
+        return {row.node: self._stream(row) for row in (*self.about.inputs, *self.about.layers)}
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        kinds = {row.node: self.kinds[row.kind] for row in self.about.layers}
+        found = []
+        for row in self.about.blocks:
+            fifos = [self.streams[name] for name in row.layers]
+            memory = {name: getattr(row.memory, name) for name in row.memory.__struct_fields__}
+            memory["fifo"] = sum(stream.fifo * stream.beat_bits for stream in fifos)
+            resources = {name: float(getattr(row.resources, name)) for name in row.resources.__struct_fields__}
+            found.append(Block(row.name, kinds[row.layers[0]], row.multipliers, row.summary, memory, resources))
+        return tuple(found)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        streams = {stream.node: stream for stream in self.inputs}
-        kinds = self.kinds
-        accuracy = self.results.get("accuracy", {}).get("layers", {})
-        found = []
-        before = self.inputs[0].node
-        for row in self.about["layers"]:
-            stream = streams[row["node"]] = self._stream(row)
-            memory = {**row.get("memory", {}), "fifo": stream.fifo * stream.beat_bits}
-            inputs = tuple(streams[node] for node in row.get("inputs", [before]))
-            figures = accuracy.get(stream.node, {})
-            found.append(Layer(row, stream, inputs, kinds[row["kind"]], self.about["interval"], memory, figures))
-            before = stream.node
-        return tuple(found)
+        blocks = {block.name: block for block in self.blocks}
+        first = {row.layers[0] for row in self.about.blocks}
+        accuracy = self.results.accuracy.layers if self.results.accuracy else {}
+        return tuple(
+            Layer(
+                row, self.streams[row.node], tuple(self.streams[node] for node in row.inputs), self.kinds[row.kind],
+                self.about.interval, blocks[row.block], row.node in first, accuracy.get(row.node),
+            )
+            for row in self.about.layers
+        )  # fmt: skip
 
     @property
     def outputs(self) -> tuple[Stream, ...]:
-        streams = {stream.node: stream for stream in (*self.inputs, *(layer.stream for layer in self.layers))}
-        return tuple(streams[name] for name in self.about["outputs"])
+        return tuple(self.streams[name] for name in self.about.outputs)
 
     @cached_property
     def kinds(self) -> Mapping[str, int]:
         """The kinds of layers there are, in the order in which they come, and the colour of each."""
-        names = dict.fromkeys(row["kind"] for row in self.about["layers"])
+        names = dict.fromkeys(row.kind for row in self.about.layers)
         return {name: min(index, HUES - 1) for index, name in enumerate(names)}
 
-    def _stream(self, row: Mapping[str, Any]) -> Stream:
-        peaks = self.results.get("simulation", {}).get("fifos", {})
-        fifos = tuple(Fifo(fifo["layer"], fifo["depth"], peaks.get(fifo["name"])) for fifo in row["fifos"])
+    def _stream(self, row: schema.Stream) -> Stream:
+        peaks = self.results.simulation.fifos if self.results.simulation else {}
+        fifos = tuple(Fifo(fifo.block, fifo.depth, peaks.get(fifo.name)) for fifo in row.fifos)
         # The first frame's; later frames may have one of their own.
-        last = row.get("last")
-        return Stream(
-            row["stream"], row["node"], tuple(row["shape"]), row["format"], row["lanes"], fifos,
-            row.get("first"), last[0] if isinstance(last, (list, tuple)) else last,
-        )  # fmt: skip
+        return Stream(row.stream, row.node, row.shape, row.format, row.lanes, fifos, row.first, row.last[0])
 
 
 def count(n: float, what: str) -> str:
