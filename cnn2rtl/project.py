@@ -59,7 +59,8 @@ def open_project(folder: Path) -> Project:
         if not isinstance(graph, QuantGraph) or not isinstance(float_graph, FloatGraph):
             raise ValueError("model.npz holds no two networks")
         streams = {row.node: _stream(row, graph) for row in (*contents.inputs, *contents.layers)}
-        if [*streams] != [node.name for node in graph.nodes] or contents.outputs != graph.outputs:
+        wired = [row.inputs for row in contents.layers] == [node.inputs for node in graph.layers]
+        if not wired or [*streams] != [node.name for node in graph.nodes] or contents.outputs != graph.outputs:
             raise ValueError("the two are of different networks")
     except UserError as error:
         raise UserError([f"{folder}: {problem}" for problem in error.problems]) from None

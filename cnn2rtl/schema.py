@@ -138,7 +138,7 @@ class Stream(Part, frozen=True):
 class Layer(Stream, frozen=True):
     """A layer, wherever it runs. ``cycles`` are its own of a frame; its ``block`` is one of ``blocks``."""
 
-    inputs: tuple[str, ...]
+    inputs: Annotated[tuple[str, ...], Meta(min_length=1)]
     block: str
     kind: str
     pe: Positive

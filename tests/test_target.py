@@ -13,6 +13,7 @@ from external import need
 from torch import nn
 
 import cnn2rtl
+from cnn2rtl import schema
 from cnn2rtl.devices import families, find, load
 from cnn2rtl.errors import UserError
 from cnn2rtl.pipeline import Compiled
@@ -26,7 +27,7 @@ def tiny(**target: object) -> Compiled:
 
 
 def page(compiled: Compiled) -> str:
-    return report(compiled.about).replace("\u00a0", " ")
+    return report(schema.parse(compiled.rendered["design.json"])).replace("\u00a0", " ")
 
 
 # ------------------------------------------------------------------------------------------------------- the clock
@@ -161,4 +162,4 @@ def test_synth_tells_of_them(tmp_path: Path) -> None:
     assert f"not used: {UNUSED}\n" in text and "fits iCE40UP5K" in text
     about = json.loads((tmp_path / "out" / "design.json").read_text())
     assert about["results"]["synthesis"]["large_rams"][0]["name"] == "SB_SPRAM256KA"
-    assert f"not used: {UNUSED}" in report(about).replace("\u00a0", " ")
+    assert f"not used: {UNUSED}" in report(schema.parse(json.dumps(about))).replace("\u00a0", " ")
