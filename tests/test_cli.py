@@ -79,7 +79,7 @@ def test_options_reach_the_design(tmp_path: Path) -> None:
     options = "--input 3x6x6 --bits 6 --weight-bits 4 --output-bits 12 --scheme scale --mean 0.5,0.4,0.3 --std 0.25 "
     options += "--ranges percentile --effort best --layer 0=w6a12"
     succeed("generate", "net.pt", *options.split(), "--multipliers", "10", "--class-index", "-o", "out", cwd=tmp_path)
-    about = open_project(tmp_path / "out").about
+    about = open_project(tmp_path / "out").about.contents()
     expected = {
         "weight_bits": 4, "activation_bits": 6, "output_bits": 12, "scheme": "scale", "mean": [0.5, 0.4, 0.3],
         "std": [0.25], "class_index": True, "ranges": "percentile", "effort": "best",
