@@ -4,6 +4,7 @@
 
 writes ``cnn2rtl/estimate/coefficients.json`` and prints the errors. Run it after any change of the Verilog. With
 ``--measured`` what Yosys counted is kept in a file; only modules named by ``--modules`` are synthesised again then.
+``ice40up`` and ``gw1n`` need few samples: what those leave open stays as it is on ``ecp5``.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn2rtl.estimate import FAMILIES, model
+from cnn2rtl.estimate import FAMILIES, Family, model
 from cnn2rtl.estimate.resources import Resources
 from cnn2rtl.estimate.units import DESCRIPTIONS, Parameters
 from cnn2rtl.hardware.constants import Constants, Matrix
 from cnn2rtl.hardware.moves import Sources, mover
-from cnn2rtl.hardware.unit import Bits, Numbers, ParameterValue, pack
+from cnn2rtl.hardware.table import functions
+from cnn2rtl.hardware.unit import Bits, Numbers, ParameterValue, Place, pack
 from cnn2rtl.hardware.units import window_buffer
 from cnn2rtl.hardware.window import Window
+from cnn2rtl.ops.functions import FUNCTIONS
 from cnn2rtl.quant.qformat import QFormat, signed_bits
 from cnn2rtl.render import templates
 from cnn2rtl.synth import FAMILIES as FLOWS
@@ -44,7 +47,8 @@ COEFFICIENTS = Path(model.__file__).with_name("coefficients.json")
 class Sample:
     """A unit with parameters. ``ports`` is everything but clock and reset: direction, name, bits.
 
-    With a ``text`` it is a module of its own, and the parameters are what its estimate is made from.
+    With a ``text`` it is a module of its own, and the parameters are what its estimate is made from; so are ``known``,
+    which are no parameters.
     """
 
     module: str
@@ -53,6 +57,11 @@ class Sample:
     file: str = ""
     words: tuple[int, ...] = field(default=(), repr=False)
     text: str = field(default="", repr=False)
+    known: Mapping[str, ParameterValue] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> Mapping[str, ParameterValue]:
+        return {**self.parameters, **self.known}
 
 
 def stream(
@@ -281,9 +290,17 @@ def line_buffer(rng: random.Random) -> Sample:
 def lookup(rng: random.Random) -> Sample:
     lanes, bits, out = spread(rng, 1, 8), rng.choice((8, 8, rng.randint(3, 10))), rng.choice((8, 8, rng.randint(2, 12)))
     parameters = {"LANES": lanes, "BITS": bits, "Q_BITS": out, "PLACE": rng.choice((0, 1, 2))}
-    # As functions are: smooth.
-    words = tuple((int(code * rng.uniform(0.9, 1.1)) + rng.getrandbits(2)) % (1 << out) for code in range(1 << bits))
-    return stream("lookup", parameters, lanes * bits, lanes * out, file="TABLE_FILE", words=words)
+    function = FUNCTIONS[rng.choice(("sigmoid", "tanh", "silu", "gelu", "exp", "softplus", "elu"))]
+    codes = np.arange(1 << bits) - (rng.randint(0, 1) << (bits - 1))
+    reals = function(
+        np.roll(codes, codes[0]) * rng.uniform(2, 16) / (1 << bits), *[1.0] * (function is FUNCTIONS["elu"])
+    )
+    table = np.rint(np.clip(reals / np.abs(reals).max(), -1, 1) * ((1 << out) - 1) / (1 + (reals.min() < 0)))
+    table = table.astype(np.int64) & ((1 << out) - 1)
+    leaves, choices = functions(table)
+    known = {"LEAVES": leaves, "CHOICES": choices}
+    words = tuple(table.tolist())
+    return stream("lookup", parameters, lanes * bits, lanes * out, file="TABLE_FILE", words=words, known=known)
 
 
 def stream_select(rng: random.Random) -> Sample:
@@ -336,11 +353,11 @@ SAMPLES: dict[str, tuple[Callable[[random.Random], Sample], int]] = {
     "simple_ram": (simple_ram, 36),
     "frame_check": (frame_check, 6),
     "stream_fifo": (stream_fifo, 16),
+    "mac_array": (mac_array, 60),
     "stream_add": (stream_add, 24),
     "stream_concat": (stream_concat, 12),
     "replay_buffer": (replay_buffer, 16),
     "gearbox": (gearbox, 40),
-    "mac_array": (mac_array, 60),
     "constants": (constants, 40),
     "requantise": (requantise, 48),
     "tap_reduce": (tap_reduce, 20),
@@ -353,12 +370,21 @@ SAMPLES: dict[str, tuple[Callable[[random.Random], Sample], int]] = {
     "resample": (resample, 24),
 }
 """Of every unit a source of samples, and how many. Memories come first: the others contain them."""
+INSIDE = {"rom": "cyclic_rom", "ram": "simple_ram", "table": "lookup", "multiply": "mac_array"}
+"""What is a part of several units, and the one that it is fitted with."""
 
 
-def samples_of(module: str) -> list[Sample]:
+def samples_of(module: str, family: str) -> list[Sample]:
+    """Always the same ones, but those with a memory in look-up tables where the family's cannot hold any."""
     rng = random.Random(module)
     source, count = SAMPLES[module]
-    return [source(rng) for _ in range(count)]
+    return [sample for sample in (source(rng) for _ in range(count)) if possible(sample, FAMILIES[family])]
+
+
+def possible(sample: Sample, family: Family) -> bool:
+    memories = DESCRIPTIONS[sample.module](Parameters(sample.facts)).memories
+    in_tables = any(memory.writable and memory.place == Place.TABLES for memory in memories)
+    return not in_tables or any(cell.luts for cell in family.library.cells)
 
 
 # ---------------------------------------------------------------- synthesis
@@ -458,19 +484,28 @@ def non_negative(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 Rows = dict[str, dict[str, list[float]]]
+RESOURCES = ("luts", "flip_flops", "cells")
+"""What is fitted, in the order of a row; cells only where they are shared."""
+PRIOR = 0.1
+"""How much coefficients are drawn towards those of ``model.REFERENCE``, where cells are shared, against all samples."""
 
 
-def fit(samples: list[Sample], measured: list[Resources], family: str, known: Rows) -> None:
-    """Add to ``known`` the coefficients of all groups of features that are not in it yet."""
+def fit(samples: list[Sample], measured: list[Resources], family: str, known: Rows, prior: model.Rows) -> None:
+    """Add to ``known`` the coefficients of all groups of features that are not in it yet.
+
+    What the samples leave open is as in ``prior``: nothing says more of a feature that is hardly ever in them.
+    """
     target = FAMILIES[family]
+    resources = RESOURCES[: 2 + target.shares]
     grouped, exact = [], []
     for sample in samples:
-        parts = DESCRIPTIONS[sample.module](Parameters(sample.parameters))
+        parts = DESCRIPTIONS[sample.module](Parameters(sample.facts))
         grouped.append(model.features_of(sample.module, parts, target))
         exact.append(model.fixed(parts, target))
     names = sorted({(g, name) for groups in grouped for g, features in groups if g not in known for name in features})
     matrix = np.zeros((len(samples), len(names)))
-    rest = np.array([[m.luts - e.luts, m.flip_flops] for m, e in zip(measured, exact, strict=True)])
+    total = np.array([[getattr(m, r) for r in resources] for m in measured])
+    rest = total - [[getattr(e, r) for r in resources] for e in exact]
     for row, groups in enumerate(grouped):
         for group, features in groups:
             for name, value in features.items():
@@ -478,14 +513,20 @@ def fit(samples: list[Sample], measured: list[Resources], family: str, known: Ro
                     matrix[row, names.index((group, name))] += value
                 elif name in known[group]:
                     rest[row] -= value * np.array(known[group][name])
-    total = np.array([[m.luts, m.flip_flops] for m in measured])
-    for resource in range(2):
+    before = np.array([prior.get(group, {}).get(name, [0.0] * len(resources)) for group, name in names])
+    scale = np.maximum(np.abs(matrix).max(0, initial=0), 1e-9)
+    for resource in range(len(resources)):
         # Between absolute errors, which make up those of a network, and relative ones.
         weight = (total[:, resource] + 20) ** -0.75
-        scale = np.maximum(np.abs(matrix).max(0), 1e-9)
-        solved = non_negative(matrix / scale * weight[:, None], rest[:, resource] * weight) / scale
+        weighed = matrix / scale * weight[:, None]
+        pull = PRIOR * np.linalg.norm(weighed, axis=0) * bool(prior)
+        solved = non_negative(
+            np.vstack([weighed, np.diag(pull)]),
+            np.concatenate([rest[:, resource] * weight, pull * before[:, resource] * scale]),
+        ) / scale  # fmt: skip
         for (group, name), value in zip(names, solved, strict=True):
-            known.setdefault(f"{group}+", {}).setdefault(name, [0.0, 0.0])[resource] = float(f"{value:.4g}")
+            row_of = known.setdefault(f"{group}+", {}).setdefault(name, [0.0] * len(resources))
+            row_of[resource] = float(f"{value:.4g}")
     for group in [group for group in known if group.endswith("+")]:
         known[group[:-1]] = {name: row for name, row in known.pop(group).items() if any(row)}
 
@@ -493,17 +534,17 @@ def fit(samples: list[Sample], measured: list[Resources], family: str, known: Ro
 def tidy(fitted: Mapping[str, Rows]) -> str:
     """JSON with a line per feature."""
     text = json.dumps(fitted, indent=1)
-    return re.sub(r"\[\s+([\d.e+-]+),\s+([\d.e+-]+)\s+\]", r"[\1, \2]", text) + "\n"
+    return re.sub(r"\[[^][{}]+\]", lambda row: f"[{', '.join(row[0][1:-1].replace(',', ' ').split())}]", text) + "\n"
 
 
 def report(family: str, measured: Mapping[str, list[Resources]], verbose: bool) -> None:
     print(f"\n{family:<16}{'units':>6}{'LUTs':>9}{'total':>8}{'mean':>7}{'worst':>7}{'FFs':>9}{'total':>8}{'mean':>7}"
           f"{'worst':>7}  DSP and block RAM")  # fmt: skip
     for module, found in measured.items():
-        samples = samples_of(module)
-        guessed = [model.unit(sample.module, sample.parameters, family) or Resources() for sample in samples]
+        samples = samples_of(module, family)[: len(found)]
+        guessed = [model.unit(sample.module, sample.facts, family) or Resources() for sample in samples]
         line = f"{module:<16}{len(found):>6}"
-        for name in ("luts", "flip_flops"):
+        for name in RESOURCES[: 2 + FAMILIES[family].shares]:
             real, guess = (np.array([getattr(r, name) for r in rows]) for rows in (found, guessed))
             errors = (guess - real) / (real + 10)
             line += f"{real.sum():>9.0f}{100 * (guess.sum() / max(1, real.sum()) - 1):>+7.1f}%"
@@ -520,6 +561,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", nargs="+", default=["xc7", "ecp5"], choices=[*FAMILIES])
     parser.add_argument("--modules", nargs="+", default=[*SAMPLES], choices=[*SAMPLES], help="those to synthesise")
+    parser.add_argument("--samples", type=int, help="synthesise so many of each unit at most")
     parser.add_argument("--measured", type=Path, help="keep what was counted in this file, and use what is there")
     parser.add_argument("--verbose", action="store_true", help="print every sample")
     parser.add_argument("--fit-only", action="store_true", help="no synthesis: fit what --measured has")
@@ -531,23 +573,27 @@ def main() -> None:
         for family in arguments.family:
             for module in arguments.modules:
                 start = time.monotonic()
-                cells.setdefault(family, {})[module] = synthesise(samples_of(module), family)
+                cells.setdefault(family, {})[module] = synthesise(
+                    samples_of(module, family)[: arguments.samples], family
+                )
                 print(f"{family} {module}: {time.monotonic() - start:.0f} s", flush=True)
                 if arguments.measured:
                     arguments.measured.write_text(json.dumps(cells), encoding="utf-8")
     fitted: dict[str, Rows] = json.loads(COEFFICIENTS.read_text(encoding="utf-8")) if COEFFICIENTS.exists() else {}
-    for family in arguments.family:
+    # The first family tells the others what their samples leave open.
+    for family in sorted(arguments.family, key=lambda family: family != model.REFERENCE):
+        prior = model.like(fitted[model.REFERENCE], FAMILIES[family]) if fitted else {}
         measured = {
             module: [usage(row, family) for row in cells[family][module]]
             for module in SAMPLES
             if module in cells[family]
         }
         # Those of units that were not measured stay.
-        known: Rows = {group: rows for group, rows in fitted.get(family, {}).items() if group not in measured}
-        if measured.keys() == SAMPLES.keys():
-            known = {}
+        known: Rows = {
+            group: rows for group, rows in fitted.get(family, {}).items() if INSIDE.get(group, group) not in measured
+        }
         for module, found in measured.items():
-            fit(samples_of(module), found, family, known)
+            fit(samples_of(module, family)[: len(found)], found, family, known, prior)
         fitted[family] = known
         COEFFICIENTS.write_text(tidy(fitted), encoding="utf-8")
         model.coefficients.cache_clear()

@@ -14,7 +14,7 @@ from models import StudentNet, randomised
 from torch import nn
 from work import calls
 
-from cnn2rtl.estimate import FAMILIES, Memory, Parts, Product, Resources, chain, describes, fifo, unit
+from cnn2rtl.estimate import FAMILIES, Memory, Parts, Product, Resources, chain, describes, fifo, multiplier, unit
 from cnn2rtl.estimate.units import DESCRIPTIONS
 from cnn2rtl.frontend import capture
 from cnn2rtl.hardware.unit import Bits, Place, pack
@@ -110,6 +110,15 @@ def test_products(a: int, b: int, xc7: int, ecp5: int) -> None:
     for family, blocks in (("xc7", xc7), ("ecp5", ecp5)):
         (block,) = FAMILIES[family].blocks
         assert block.count(Product(a, b)) == block.count(Product(b, a)) == blocks, family
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "units"),
+    [(3, 8, 0), (8, 8, 1), (13, 5, 2), (18, 18, 2), (20, 9, 2), (22, 17, 4), (24, 17, 4), (25, 11, 3), (30, 10, 4)],
+)
+def test_products_on_gowin(a: int, b: int, units: int) -> None:
+    """What the largest kind of block leaves of a product, a smaller one takes; a 9x9 counts one."""
+    assert multiplier.blocks(FAMILIES["gw1n"].blocks, Product(a, b)) == units
 
 
 def test_look_up_tables_of_memories_are_counted_as_after_synthesis() -> None:

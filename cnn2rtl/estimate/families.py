@@ -13,8 +13,8 @@ class Family:
     """``like`` is the family whose coefficients count; look-up tables and flip-flops are scaled by these factors.
 
     ``ram_units`` make a block RAM, ``dsp_units`` a DSP block. ``product_luts`` are what one of the bits times bits of a
-    product takes that is in no DSP block; where none, the coefficients tell. Where look-up tables and flip-flops share
-    cells, ``alone`` is the share of the flip-flops that have one of their own.
+    product takes that is in no DSP block; where none, the coefficients tell. Where look-up tables, flip-flops and
+    carries share cells (``shares``), the coefficients tell how many of those.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Family:
     lut_scale: float = 1.0
     flip_flop_scale: float = 1.0
     product_luts: float = 0.0
-    alone: float = 0.0
+    shares: bool = False
 
 
 _WIDTHS = (1, 2, 4, 9, 18, 36)
@@ -60,9 +60,11 @@ _DSP48 = (Block(25, 18, 18, least_product=9, signed_only=True),)
 _DSP48E2 = (Block(27, 18, 18, least_product=9, signed_only=True),)
 _18X18 = (Block(18, 18, 18),)
 _MAC16 = (Block(16, 16, 16, least_product=11),)
-_GOWIN_DSP = (Block(9, 9, 9, 4), Block(18, 18, 18, 10, units=2), Block(36, 36, 36, 22, units=8))
-_MISTRAL = (Block(9, 9, 9, 4, units=2), Block(18, 18, 18, 10, units=3), Block(27, 27, 27, 20, units=6))
-_M9K_DSP = (Block(9, 9, 9), Block(18, 18, 18, units=2))
+_GOWIN_DSP = (Block(36, 36, 36, 22, units=8), Block(18, 18, 18, 10, units=2), Block(9, 9, 9, 4))
+_MISTRAL = (
+    Block(27, 27, 27, 4, longer=19, units=6), Block(18, 18, 18, 4, longer=10, units=3), Block(9, 9, 9, 4, units=2),
+)  # fmt: skip
+_M9K_DSP = (Block(18, 18, 18, longer=10, units=2), Block(9, 9, 9))
 
 FAMILIES = {
     family.name: family
@@ -72,11 +74,10 @@ FAMILIES = {
         Family("xcup", Library((*_XCUP_TABLES, *_XILINX_BLOCKS), 1 / 64), _DSP48E2, "xc7", ram_units=2, lut_scale=1.24,
                flip_flop_scale=1.6),
         Family("ecp5", Library((Cell(4, (4,), 4, luts=6), *_LATTICE)), _18X18, "ecp5"),
-        Family("ice40", Library(_ICE40), (), "ecp5", lut_scale=0.87, product_luts=2.1, alone=0.63),
-        Family("ice40up", Library(_ICE40), _MAC16, "ecp5", lut_scale=0.87, flip_flop_scale=0.79,
-               product_luts=2.1, alone=0.63),
-        Family("gw1n", Library(_GOWIN), _GOWIN_DSP, "ecp5", dsp_units=2, product_luts=2.1, alone=0.55),
-        Family("gw2a", Library(_GOWIN), _GOWIN_DSP, "ecp5", dsp_units=2, product_luts=2.1, alone=0.55),
+        Family("ice40", Library(_ICE40), (), "ice40up", shares=True),
+        Family("ice40up", Library(_ICE40), _MAC16, "ice40up", shares=True),
+        Family("gw1n", Library(_GOWIN), _GOWIN_DSP, "gw1n", dsp_units=2, shares=True),
+        Family("gw2a", Library(_GOWIN), _GOWIN_DSP, "gw1n", dsp_units=2, shares=True),
         Family("cyclonev", Library((Cell(13, (1, 2, 5, 10, 20, 40), 64, blocks=1),)), _MISTRAL, "ecp5", dsp_units=6,
                lut_scale=0.87,
                product_luts=2.1),

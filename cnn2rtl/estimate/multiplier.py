@@ -22,49 +22,47 @@ class Product:
 class Block:
     """A DSP block multiplies ``a`` by ``b`` bits at most.
 
-    Of a longer factor it takes ``partial`` bits at a time. Factors below ``least`` bits, and products below
-    ``least_product``, are left to logic. Where ``signed_only``, a slice gives one bit away for its sign. A block counts
-    ``units``.
+    Of a longer factor it takes ``partial`` bits at a time. Factors below ``least`` bits, of which the longer one has
+    ``longer`` at least, and products below ``least_product``, are left to smaller blocks and to logic. Where
+    ``signed_only``, a slice gives one bit away for its sign. A block counts ``units``.
     """
 
     a: int
     b: int
     partial: int
     least: int = 2
+    longer: int = 0
     least_product: int = 0
     signed_only: bool = False
     units: int = 1
 
-    def fits(self, product: Product) -> bool:
-        """Whether it takes one block at most."""
-        return max(product.a, product.b) <= self.a and min(product.a, product.b) <= self.b
-
-    def count(self, product: Product) -> int:
-        """DSP blocks for one of the multiplications."""
+    def count(self, product: Product, *smaller: Block) -> int:
+        """DSP blocks, in units, for one of the multiplications; ``smaller`` kinds take what is left, largest first."""
         a, b = max(product.a, product.b), min(product.a, product.b)
-        return self._count(a, b, product.out or a + b)
+        return _count((self, *smaller), a, b, product.out or a + b)
 
-    def _count(self, a: int, b: int, out: int) -> int:
-        if min(a, b) < self.least or out < self.least_product:
-            return 0
-        if a > self.a:
-            slices, last = self._slices(a, self.a)
-            return slices * self._count(self.partial, b, min(out, b + self.partial)) + self._count(last, b, b + last)
-        if b > self.b:
-            slices, last = self._slices(b, self.b)
-            return slices * self._count(a, self.b, min(out, a + self.b)) + self._count(a, last, a + last)
-        return 1
-
-    def _slices(self, bits: int, most: int) -> tuple[int, int]:
+    def slices(self, bits: int, most: int) -> tuple[int, int]:
         """Whole slices of a factor, and the bits that are left for the last one."""
         step = (self.partial if most == self.a else self.b) - self.signed_only
         slices = -(-(bits - most) // step)
         return slices, bits - slices * step
 
 
-def blocks(kinds: tuple[Block, ...], product: Product) -> int:
-    """DSP blocks, in units, for one of the multiplications: of the smallest kind that can do it, else of the last."""
+def _count(kinds: tuple[Block, ...], a: int, b: int, out: int) -> int:
     if not kinds:
         return 0
-    kind = next((kind for kind in kinds if kind.fits(product)), kinds[-1])
-    return kind.units * kind.count(product)
+    kind = kinds[0]
+    if min(a, b) < kind.least or max(a, b) < kind.longer or out < kind.least_product:
+        return _count(kinds[1:], max(a, b), min(a, b), out)
+    if a > kind.a:
+        slices, last = kind.slices(a, kind.a)
+        return slices * _count(kinds, kind.partial, b, min(out, b + kind.partial)) + _count(kinds, last, b, b + last)
+    if b > kind.b:
+        slices, last = kind.slices(b, kind.b)
+        return slices * _count(kinds, a, kind.b, min(out, a + kind.b)) + _count(kinds, a, last, a + last)
+    return kind.units
+
+
+def blocks(kinds: tuple[Block, ...], product: Product) -> int:
+    """DSP blocks, in units, for one of the multiplications: the largest kind of ``kinds`` comes first."""
+    return kinds[0].count(product, *kinds[1:]) if kinds else 0

@@ -106,7 +106,8 @@ def simple_ram(p: Parameters) -> Parts:
 def lookup(p: Parameters) -> Parts:
     lanes = p["LANES"]
     features = {"one": 1, "behind the ROM": lanes * p["Q_BITS"]}
-    return Parts(features, (Memory(p["Q_BITS"], 1 << p["BITS"], False, p.place, lanes),))
+    contents = {"leaves": p["LEAVES"], "choices": p["CHOICES"], "data": p["Q_BITS"]}
+    return Parts(features, (Memory(p["Q_BITS"], 1 << p["BITS"], False, p.place, lanes, contents),))
 
 
 @describes("stream_select")
