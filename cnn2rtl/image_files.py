@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -23,6 +22,9 @@ Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 Fit: TypeAlias = Literal["crop", "resize"]
 
 _MODES = {1: "L", 3: "RGB"}
+
+# What it says of damaged pictures names no file; whoever wants to hear it can.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 Skip: TypeAlias = Callable[[str], None]
 """Hears of an image file that cannot be used, and is left out."""
@@ -71,11 +73,10 @@ def read_files(files: Sequence[Path], reading: Reading) -> tuple[Pixels, list[in
 
 def _in_parallel(files: Sequence[Path], reading: Reading) -> Iterator[Pixels | str]:
     """Of each file in turn, the image, or what is wrong with it."""
-    alone = threading.Lock()
 
     def read(file: Path) -> Pixels | str:
         try:
-            return _read_file(file, reading.shape, reading.fit, alone)
+            return _read_file(file, reading.shape, reading.fit, one_by_one)
         except UserError as error:
             return "; ".join(error.problems)
         except FileNotFoundError:
@@ -89,18 +90,27 @@ def _in_parallel(files: Sequence[Path], reading: Reading) -> Iterator[Pixels | s
         # Of pictures half as large as the largest that are decoded, and of notes in them that are damaged.
         warnings.filterwarnings("ignore", module="PIL")
         # Decoding lets other threads run meanwhile.
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(1) as one_by_one, ThreadPoolExecutor() as pool:
             yield from pool.map(read, files)
 
 
-def _read_file(file: Path, shape: Shape, fit: Fit, alone: threading.Lock) -> Pixels:
+def _read_file(file: Path, shape: Shape, fit: Fit, one_by_one: ThreadPoolExecutor) -> Pixels:
     with Image.open(file) as opened:
-        large = opened.width * opened.height > LARGE_PICTURE
-        with alone if large else nullcontext():
-            return _fitted(file, opened, shape, fit, large)
+        if opened.width * opened.height <= LARGE_PICTURE:
+            return _fitted(file, opened, shape, fit)
+        # By one thread: what one has freed is not another's.
+        return one_by_one.submit(_large, file, opened, shape, fit).result()
 
 
-def _fitted(file: Path, opened: ImageFile, shape: Shape, fit: Fit, large: bool) -> Pixels:
+def _large(file: Path, opened: ImageFile, shape: Shape, fit: Fit) -> Pixels:
+    """As :func:`_fitted`, and frees the picture at once."""
+    try:
+        return _fitted(file, opened, shape, fit)
+    finally:
+        opened.close()
+
+
+def _fitted(file: Path, opened: ImageFile, shape: Shape, fit: Fit) -> Pixels:
     channels, height, width = shape
     if opened.mode.startswith(("I", "F")):
         raise UserError(f"{file}: has more than 8 bits per channel (mode {opened.mode}); 8 are expected: convert it")
@@ -116,7 +126,7 @@ def _fitted(file: Path, opened: ImageFile, shape: Shape, fit: Fit, large: bool) 
         # As torchvision's Resize and CenterCrop do it, to the pixel, for a square input.
         scale = max(height / opened.height, width / opened.width)
         size = (max(width, int(opened.width * scale)), max(height, int(opened.height * scale)))
-        if large:
+        if opened.width * opened.height > LARGE_PICTURE:
             # A JPEG is decoded at a fraction of its size that is still twice as large as needed.
             opened.draft(mode, (2 * size[0], 2 * size[1]))
         plain = opened if opened.mode == mode else opened.convert(mode)
