@@ -19,8 +19,9 @@ from common import head, photographs, row, trained_student
 from cnn2rtl.cli.console import parse_widths
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import ImageSet, Pixels
-from cnn2rtl.passes import absorb_input, simplify
-from cnn2rtl.pipeline import Options, auto_widths, quantise_graph, scores_of
+from cnn2rtl.options import Options
+from cnn2rtl.passes import absorb_input, scores_of, simplify
+from cnn2rtl.pipeline import auto_widths, calibrated, simplified
 from cnn2rtl.quantise.calibrate import measure
 from cnn2rtl.quantise.integers import quantise
 from cnn2rtl.tensors import FloatArray
@@ -96,11 +97,10 @@ def automatic(asked: argparse.Namespace, captured: FloatGraph, calibrating: Pixe
         start = time.perf_counter()
         options = Options(scheme=scheme, effort=effort)
         check = ImageSet(choosing, None, (), ())
-        narrow, choice = auto_widths(captured, options, calibrating, check, limit)
+        narrow, choice = auto_widths(calibrated(simplified(captured, options), calibrating), check, limit)
         took = time.perf_counter() - start
-        _, integers = quantise_graph(captured, narrow, calibrating)
         memory, area = choice.cost.memory / choice.widest.memory, choice.cost.area / choice.widest.area
-        found = compared(exact, integers, unseen)
+        found = compared(exact, narrow.integers, unseen)
         widths = " ".join(f"{name}={own}" for name, own in choice.layers.items())
         row([
             scheme, effort, f"{limit:g}", f"{choice.drop:g}", f"{memory:.0%}", f"{area:.0%}", *found, f"{took:.0f} s",

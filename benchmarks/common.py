@@ -19,10 +19,10 @@ sys.path[:0] = [
 from harness import Bench  # noqa: E402
 from models import DATA, StudentNet, randomised  # noqa: E402
 
+from cnn2rtl.compiled import Compiled  # noqa: E402
 from cnn2rtl.frontend import capture  # noqa: E402
 from cnn2rtl.graph import FloatGraph  # noqa: E402
 from cnn2rtl.images import Pixels, load_images  # noqa: E402
-from cnn2rtl.pipeline import Compiled  # noqa: E402
 from cnn2rtl.project import open_project  # noqa: E402
 from cnn2rtl.synth import SynthResult, target_for, tool_for  # noqa: E402
 from cnn2rtl.tensors import Shape  # noqa: E402

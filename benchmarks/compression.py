@@ -37,7 +37,8 @@ from cnn2rtl.counting import total
 from cnn2rtl.evaluate import evaluate
 from cnn2rtl.frontend import capture
 from cnn2rtl.images import ImageSet
-from cnn2rtl.pipeline import Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.schedule import Target
 
 SHAPE = (1, 32, 32)

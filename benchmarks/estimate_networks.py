@@ -13,8 +13,10 @@ from model import DigitNet
 from models import randomised
 from torch import nn
 
+from cnn2rtl.compiled import Compiled
 from cnn2rtl.frontend import capture
-from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.schedule import Target
 
 

@@ -19,7 +19,8 @@ from multiprocessing import get_context
 from common import noise, student
 
 from cnn2rtl import threads
-from cnn2rtl.pipeline import Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.quantise.calibrate import measure
 
 

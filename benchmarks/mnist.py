@@ -22,8 +22,10 @@ from cnn2rtl.evaluate import evaluate
 from cnn2rtl.frontend import capture
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import Pixels
-from cnn2rtl.pipeline import Options, designed, quantise_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import implemented, quantise_graph
 from cnn2rtl.quant.qformat import Scheme
+from cnn2rtl.quantised import Quantised
 
 SHAPE = (1, 28, 28)
 EPOCHS = 8
@@ -110,7 +112,7 @@ def accuracies(task: Task, float_graph: FloatGraph, graph: QuantGraph) -> tuple[
 
 def proven(float_graph: FloatGraph, graph: QuantGraph, options: Options, frames: Pixels) -> bool:
     """Whether the Verilog of ``graph`` gives what the golden model gives, every value of every layer."""
-    compiled = designed(float_graph, graph, options, frames, "", ())
+    compiled = implemented(Quantised(float_graph, graph, options, "", frames=frames), options)
     return all(verdict.passed for verdict in simulated(compiled, frames, 0, None, engine="icarus"))
 
 
@@ -136,7 +138,8 @@ def main() -> None:
         for scheme in SCHEMES:
             options = replace(Options(), weight_bits=bits, activation_bits=bits, scheme=scheme, ranges=given.ranges)
             calibration = task.images[:CALIBRATION]
-            float_graph, graph = quantise_graph(task.network, options, calibration)
+            made = quantise_graph(task.network, options, calibration)
+            float_graph, graph = made.graph, made.integers
             exact, before = accuracies(task, float_graph, graph)
             *_, last = train(float_graph, graph, task.images, tuple(task.labels.tolist()), training)
             _, after = accuracies(task, float_graph, last.graph)

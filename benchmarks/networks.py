@@ -16,7 +16,8 @@ from networks import NETWORKS
 
 from cnn2rtl.counting import total
 from cnn2rtl.frontend import capture
-from cnn2rtl.pipeline import Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.schedule import Target
 
 

@@ -14,7 +14,8 @@ from itertools import product
 import numpy as np
 from common import SHAPE, head, photographs, row, simulated, trained_student
 
-from cnn2rtl.pipeline import Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.schedule import Target
 
 

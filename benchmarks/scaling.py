@@ -71,7 +71,8 @@ def simulation() -> tuple[float, float]:
     """
     from common import Bench, noise, student
 
-    from cnn2rtl.pipeline import Options, compile_graph
+    from cnn2rtl.options import Options
+    from cnn2rtl.pipeline import compile_graph
 
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(compile_graph(student(), Options()), noise(1), Path(folder) / "project", "verilator")

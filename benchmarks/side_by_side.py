@@ -22,7 +22,8 @@ from torch import nn
 from cnn2rtl.devices import find
 from cnn2rtl.frontend import capture
 from cnn2rtl.graph import FloatGraph
-from cnn2rtl.pipeline import Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.schedule import Target
 from cnn2rtl.tensors import Shape
 

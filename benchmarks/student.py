@@ -14,7 +14,9 @@ from collections.abc import Callable
 import torch
 from common import BUDGETS, WIDTHS, head, noise, row, simulated, student
 
-from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.compiled import Compiled
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.schedule import Target
 
 BUSY = 0.97

@@ -13,7 +13,8 @@ import argparse
 import torch
 from common import BUDGETS, COUNTS, FAMILIES, WIDTHS, head, noise, number, row, student, synthesised
 
-from cnn2rtl.pipeline import Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.schedule import Target
 
 

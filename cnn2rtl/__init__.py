@@ -9,7 +9,7 @@ from cnn2rtl.version import __version__
 
 if TYPE_CHECKING:
     from cnn2rtl.api import compile
-    from cnn2rtl.pipeline import Compiled
+    from cnn2rtl.compiled import Compiled
 
 __all__ = ["Compiled", "UserError", "__version__", "compile"]
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import numpy as np
 
+from cnn2rtl.compiled import Compiled
 from cnn2rtl.devices import Device, default_clock, find
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import Pixels, from_array, images_for, several
-from cnn2rtl.pipeline import Compiled, Options, check_feasible, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import Simplified, calibrated, check_feasible, implemented, quantised, simplified
 from cnn2rtl.quant.qformat import Scheme
 from cnn2rtl.quantise.formats import Ranges
 from cnn2rtl.quantise.integers import Effort, Widths
+from cnn2rtl.quantised import Quantised
+from cnn2rtl.reading import Source, open_file, open_module
 from cnn2rtl.schedule import Target
 from cnn2rtl.tensors import Shape
 
@@ -27,8 +32,8 @@ Numbers: TypeAlias = float | Sequence[float] | np.ndarray
 
 
 def compile(
-    model: nn.Module | ExportedProgram,
-    example: Any,
+    model: str | os.PathLike[str] | nn.Module | ExportedProgram,
+    example: Any = None,
     bits: int = 8,
     *,
     weight_bits: int | None = None,
@@ -48,6 +53,8 @@ def compile(
     dsps: int | None = None,
     device: str | None = None,
     name: str | None = None,
+    arch: str | None = None,
+    trust_pickle: bool = False,
 ) -> Compiled:
     """Compile ``model`` to hardware; nothing is written until the result's ``write(folder)``.
 
@@ -67,20 +74,7 @@ def compile(
 
     Raises :class:`cnn2rtl.UserError`, with a line for everything that is wrong.
     """
-    # Slow to import, and `import cnn2rtl` must not be.
-    from torch import nn
-    from torch.export import ExportedProgram
-
-    from cnn2rtl.frontend import capture
-
-    if not isinstance(model, (nn.Module, ExportedProgram)):
-        raise UserError(
-            f"model: a {type(model).__name__}, where an nn.Module or an ExportedProgram is expected; "
-            "cnn2rtl.frontend.load_model reads one from a file"
-        )
     problems = Problems()
-    graph: FloatGraph | None = None
-    images: Pixels | None = None
     means: tuple[float, ...] = (0.0,)
     stds: tuple[float, ...] = (1.0,)
     with problems.gather():
@@ -108,23 +102,64 @@ def compile(
         if given not in get_args(choices):
             problems.found.append(f"{name_of} {given!r}: one of {', '.join(get_args(choices))} is expected")
     with problems.gather():
-        shape = _shapes(example, known=isinstance(model, ExportedProgram))
-        graph = capture(model, shape, name or _name(model))
-        check_feasible(graph, options)
+        options.check()
+    if isinstance(calibration, (str, os.PathLike)) and not Path(calibration).exists():
+        problems.found.append(f"{calibration}: no such file or folder")
+    source: Source | None = None
     with problems.gather():
-        options.check(None if graph is None else graph.channels)
-    if graph is not None and calibration is not None:
-        with problems.gather():
-            if isinstance(calibration, (str, os.PathLike)):
-                images = images_for(os.fspath(calibration), graph.inputs).images
-            elif len(graph.inputs) > 1:
-                images = _several(calibration, graph.inputs)
-            else:
-                (only,) = graph.inputs.values()
-                images = from_array(_on_cpu(calibration), only, "calibration")
+        source = _source(model, example, arch, trust_pickle, name or "")
+        source.check()
+    if source is not None and source.given:
+        named = {**asdict(options), "arch": arch, "example": example, "calibration": calibration}
+        problems.found += _settled(source, named)
+    # What follows imports torch, which takes seconds.
     problems.check()
-    assert graph is not None
-    return compile_graph(graph, options, images)
+    assert source is not None
+    network = source.read(means, stds)
+    if isinstance(network, Quantised):
+        return implemented(network, options)
+    simple: Simplified | None = None
+    with problems.gather():
+        simple = simplified(network, options)
+    images: Pixels | None = None
+    if calibration is not None:
+        with problems.gather():
+            images = _images(calibration, network.inputs)
+        if simple is not None:
+            with problems.gather():
+                check_feasible(simple, options.target)
+    problems.check()
+    assert simple is not None
+    return implemented(quantised(calibrated(simple, images)), options)
+
+
+def _source(model: Any, example: Any, arch: str | None, trust_pickle: bool, name: str) -> Source:
+    """The door, for a path or a module."""
+    if isinstance(model, (str, os.PathLike)):
+        shapes = None if example is None else _shapes(example)
+        return open_file(Path(model), arch, shapes, trust_pickle, name)
+    return open_module(model, _example(model, example), name)
+
+
+def _settled(source: Source, given: Mapping[str, Any]) -> list[str]:
+    """What was asked for that a network with integers has settled already."""
+    defaults = {**asdict(Options()), "arch": None, "example": None, "calibration": None}
+    asked = {"target", "class_index"} | (set() if source.normalised else {"mean", "std"})
+    return [
+        f"{name}: the network is quantised already and keeps its numbers; leave it out"
+        for name, value in given.items()
+        if name not in asked and value != defaults[name]
+    ]
+
+
+def _images(calibration: Any, shapes: Mapping[str, Shape]) -> Pixels:
+    """Raw pixels to calibrate on, from whatever :func:`compile` takes."""
+    if isinstance(calibration, (str, os.PathLike)):
+        return images_for(os.fspath(calibration), shapes).images
+    if len(shapes) > 1:
+        return _several(calibration, shapes)
+    (only,) = shapes.values()
+    return from_array(_on_cpu(calibration), only, "calibration")
 
 
 def _several(calibration: Any, shapes: Mapping[str, Shape]) -> Pixels:
@@ -142,10 +177,14 @@ def _on_cpu(images: Any) -> Any:
     return images.detach().cpu() if hasattr(images, "detach") else images
 
 
-def _shapes(example: Any, known: bool) -> tuple[tuple[int, ...], ...] | None:
+def _example(model: Any, example: Any) -> tuple[tuple[int, ...], ...] | None:
+    """Of a module, whose input's shape must be told; an exported program knows its own."""
+    known = hasattr(model, "graph_signature")
+    return None if example is None and known else _shapes(example)
+
+
+def _shapes(example: Any) -> tuple[tuple[int, ...], ...]:
     """Each input's (c, h, w), (c, length) or (features,)."""
-    if example is None and known:
-        return None
     if isinstance(example, (tuple, list)) and example and not all(isinstance(d, (int, np.integer)) for d in example):
         return tuple(_shape(one) for one in example)
     return (_shape(example),)
@@ -167,9 +206,3 @@ def _numbers(name: str, value: Numbers) -> tuple[float, ...]:
         return tuple(float(number) for number in np.atleast_1d(np.asarray(value, np.float64)).reshape(-1))
     except (TypeError, ValueError):
         raise UserError(f"{name} {value!r}: a number, or one per channel of the input, is expected") from None
-
-
-def _name(model: object) -> str:
-    """The class of a network that somebody wrote; torch's own containers say nothing."""
-    cls = type(model)
-    return "network" if cls.__module__.startswith("torch.") else cls.__name__

@@ -162,10 +162,13 @@ def test_all_mistakes_at_once() -> None:
     )  # fmt: skip
     expected = (
         "mean 'x': a number", "scheme 'log': one of pow2, scale is expected", "width 1 of weights and activations",
-        "width 17 of outputs", "std 1.0, 2.0: one value, or one for each of the input's 1 channels",
+        "width 17 of outputs",
         "--clock 0", "--multipliers 2.5", "none: no such file or folder",
     )  # fmt: skip
     assert len(given) == len(expected)
+    # What takes the network to tell comes after.
+    (std,) = problems(net(), SHAPE, std=(1, 2))
+    assert std.startswith("std 1.0, 2.0: one value, or one for each of the input's 1 channels")
     assert all(any(line.startswith(start) for line in given) for start in expected), given
 
 
@@ -178,7 +181,8 @@ def test_each_mistake() -> None:
     )
     unsupported = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GroupNorm(1, 2), nn.Softmax(1), nn.ReLU())
     assert [line.split(":")[0] for line in problems(unsupported, SHAPE)] == ["`1` (group_norm)", "`2` (softmax)"]
-    assert problems("net.pt", SHAPE)[0].startswith("model: a str, where an nn.Module or an ExportedProgram is expected")
+    assert problems("net.pt", SHAPE) == ("net.pt: no such file",)
+    assert problems(3, SHAPE) == ("model: a int, where a file, an nn.Module or an ExportedProgram is expected",)
     for options, expected in (
         ({"bits": "8"}, "width '8' of weights and activations"),
         ({"fps": "fast"}, "--fps fast: a number greater than 0"),

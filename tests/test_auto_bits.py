@@ -14,12 +14,14 @@ from command_line import DIGITS, EXAMPLE, mistakes, succeed
 from models import randomised
 from torch import nn
 
+from cnn2rtl import store
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture, load_model
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import ImageSet
+from cnn2rtl.options import Options
 from cnn2rtl.passes import absorb_input, simplify
-from cnn2rtl.pipeline import Options, auto_widths, compile_graph
+from cnn2rtl.pipeline import auto_widths, calibrated, compile_graph, simplified
 from cnn2rtl.quantise.auto import Layers, cheapest, cost, narrowing
 from cnn2rtl.quantise.calibrate import measure
 from cnn2rtl.quantise.integers import Recipe, Widths, quantise
@@ -151,8 +153,10 @@ def test_the_drop_is_that_of_the_network_that_is_compiled() -> None:
     memory = []
     for right, limit in ((None, 1.0), (None, 10.0), (truth, 1.0)):
         given = ImageSet(check, None if right is None else tuple(right.tolist()), (), ())
-        narrow, choice = auto_widths(graph, Options(), images, given, limit)
-        found = compile_graph(graph, narrow, images).golden(check).argmax(-1).ravel()
+        narrow, choice = auto_widths(calibrated(simplified(graph, Options()), images), given, limit)
+        compiled = compile_graph(graph, narrow.options, images)
+        assert store.dump({"integer": compiled.graph}) == store.dump({"integer": narrow.integers})
+        found = compiled.golden(check).argmax(-1).ravel()
         drop = np.mean(found != exact) if right is None else np.mean(exact == right) - np.mean(found == right)
         assert choice.drop == pytest.approx(100 * drop) and choice.drop <= limit
         memory.append(choice.cost.memory)

@@ -15,13 +15,15 @@ from torch import nn
 from torch_reference import integer_tensors
 
 from cnn2rtl.cli.console import parse_widths
+from cnn2rtl.compiled import Compiled
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.ops import Conv2d, DepthwiseConv2d, Linear, Window
 from cnn2rtl.ops.weighted import Weighted
+from cnn2rtl.options import Options
 from cnn2rtl.passes import absorb_input, simplify
-from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.quant.layers import QuantOptions
 from cnn2rtl.quant.qformat import QFormat, Requant
 from cnn2rtl.quantise.calibrate import Seen, measure

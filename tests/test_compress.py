@@ -20,7 +20,7 @@ from cnn2rtl.ops import Input, Rescale
 from cnn2rtl.project import open_project
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import PIXEL
-from cnn2rtl.trained import load
+from cnn2rtl.trained import load, save
 
 CALIB = EXAMPLE / "calib"
 
@@ -42,7 +42,7 @@ def test_generate_keeps_the_integers(trained: Path, tmp_path: Path) -> None:
     text = succeed("generate", trained, "-o", "out", cwd=tmp_path)
     origin = "50 of 50 images of calib, then trained on 50 images of calib (2 epochs)"
     assert f"3-bit weights, 4-bit activations, calibrated on {origin};" in text
-    before, after = load(trained).graph, open_project(tmp_path / "out").graph
+    before, after = load(trained).integers, open_project(tmp_path / "out").graph
     assert store.dump({"": before}) == store.dump({"": after})
     assert "PASS" in succeed("simulate", "out", cwd=tmp_path)
     assert "% integer, the same in hardware" in succeed("evaluate", "out", "--data", EXAMPLE / "images", cwd=tmp_path)
@@ -57,7 +57,7 @@ def test_training_goes_on_from_the_integers(trained: Path, tmp_path: Path) -> No
         cwd=tmp_path,
     )  # fmt: skip
     before, after = load(trained), load(tmp_path / "on.npz")
-    assert store.dump({"": before.graph}) == store.dump({"": after.graph})
+    assert store.dump({"": before.integers}) == store.dump({"": after.integers})
     assert after.origin == f"{before.origin}, then trained on 50 images of calib (1 epochs)"
 
 
@@ -88,16 +88,18 @@ def test_mistakes(trained: Path, tmp_path: Path) -> None:
         shutil.copytree(CALIB / "1", tmp_path / "three" / label)
     given = ("--bits", "8", "--data", tmp_path / "three", "-o", "own.npz")
     assert mistakes("compress", "qat", *DIGITS, *given, cwd=tmp_path) == [
-        "own.npz: exists; choose another name, or give --force to replace it",
+        "own.npz: exists; choose another name, or give --force to replace it"
+    ]
+    assert mistakes("compress", "qat", *DIGITS, *given[:-1], "new.npz", cwd=tmp_path) == [
         (
             f"--data {tmp_path}/three: 3 class folders, but the network has 10 outputs; give labels 0 to 9, or "
             "--teacher to learn from the float network instead"
         ),
     ]
     assert mistakes("generate", "own.npz", "--bits", "8", "--calib", CALIB, "--fps", "-1", cwd=tmp_path) == [
+        "--fps -1.0: a number greater than 0 is expected",
         "--bits: own.npz is quantised already and keeps its numbers; leave it out",
         "--calib: own.npz is quantised already and keeps its numbers; leave it out",
-        "--fps -1.0: a number greater than 0 is expected",
     ]
     (wrong,) = mistakes("generate", "bad.npz", cwd=tmp_path)
     assert wrong.startswith("bad.npz: is no network that cnn2rtl has trained, or a damaged one (")
@@ -109,11 +111,11 @@ def test_mistakes(trained: Path, tmp_path: Path) -> None:
 
 def test_a_file_that_does_not_fit_itself(trained: Path, tmp_path: Path) -> None:
     whole = load(trained)
-    node = whole.graph.layers[-1]
+    node = whole.integers.layers[-1]
     assert node.layer is not None and node.layer.weight is not None
     fewer = replace(node.layer, weight=node.layer.weight[:4])
-    graph = QuantGraph("digits", (*whole.graph.nodes[:-1], replace(node, layer=fewer)), (node.name,))
-    replace(whole, graph=graph).save(tmp_path / "x.npz")
+    graph = QuantGraph("digits", (*whole.integers.nodes[:-1], replace(node, layer=fewer)), (node.name,))
+    save(replace(whole, integers=graph), tmp_path / "x.npz")
     with pytest.raises(UserError, match=r"x\.npz: is no network that cnn2rtl has trained"):
         load(tmp_path / "x.npz")
 
@@ -137,6 +139,6 @@ def test_a_kind_that_cannot_be_trained_is_named() -> None:
 def test_the_file_replaces_another_whole(trained: Path, tmp_path: Path) -> None:
     target = tmp_path / "x.npz"
     target.write_text("old")
-    load(trained).save(target)
+    save(load(trained), target)
     assert np.array_equal(load(target).frames, load(trained).frames)
     assert list(contents(tmp_path)) == ["x.npz"]

@@ -14,11 +14,13 @@ from models import StudentNet, randomised
 from torch import nn
 from work import calls
 
+from cnn2rtl.compiled import Compiled
 from cnn2rtl.estimate import FAMILIES, Memory, Parts, Product, Resources, chain, describes, fifo, multiplier, unit
 from cnn2rtl.estimate.units import DESCRIPTIONS
 from cnn2rtl.frontend import capture
 from cnn2rtl.hardware.unit import Bits, Place, pack
-from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.project import open_project
 from cnn2rtl.render import templates
 from cnn2rtl.schedule import Target, takes_of

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from cnn2rtl.compiled import Compiled
 from cnn2rtl.frontend import capture
-from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.tensors import Shape
 

@@ -24,10 +24,12 @@ from cnn2rtl.frontend.onnx_float import capture_onnx
 from cnn2rtl.graph import FloatGraph, Node, QuantGraph
 from cnn2rtl.images import from_array
 from cnn2rtl.ops import Affine, Input, Linear, Resample, Table
-from cnn2rtl.pipeline import Options, quantise_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import quantise_graph
 from cnn2rtl.quantise.integers import Widths
+from cnn2rtl.quantised import Quantised
 from cnn2rtl.tensors import Clamp
-from cnn2rtl.trained import Trained, load
+from cnn2rtl.trained import load, save
 
 SHAPE = (1, 2, 2)
 FRAMES = np.arange(8, dtype=np.uint8).reshape(2, 2, 2, 1)
@@ -225,22 +227,23 @@ def test_pytorch(layer: nn.Module, said: str) -> None:
     assert any(problem.startswith(said) for problem in caught.value.problems), caught.value.problems
 
 
-def trained(float_graph: FloatGraph, graph: QuantGraph) -> Trained:
-    return Trained(float_graph, graph, Options(layers={"fc": Widths(4)}), "images", FRAMES)
+def trained(float_graph: FloatGraph, graph: QuantGraph) -> Quantised:
+    return Quantised(float_graph, graph, Options(layers={"fc": Widths(4)}), "images", frames=FRAMES)
 
 
 def test_trained_files(tmp_path: Path) -> None:
     """They are plain arrays, in which anyone can write."""
-    graph, integers = quantise_graph(graph_of(linear()), Options(), FRAMES)
-    trained(graph, integers).save(tmp_path / "sound.npz")
-    assert load(tmp_path / "sound.npz").graph.nodes[1].layer is not None
+    made = quantise_graph(graph_of(linear()), Options(), FRAMES)
+    graph, integers = made.graph, made.integers
+    save(trained(graph, integers), tmp_path / "sound.npz")
+    assert load(tmp_path / "sound.npz").integers.nodes[1].layer is not None
     weight = graph["fc"].op.weight  # type: ignore[attr-defined]
     weight[0] = nan
-    trained(graph, integers).save(tmp_path / "weight.npz")
+    save(trained(graph, integers), tmp_path / "weight.npz")
     weight[0] = 1.0
     scale = integers["fc"].layer.weight_scale  # type: ignore[union-attr]
     scale[1] = inf
-    trained(graph, integers).save(tmp_path / "scale.npz")
+    save(trained(graph, integers), tmp_path / "scale.npz")
     for name, said in (
         ("weight", "`fc`: `weight`: 4 of 8 values are NaN or infinite"),
         ("scale", "`fc`: the scale of its weights is NaN, infinite, or not above 0"),

@@ -20,11 +20,11 @@ from onnx_reference import onnx_tensors, run_onnx
 from torch import nn
 
 import cnn2rtl
+from cnn2rtl.compiled import Compiled
 from cnn2rtl.errors import UserError
 from cnn2rtl.export import to_onnx
 from cnn2rtl.graph import QuantGraph
 from cnn2rtl.ops import Linear, Rescale
-from cnn2rtl.pipeline import Compiled
 from cnn2rtl.project import open_project
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import PIXEL, QFormat, Requant, Scheme

@@ -31,7 +31,8 @@ from cnn2rtl.compress.training.feed import Batch
 from cnn2rtl.devices import find
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
-from cnn2rtl.pipeline import Options, check_feasible
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import check_feasible, simplified
 from cnn2rtl.schedule import Target
 from cnn2rtl.tensors import Shape
 
@@ -335,7 +336,7 @@ def test_fitting_finds_the_largest_share(device: str, fps: float | None, step: i
     def fits(share: int) -> bool:
         kept = {c.name: range(keep_share(channels, scores, share / SHARES, "layer", step)[c.name]) for c in channels}
         try:
-            check_feasible(capture(without(module, shape, kept), shape, "x"), options)
+            check_feasible(simplified(capture(without(module, shape, kept), shape, "x"), options), options.target)
         except UserError:
             return False
         return True

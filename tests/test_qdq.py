@@ -22,11 +22,13 @@ from cnn2rtl.graph import QuantGraph, QuantNode
 from cnn2rtl.images import load_images
 from cnn2rtl.ops import AvgPool2d
 from cnn2rtl.ops.weighted import Weighted
+from cnn2rtl.options import Options
 from cnn2rtl.passes import simplify
-from cnn2rtl.pipeline import Options, compile_given
+from cnn2rtl.pipeline import implemented
 from cnn2rtl.project import open_project
 from cnn2rtl.quant.qformat import IntArray
 from cnn2rtl.quant.weighted import zero_share
+from cnn2rtl.quantised import from_given
 
 Numbers = Sequence[float]
 PLAIN: tuple[Numbers, Numbers] = ((0.0,), (1.0,))
@@ -243,7 +245,7 @@ def test_generate_simulate_evaluate(digits: Path, tmp_path: Path) -> None:
 def test_a_normalised_input_has_a_layer_of_its_own(tmp_path: Path) -> None:
     quantised("depthwise", tmp_path / "net.onnx")
     given = read_qdq(tmp_path / "net.onnx", "net", *PHOTO)
-    compiled = compile_given(given, Options())
+    compiled = implemented(from_given(given), Options())
     assert compiled.graph.layers[0].name == "normalise"
     assert compiled.about["notes"] == list(given.notes)
     pixels = np.arange(3 * 72, dtype=np.uint8).reshape(1, 9, 8, 3)
@@ -337,7 +339,7 @@ def test_branches_are_those_of_onnxruntime(signed: bool, tmp_path: Path) -> None
             codes[node.name] = np.rint(theirs).astype(np.int32) + node.out.zero
             off = np.abs(ours - codes[node.name])
             assert off.max() <= 1 and (off > 0).mean() <= 0.01, node.name
-    compiled = compile_given(read_qdq(file, "net", *PLAIN), Options())
+    compiled = implemented(from_given(read_qdq(file, "net", *PLAIN)), Options())
     assert compiled.golden(pixels[:2]).shape == (2, 8, 7, 3)
 
 

@@ -49,13 +49,13 @@ def report(contents: Contents) -> str:
 
 
 @pytest.fixture(scope="module")
-def design() -> cnn2rtl.pipeline.Compiled:
+def design() -> cnn2rtl.Compiled:
     net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 5))
     return cnn2rtl.compile(net.eval(), (3, 8, 8), name="small")
 
 
 @pytest.fixture
-def small(design: cnn2rtl.pipeline.Compiled) -> Contents:
+def small(design: cnn2rtl.Compiled) -> Contents:
     """``design.json`` of three layers."""
     return dict(copy.deepcopy(design.about))
 
@@ -128,7 +128,7 @@ def words(about: Contents) -> str:
     return " ".join(" ".join(Reader(report(about)).texts).replace("\u00a0", " ").split())
 
 
-def test_the_report_follows_from_design_json_alone(design: cnn2rtl.pipeline.Compiled) -> None:
+def test_the_report_follows_from_design_json_alone(design: cnn2rtl.Compiled) -> None:
     page = design.rendered["report.html"]
     assert page == report(json.loads(design.rendered["design.json"]))
     assert page == report(json.loads(json.dumps(design.about, sort_keys=True)))
@@ -282,7 +282,7 @@ def test_all_fifos_of_a_fork(small: Contents) -> None:
     assert title in report(about) and "of 500 beats (499 used at most in simulation) to the output" in report(about)
 
 
-def test_record_renews_the_report(design: cnn2rtl.pipeline.Compiled, tmp_path: Path) -> None:
+def test_record_renews_the_report(design: cnn2rtl.Compiled, tmp_path: Path) -> None:
     out = tmp_path / "out"
     design.write(out)
     page = out / "report.html"
@@ -299,7 +299,7 @@ def test_record_renews_the_report(design: cnn2rtl.pipeline.Compiled, tmp_path: P
     assert not list(out.glob("*.new"))
 
 
-def test_record_leaves_a_report_alone_that_the_user_changed(design: cnn2rtl.pipeline.Compiled, tmp_path: Path) -> None:
+def test_record_leaves_a_report_alone_that_the_user_changed(design: cnn2rtl.Compiled, tmp_path: Path) -> None:
     out = tmp_path / "out"
     design.write(out)
     (out / "report.html").write_text("mine")

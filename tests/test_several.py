@@ -24,8 +24,10 @@ from cnn2rtl.frontend.onnx_file import read_onnx
 from cnn2rtl.frontend.onnx_float import capture_onnx
 from cnn2rtl.frontend.qdq import read_qdq
 from cnn2rtl.images import images_for
-from cnn2rtl.pipeline import compile_given
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import implemented
 from cnn2rtl.project import open_project
+from cnn2rtl.quantised import from_given
 from cnn2rtl.synth.nextpnr import Nextpnr
 from cnn2rtl.synth.yosys import wrapper
 from cnn2rtl.tensors import noise
@@ -258,7 +260,7 @@ def test_quantised_onnx(tmp_path: Path) -> None:
         tmp_path / "m.onnx", tmp_path / "q.onnx", _Reader([given]), QuantFormat.QDQ, per_channel=True,
         activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
     )  # fmt: skip
-    compiled = compile_given(read_qdq(tmp_path / "q.onnx", "q", (0.0,), (1.0,)), cnn2rtl.pipeline.Options())
+    compiled = implemented(from_given(read_qdq(tmp_path / "q.onnx", "q", (0.0,), (1.0,))), Options())
     assert list(compiled.graph.inputs) == ["left", "right"] and len(compiled.graph.outputs) == 2
     session = onnxruntime.InferenceSession(tmp_path / "q.onnx", providers=["CPUExecutionProvider"])
     outputs = compiled.golden_outputs(images)

@@ -14,9 +14,9 @@ from torch import nn
 
 import cnn2rtl
 from cnn2rtl import schema
+from cnn2rtl.compiled import Compiled
 from cnn2rtl.devices import families, find, load
 from cnn2rtl.errors import UserError
-from cnn2rtl.pipeline import Compiled
 from cnn2rtl.render.report import report
 from cnn2rtl.render.scripts import EXAMPLES
 from cnn2rtl.schedule import Target

@@ -104,8 +104,3 @@ def images(
     if not source.exists():
         raise UserError(f"{option} {source}: no such file or folder")
     return None if network is None else images_for(source, network.inputs, fit, limit)
-
-
-def readable(name: str) -> str:
-    """A file's name as it can be written into files: file systems take any bytes, UTF-8 does not."""
-    return name.encode(errors="replace").decode()

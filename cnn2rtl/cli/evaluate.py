@@ -17,6 +17,7 @@ from cnn2rtl.evaluate import Evaluation
 from cnn2rtl.evaluate import evaluate as compare
 from cnn2rtl.images import ImageSet
 from cnn2rtl.project import Project, open_project, record
+from cnn2rtl.reading import readable
 
 
 def evaluate(
@@ -65,7 +66,7 @@ def evaluate(
     if result.float_accuracy is not None and result.integer_accuracy is not None:
         console.out.print(f"accuracy         {100 * result.float_accuracy:.1f} % float")
         console.out.print(f"                 {100 * result.integer_accuracy:.1f} % integer, the same in hardware")
-    _keep(project, result, console.readable(data.resolve().name))
+    _keep(project, result, readable(data.resolve().name))
 
 
 def _keep(project: Path, result: Evaluation, data: str) -> None:

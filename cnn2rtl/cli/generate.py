@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import astuple, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,20 +12,7 @@ import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.model import (
-    QUANTISING,
-    Arch,
-    InputSize,
-    ModelFile,
-    TrustPickle,
-    capture_file,
-    is_given,
-    is_trained,
-    open_trained,
-    read_given,
-    refuse,
-    stem_of,
-)
+from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, open_model, refuse
 from cnn2rtl.cli.numbers import (
     ActivationBits,
     Bits,
@@ -41,13 +28,18 @@ from cnn2rtl.cli.numbers import (
     WeightBits,
     read_options,
 )
+from cnn2rtl.compiled import Compiled
 from cnn2rtl.devices import Device, LargeRam, clock_words, default_clock, find
 from cnn2rtl.errors import Problems
-from cnn2rtl.images import ImageSet
+from cnn2rtl.graph import FloatGraph
+from cnn2rtl.images import Fit, ImageSet, images_for
+from cnn2rtl.options import Options
 from cnn2rtl.output import check_target
-from cnn2rtl.pipeline import Compiled, Options, auto_widths, check_feasible, compile_given, compile_graph
+from cnn2rtl.pipeline import Simplified, auto_widths, calibrated, check_feasible, implemented, quantised, simplified
 from cnn2rtl.quantise.auto import Choice
-from cnn2rtl.quantise.given import GivenNetwork
+from cnn2rtl.quantise.calibrate import Progress
+from cnn2rtl.quantised import Quantised
+from cnn2rtl.reading import readable, stem_of
 from cnn2rtl.schedule import Target
 
 
@@ -117,83 +109,117 @@ def generate(
         with problems.gather():
             chosen = find(device)
     target = Target(fps, default_clock(chosen) if clock is None else clock, multipliers, dsps, chosen)
-    if is_trained(model):
-        network = open_trained(context, model, problems)
-        with problems.gather():
-            Options(target=target).check()
-        problems.check()
-        assert network is not None
-        compiled = network.compile(target, class_index)
-        compiled.write(folder, force)
-        _summarise(compiled, folder)
-        return
     options = read_options(
         problems, bits=bits, weight_bits=weight_bits, activation_bits=activation_bits, output_bits=output_bits,
         scheme=scheme, layer=layer, ranges=ranges, effort=effort, mean=mean, std=std, class_index=class_index,
         target=target,
     )  # fmt: skip
-    if is_given(model):
-        compiled = _compile_given(context, model, options, problems)
-        compiled.write(folder, force)
-        _summarise(compiled, folder)
-        return
-    graph = capture_file(model, arch, size, trust_pickle, problems)
     with problems.gather():
-        options.check(None if graph is None else graph.channels)
-    # Widths that are yet to be found make a smaller design: its feasibility shows in the end.
-    if graph is not None and not auto_bits:
-        with problems.gather():
-            check_feasible(graph, options)
-    found: ImageSet | None = None
-    checking: ImageSet | None = None
-    if calib is not None:
-        if calib_limit < 1:
-            problems.found.append(f"--calib-limit {calib_limit}: at least 1 image is needed")
-        shared = 2 if auto_bits and check is None else 1
-        with problems.gather():
-            found = console.images("--calib", calib, graph if calib_limit > 0 else None, fit, shared * calib_limit)
-    elif auto_bits:
-        problems.found.append("--auto-bits: what narrower numbers cost is measured on images; say where, with --calib")
-    if check is not None:
-        if not auto_bits:
-            problems.found.append(f"--check {check}: these are images for --auto-bits; leave it out, or give that too")
-        with problems.gather():
-            checking = console.images("--check", check, graph, fit, None)
-    if found is not None and auto_bits and checking is None:
-        if len(found) < 2:
-            problems.found.append(f"--calib {calib}: one image cannot both calibrate and check; give more, or --check")
-        found, checking = found.every(2, 0), found.every(2, 1)
+        options.check()
+    images = Images(calib, calib_limit, fit, check if auto_bits else None, auto_bits)
+    source = open_model(model, arch, size, trust_pickle, problems)
+    refuse(context, source, model, problems)
+    if not source.given:
+        images.check(problems)
+        _check_auto(context, auto_bits, check, problems)
+    # What follows imports torch, which takes seconds.
     problems.check()
-    assert graph is not None
-    images = None if found is None else found.images
-
+    network = source.read(options.mean, options.std)
     with console.progress() as bar:
         task = bar.add_task("calibrating", total=None)
 
         def show(stage: str, done: int, total: int) -> None:
             bar.update(task, description=stage, completed=done, total=total)
 
-        if checking is not None and images is not None:
-            if checking.mismatch(graph.classes):
-                checking = replace(checking, labels=None)
-            options, choice = auto_widths(graph, options, images, checking, max_drop, show)
-            _tell_widths(choice, checking)
-        source = "" if calib is None else f" of {console.readable(calib.resolve().name)}"
-        compiled = compile_graph(graph, options, images, source, show)
+        compiled = implemented(_integers(network, options, images, max_drop, show), options)
         bar.update(task, description="writing")
         compiled.write(folder, force)
     _summarise(compiled, folder)
 
 
-def _compile_given(context: typer.Context, model: Path, options: Options, problems: Problems) -> Compiled:
-    """The network of an ONNX file that is quantised already."""
-    refuse(context, QUANTISING, model, problems)
-    given: GivenNetwork | None = None
+def _check_auto(context: typer.Context, auto: bool, check: Path | None, problems: Problems) -> None:
+    """Tell of what is for widths that are to be found, where none are."""
+    if auto:
+        return
+    if check is not None:
+        problems.found.append(f"--check {check}: these are images for --auto-bits; leave it out, or give that too")
+    given = context.get_parameter_source("max_drop")
+    if given is not None and given.name == "COMMANDLINE":
+        problems.found.append("--max-drop: is what --auto-bits may cost; leave it out, or give that too")
+
+
+@dataclass(frozen=True)
+class Images:
+    """Where the images are to calibrate on and, for widths that are to be found, to check them on."""
+
+    calib: Path | None
+    limit: int
+    fit: Fit
+    checking: Path | None
+    auto: bool
+
+    def check(self, problems: Problems) -> None:
+        """Tell ``problems`` of what is wrong whatever is in them."""
+        if self.calib is None:
+            if self.auto:
+                problems.found.append(
+                    "--auto-bits: what narrower numbers cost is measured on images; say where, with --calib"
+                )
+        elif self.limit < 1:
+            problems.found.append(f"--calib-limit {self.limit}: at least 1 image is needed")
+        for option, source in (("--calib", self.calib), ("--check", self.checking)):
+            if source is not None and not source.exists():
+                problems.found.append(f"{option} {source}: no such file or folder")
+
+    def read(self, graph: FloatGraph, problems: Problems) -> tuple[ImageSet | None, ImageSet | None]:
+        """Images to calibrate and to check on, as far as they are wanted; what is wrong goes to ``problems``."""
+        found: ImageSet | None = None
+        checking: ImageSet | None = None
+        if self.calib is not None:
+            shared = 2 if self.auto and self.checking is None else 1
+            with problems.gather():
+                found = images_for(self.calib, graph.inputs, self.fit, shared * self.limit)
+        if self.checking is not None:
+            with problems.gather():
+                checking = images_for(self.checking, graph.inputs, self.fit)
+        elif self.auto and found is not None:
+            if len(found) < 2:
+                problems.found.append(
+                    f"--calib {self.calib}: one image cannot both calibrate and check; give more, or --check"
+                )
+            found, checking = found.every(2, 0), found.every(2, 1)
+        if checking is not None and checking.mismatch(graph.classes):
+            checking = replace(checking, labels=None)
+        return found, checking
+
+    @property
+    def source(self) -> str:
+        return "" if self.calib is None else f" of {readable(self.calib.resolve().name)}"
+
+
+def _integers(
+    network: FloatGraph | Quantised, options: Options, images: Images, max_drop: float, progress: Progress
+) -> Quantised:
+    """The network in integers; all that is wrong with it, the options and the images is told together."""
+    if isinstance(network, Quantised):
+        return network
+    problems = Problems()
+    simple: Simplified | None = None
     with problems.gather():
-        given = read_given(model, options.mean, options.std)
+        simple = simplified(network, options)
+    found, checking = images.read(network, problems)
+    # Calibration takes long. Widths that are yet to be found make a smaller design, so theirs shows in the end.
+    if simple is not None and images.calib is not None and not images.auto:
+        with problems.gather():
+            check_feasible(simple, options.target)
     problems.check()
-    assert given is not None
-    return compile_given(given, options)
+    assert simple is not None
+    calibration = calibrated(simple, None if found is None else found.images, progress)
+    if checking is None:
+        return quantised(calibration, images.source, progress)
+    integers, choice = auto_widths(calibration, checking, max_drop, images.source, progress)
+    _tell_widths(choice, checking)
+    return integers
 
 
 def _tell_widths(choice: Choice, checking: ImageSet) -> None:

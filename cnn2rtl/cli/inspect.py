@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, capture_file
+from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, open_model
 from cnn2rtl.counting import Count, per_layer
 from cnn2rtl.errors import Problems
 from cnn2rtl.graph import FloatGraph
@@ -34,11 +34,11 @@ def inspect(
 ) -> None:
     """List a model's layers as hardware will have them: shapes, parameters, MACs, FLOPs, weight bits."""
     problems = Problems()
-    captured = capture_file(model, arch, size, trust_pickle, problems)
+    source = open_model(model, arch, size, trust_pickle, problems)
     if not 2 <= bits <= 16:
         problems.found.append(f"--bits {bits}: widths run from 2 to 16 bits")
     problems.check()
-    assert captured is not None
+    captured = source.floats()
     before, after = as_trained(captured), simplify(captured)
     _show(before if trained or like_study else after, bits, like_study)
     own, folded = (sum(per_layer(graph).values(), Count()) for graph in (before, after))

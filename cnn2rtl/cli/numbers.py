@@ -9,7 +9,7 @@ import typer
 
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems
-from cnn2rtl.pipeline import Options
+from cnn2rtl.options import Options
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.schedule import Target
 

@@ -24,6 +24,7 @@ from cnn2rtl.images import Pixels
 from cnn2rtl.limits import too_many
 from cnn2rtl.output import few, listed_files, tidy_errors
 from cnn2rtl.project import Project, open_project, record
+from cnn2rtl.reading import readable
 from cnn2rtl.rom_files import wrong_roms
 from cnn2rtl.tensors import Shape, noise
 from cnn2rtl.verify import Engine, Verdict, engine_for, missed, write_vectors
@@ -130,7 +131,7 @@ def simulate(
 
 def _data(images: list[Path]) -> str:
     """What was fed, in a word."""
-    return few([console.readable(source.resolve().name) for source in images]) or "noise"
+    return few([readable(source.resolve().name) for source in images]) or "noise"
 
 
 def _timetable(streams: Sequence[Stream], verdict: Verdict) -> Table:

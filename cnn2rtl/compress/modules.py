@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.frontend import load_model, structure
+from cnn2rtl.frontend import structure
 from cnn2rtl.frontend.load import LAYER_CLASSES
 from cnn2rtl.frontend.storage import STATE, packed
 from cnn2rtl.output import check_file, write_file
+from cnn2rtl.reading import open_file
 
 SUFFIX = ".pt"
 
@@ -23,19 +24,12 @@ Storage: TypeAlias = Literal["float32", "float16", "int8"]
 
 
 def read_module(file: Path, arch: str | None = None, trust_pickle: bool = False, seed: int = 0) -> nn.Module:
-    """The float network in ``file``, as :func:`load_model` finds it; ``seed`` is for the weights of one that has none.
+    """The float network in ``file``, as :mod:`cnn2rtl.reading` finds it.
 
+    ``seed`` is for the weights of one that has none.
     Raises :class:`UserError` also for files of networks that cannot be trained any more.
     """
-    kinds = {".onnx": "ONNX", ".npz": "a network that has its integers already"}
-    kind = kinds.get(file.suffix.lower())
-    model = None if kind else load_model(file, arch, trust_pickle, seed)
-    if isinstance(model, nn.Module):
-        return model.float()
-    raise UserError(
-        f"{file}: holds {kind or 'a torch.export archive'}, which cannot be trained; give the network that it was made "
-        "from: what torch.save wrote of the module, or its state_dict with --arch FILE.py:NAME"
-    )
+    return open_file(file, arch, trust_pickle=trust_pickle).module(seed)
 
 
 def needs_arch(module: nn.Module) -> bool:
@@ -51,7 +45,7 @@ def check_module_file(file: Path, force: bool = False) -> None:
 
 
 def write_module(module: nn.Module, file: Path, force: bool = False) -> None:
-    """Write ``module`` into ``file`` in one step, so that :func:`load_model` reads it.
+    """Write ``module`` into ``file`` in one step, so that :func:`read_module` reads it.
 
     A module of torch's own layers is written whole. Of any other, its weights are, and how its structure differs from
     what its class makes (see :mod:`cnn2rtl.frontend.structure`).

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.frontend.content import split_arch
 from cnn2rtl.frontend.quiet import first_line
 
 
@@ -21,10 +22,9 @@ def instantiate(arch: str, option: str = "--arch") -> nn.Module:
 
     ``option`` is where the user wrote it.
     """
-    file, colon, name = arch.rpartition(":")
-    if not colon or not file or not name.isidentifier():
-        raise UserError(f"{option} {arch}: expected FILE.py:NAME, for instance student.py:StudentNet")
-    module = _run(Path(file), option)
+    path, name = split_arch(arch, option)
+    file = str(path)
+    module = _run(path, option)
     if not hasattr(module, name):
         defined = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__]
         offer = f"; it defines {', '.join(defined)}" if defined else ""
@@ -47,8 +47,6 @@ def instantiate(arch: str, option: str = "--arch") -> nn.Module:
 
 
 def _run(file: Path, option: str) -> ModuleType:
-    if not file.is_file():
-        raise UserError(f"{option}: {file}: no such file")
     name = f"cnn2rtl_arch_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:

@@ -10,11 +10,7 @@ from torch import nn
 from cnn2rtl import zoo
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.architecture import instantiate
-
-
-def is_fresh(path: Path) -> bool:
-    """Whether ``path`` names a network and no file: ``zoo:NAME`` or ``FILE.py:NAME``."""
-    return path.name.startswith(zoo.PREFIX) or (".py:" in path.name and not path.exists())
+from cnn2rtl.frontend.content import ZOO
 
 
 def fresh(path: Path, arch: str | None, seed: int) -> nn.Module:
@@ -23,4 +19,4 @@ def fresh(path: Path, arch: str | None, seed: int) -> nn.Module:
         raise UserError(f"{path}: is a network, not a file of weights; leave out --arch {arch}")
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        return zoo.build(path.name) if path.name.startswith(zoo.PREFIX) else instantiate(str(path), "MODEL")
+        return zoo.build(path.name) if path.name.startswith(ZOO) else instantiate(str(path), "MODEL")

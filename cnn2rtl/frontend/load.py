@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard
@@ -24,13 +23,12 @@ from cnn2rtl.finite import REMEDY, not_finite
 from cnn2rtl.frontend import storage, structure
 from cnn2rtl.frontend.architecture import instantiate, with_state
 from cnn2rtl.frontend.archive import refusals
-from cnn2rtl.frontend.fresh import fresh, is_fresh
+from cnn2rtl.frontend.content import content_of, is_fresh, read_file
+from cnn2rtl.frontend.fresh import fresh
 from cnn2rtl.frontend.quiet import first_line, quiet
-from cnn2rtl.limits import check_zip
 
 Model: TypeAlias = nn.Module | ExportedProgram
 
-_LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 # Where training scripts put the weights inside a checkpoint with epoch, optimiser and so on.
 _CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model")
 
@@ -57,8 +55,8 @@ def load_model(path: str | Path, arch: str | None = None, trust_pickle: bool = F
     path = Path(path)
     if is_fresh(path):
         return fresh(path, arch, seed)
-    data = _read(path)
-    content = _content(path, data)
+    data = read_file(path)
+    content = content_of(path, data)
     if content == "archive":
         _refuse_arch(path, arch, "a torch.export archive")
         model: Model = _load_archive(path, data, trust_pickle)
@@ -82,50 +80,6 @@ def load_model(path: str | Path, arch: str | None = None, trust_pickle: bool = F
             with_state(model, state, path, arch)
     _require_finite(model, path)
     return model
-
-
-def _read(path: Path) -> bytes:
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; a model file is expected")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    if not data:
-        raise UserError(f"{path}: the file is empty")
-    return data
-
-
-def _content(path: Path, data: bytes) -> str:
-    """``archive`` (torch.export), ``zip`` or ``legacy`` (torch.save), judged by the bytes."""
-    if data.startswith(b"PK\x03\x04"):
-        try:
-            names = set(zipfile.ZipFile(io.BytesIO(data)).namelist())
-        except Exception:
-            raise UserError(f"{path}: the file is truncated or damaged") from None
-        try:
-            check_zip(data)
-        except ValueError as error:
-            raise UserError(f"{path}: {error}") from None
-        inner = {name.partition("/")[2] for name in names}
-        if "archive_format" in inner or "serialized_exported_program.json" in names:
-            return "archive"
-        if "constants.pkl" in inner:
-            raise UserError(f"{path}: holds TorchScript, which is not read; save the model with torch.export.save")
-        if "data.pkl" in inner:
-            return "zip"
-        raise UserError(f"{path}: a zip file, but none that torch.save or torch.export.save writes")
-    if data.startswith(_LEGACY_MAGIC):
-        return "legacy"
-    if _LEGACY_MAGIC.startswith(data):
-        raise UserError(f"{path}: the file is truncated or damaged")
-    if data[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-        raise UserError(f"{path}: a Python pickle that torch.save did not write; save the model with torch.export.save")
-    raise UserError(
-        f"{path}: not a PyTorch file; expected what torch.export.save or torch.save writes (.pt2, .pt, .pth, .bin)"
-    )
 
 
 def _refuse_arch(path: Path, arch: str | None, content: str) -> None:

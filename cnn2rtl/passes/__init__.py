@@ -9,13 +9,16 @@ import numpy as np
 
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.passes.absorb_input import absorb_input, check_normalisation, normalisation
+from cnn2rtl.passes.class_index import scores_of, with_class_index
 from cnn2rtl.passes.drop_identities import drop_identities
 from cnn2rtl.passes.fold_batchnorm import fold_batchnorm
 from cnn2rtl.passes.lone_batchnorm import lone_batchnorm
 from cnn2rtl.passes.merge_activations import merge_activations
 from cnn2rtl.passes.to_depthwise import to_depthwise
 
-__all__ = ["absorb_input", "as_trained", "check_normalisation", "normalisation", "simplify"]
+__all__ = [
+    "absorb_input", "as_trained", "check_normalisation", "normalisation", "scores_of", "simplify", "with_class_index",
+]  # fmt: skip
 
 PASSES = (drop_identities, merge_activations, fold_batchnorm, to_depthwise, lone_batchnorm)
 

@@ -70,12 +70,13 @@ def quantise(
     recipe: Recipe,
     images: np.ndarray | None = None,
     progress: Progress = silent,
+    measured: bool = True,
 ) -> QuantGraph:
     """Integers for every layer.
 
     With ``images``, raw pixels (n, h, w, c), each layer's bias is then corrected on what the integer network before
     it makes of them, and with ``best`` effort its rounding adapted, layer by layer. Raises :class:`UserError` for a
-    layer that cannot be had in integers.
+    layer that cannot be had in integers; which values its input has counts only where ``seen`` was ``measured``.
     """
     fitting = None if images is None else _Fitting(graph, images)
     nodes: list[QuantNode] = []
@@ -88,7 +89,7 @@ def quantise(
             together = groups.get(node.name, (node,))
             sources = [formats[name] for name in node.inputs]
             wish = _wish(graph, node, together, sources, seen, recipe)
-            options = QuantOptions(recipe.weights_of(node.name), recipe.scheme)
+            options = QuantOptions(recipe.weights_of(node.name), recipe.scheme, measured)
             try:
                 layer = node.op.quantise(sources, wish, node.clamp, options)
             except ValueError as error:
@@ -102,6 +103,14 @@ def quantise(
         nodes.append(quantised)
         formats[node.name] = quantised.out
     return QuantGraph(graph.name, tuple(nodes), graph.outputs)
+
+
+def sketch(graph: FloatGraph, recipe: Recipe) -> QuantGraph:
+    """Integers of the right shapes and widths, before anyone knows what values tensors take.
+
+    For what depends on shapes and widths alone: the numbers mean nothing, and no value is judged.
+    """
+    return quantise(graph, {node.name: Seen.between(-1.0, 1.0) for node in graph.nodes}, recipe, measured=False)
 
 
 def _wish(

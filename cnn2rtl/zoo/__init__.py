@@ -16,9 +16,8 @@ from cnn2rtl.zoo.mobilenet_v1 import mobilenet_v1
 from cnn2rtl.zoo.standard_cnn import standard_cnn
 from cnn2rtl.zoo.student_net import student_net
 
-__all__ = ["PREFIX", "ZOO", "build", "mobilenet_v1", "standard_cnn", "student_net"]
+__all__ = ["ZOO", "build", "mobilenet_v1", "standard_cnn", "student_net"]
 
-PREFIX = "zoo:"
 ZOO: dict[str, Callable[..., nn.Sequential]] = {
     factory.__name__: factory for factory in (mobilenet_v1, standard_cnn, student_net)
 }
@@ -29,7 +28,7 @@ def build(text: str) -> nn.Sequential:
 
     Raises :class:`UserError` for names and values that make none.
     """
-    name, *settings = text.removeprefix(PREFIX).split(",")
+    name, *settings = text.removeprefix("zoo:").split(",")
     if name not in ZOO:
         raise UserError(f"{text}: there is no such network in the zoo; it has {', '.join(sorted(ZOO))}")
     parameters = inspect.signature(ZOO[name]).parameters

@@ -12,12 +12,14 @@ import torch
 from models import randomised
 from torch import nn
 
+from cnn2rtl.compiled import Compiled
 from cnn2rtl.devices import Device
 from cnn2rtl.frontend import capture
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import Pixels
+from cnn2rtl.options import Options
 from cnn2rtl.passes import absorb_input, simplify
-from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.schedule import Target
 from cnn2rtl.tensors import Shape

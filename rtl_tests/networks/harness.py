@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cnn2rtl.compiled import Compiled
 from cnn2rtl.images import Pixels
-from cnn2rtl.pipeline import Compiled
 from cnn2rtl.verify import Engine, Verdict, engine_for, missed, simulate, write_vectors
 
 

@@ -18,6 +18,7 @@ from harness import Bench
 from onnx_reference import onnx_tensors
 from torch_reference import REFERENCE, integer_tensors
 
+from cnn2rtl.compiled import Compiled
 from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.hardware.unit import Style
 from cnn2rtl.ops import (
@@ -40,7 +41,8 @@ from cnn2rtl.ops import (
     Table,
     Window,
 )
-from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.schedule import Target
 from cnn2rtl.tensors import Clamp, Shape
 

@@ -18,7 +18,8 @@ from models import randomised
 from networks import NETWORKS
 
 from cnn2rtl.frontend import capture
-from cnn2rtl.pipeline import Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.schedule import Target
 
 LARGE = {"MobileNetV1, alpha 0.25", "MobileNetV2, width 0.25"}

@@ -20,7 +20,8 @@ from models import randomised
 from torch import nn
 
 from cnn2rtl.frontend import capture
-from cnn2rtl.pipeline import Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.quant.qformat import Scheme
 from cnn2rtl.schedule import Target
 

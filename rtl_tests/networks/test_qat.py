@@ -22,10 +22,11 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import Pixels
-from cnn2rtl.pipeline import Options, quantise_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import implemented, quantise_graph
 from cnn2rtl.quant.qformat import IntArray
 from cnn2rtl.schedule import Target
-from cnn2rtl.trained import Trained, load
+from cnn2rtl.trained import load, save
 
 SEEDS = 28
 
@@ -59,7 +60,8 @@ def test_every_value_is_that_of_the_golden_model(seed: int, anything: bool) -> N
     # All widths from 2 to 8, each with both schemes.
     widths = {"weight_bits": 2 + seed % 7, "activation_bits": 2 + seed // 2 % 7}
     options = replace(case.options, scheme=("pow2", "scale")[seed // 7 % 2], **widths)
-    float_graph, graph = quantise_graph(case.capture(), options, case.images)
+    made = quantise_graph(case.capture(), options, case.images)
+    float_graph, graph = made.graph, made.integers
     if any(obstacle(node.op, node.layer) for node in graph.layers if node.layer is not None):
         with pytest.raises(UserError, match=r"cannot put the constant .* pad with zeros"):
             Network(float_graph, graph)
@@ -108,7 +110,8 @@ def test_training_learns_and_the_hardware_computes_it(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     network, images, labels = digits()
     options = Options(weight_bits=3, activation_bits=4)
-    float_graph, graph = quantise_graph(network, options, images[:50])
+    made = quantise_graph(network, options, images[:50])
+    float_graph, graph = made.graph, made.integers
     training = Training(epochs=3)
     epochs = list(train(float_graph, graph, images, labels, training))
     last = epochs[-1].graph
@@ -118,25 +121,26 @@ def test_training_learns_and_the_hardware_computes_it(tmp_path: Path) -> None:
     again = next(train(float_graph, graph, images, labels, training))
     assert again.loss == epochs[0].loss
 
-    Trained(float_graph, last, options, "50 images", images[:2]).save(tmp_path / "digits.npz")
+    save(replace(made, integers=last, origin="50 images"), tmp_path / "digits.npz")
     trained = load(tmp_path / "digits.npz")
-    for node in trained.graph.layers:
+    for node in trained.integers.layers:
         old, new, stored = graph[node.name].layer, last[node.name].layer, node.layer
         assert old is not None and new is not None and stored is not None and node.out == graph[node.name].out
         assert np.array_equal(stored.weight, new.weight) and np.array_equal(stored.bias, new.bias)
         assert not node.op.weights or not np.array_equal(stored.weight, old.weight)
-    compiled = trained.compile(Target(multipliers=40))
+    compiled = implemented(trained, Options(target=Target(multipliers=40)))
     assert compiled.about["options"]["weight_bits"] == 3 and compiled.about["calibration"] == "50 images"
     bench = Bench(compiled, extreme(images[:4]), tmp_path / "project")
     assert not bench.complaints((40,))
-    indexed = trained.compile(Target(), class_index=True)
+    indexed = implemented(trained, Options(class_index=True))
     assert np.array_equal(indexed.golden(images)[:, 0, 0, 0], answers(last, images))
 
 
 def test_the_float_network_teaches_where_there_are_no_labels() -> None:
     torch.set_num_threads(1)
     network, images, _ = digits()
-    float_graph, graph = quantise_graph(network, Options(weight_bits=3, activation_bits=3), images[:50])
+    made = quantise_graph(network, Options(weight_bits=3, activation_bits=3), images[:50])
+    float_graph, graph = made.graph, made.integers
     wanted = float_graph[float_graph.output].op.classes(float_graph.forward(images.astype(np.float64)))
     *_, last = train(float_graph, graph, images, None, Training(epochs=10, batch=16))
     before, after = (np.mean(answers(g, images) == wanted) for g in (graph, last.graph))

@@ -19,9 +19,11 @@ from several import NETWORKS, random_network
 from torch import nn
 from torch_reference import integer_tensors
 
+from cnn2rtl.compiled import Compiled
 from cnn2rtl.frontend import capture
 from cnn2rtl.graph import FloatGraph
-from cnn2rtl.pipeline import Compiled, Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.schedule import Target
 from cnn2rtl.tensors import noise
 

@@ -17,7 +17,8 @@ from torch_reference import integer_tensors
 
 from cnn2rtl.frontend import capture
 from cnn2rtl.images import Pixels, load_images
-from cnn2rtl.pipeline import Options, compile_graph
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.schedule import Target
 from cnn2rtl.tensors import Shape
 

@@ -13,13 +13,16 @@ from harness import Bench
 from onnx_reference import onnx_tensors
 from torch_reference import integer_tensors
 
+from cnn2rtl.compiled import Compiled
 from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.hardware.unit import Style
 from cnn2rtl.ops import AvgPool2d, Conv2d, DepthwiseConv2d, Input, Linear, MaxPool2d, Op, Rescale, Window
-from cnn2rtl.pipeline import Compiled, Options, compile_given
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import implemented
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import PIXEL, QFormat, Scheme, power_of_two_at_least
 from cnn2rtl.quantise.given import GivenNetwork
+from cnn2rtl.quantised import from_given
 from cnn2rtl.schedule import Target
 from cnn2rtl.tensors import Clamp
 
@@ -80,7 +83,7 @@ def compiled(scheme: Scheme, target: Target, bits: int = 8, names: Sequence[str]
         layers[node.name] = node.op.quantise(sources, wish, node.clamp, QuantOptions(8, scheme))
         formats[node.name] = layers[node.name].out
     assert all(layer.out.zero for layer in layers.values())
-    return compile_given(GivenNetwork(graph, layers), Options(target=target))
+    return implemented(from_given(GivenNetwork(graph, layers)), Options(target=target))
 
 
 @pytest.mark.parametrize("bits", [8, 16])

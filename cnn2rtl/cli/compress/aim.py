@@ -10,7 +10,7 @@ import typer
 from cnn2rtl.cli import console
 from cnn2rtl.devices import Device, default_clock, find
 from cnn2rtl.errors import Problems
-from cnn2rtl.pipeline import Options
+from cnn2rtl.options import Options
 from cnn2rtl.schedule import Target
 from cnn2rtl.tensors import Shape
 from cnn2rtl.wording import speed

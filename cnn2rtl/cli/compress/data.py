@@ -15,6 +15,7 @@ from cnn2rtl.cli.numbers import Fitting, Mean, Std
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.images import ImageSet, load_images
 from cnn2rtl.passes.absorb_input import check_normalisation
+from cnn2rtl.reading import readable
 from cnn2rtl.tensors import Shape
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _read(
             raise UserError(f"{option} {source}: no such file or folder")
         if shape is None or classes is None:
             return None
-        task = bar.add_task(f"reading {escape(console.readable(source.name))}", total=None)
+        task = bar.add_task(f"reading {escape(readable(source.name))}", total=None)
         found = load_images(
             source, shape, options.fit, limit, skipped.append, lambda n, of: bar.update(task, completed=n, total=of)
         )

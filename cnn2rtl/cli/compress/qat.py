@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, capture_file, is_trained, open_trained, stem_of
+from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, open_model, refuse
 from cnn2rtl.cli.numbers import (
     ActivationBits,
     Bits,
@@ -29,12 +29,14 @@ from cnn2rtl.cli.numbers import (
 )
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph
-from cnn2rtl.images import ImageSet
+from cnn2rtl.images import ImageSet, images_for
 from cnn2rtl.output import check_file
-from cnn2rtl.pipeline import VECTOR_FRAMES, Options, quantise_graph
+from cnn2rtl.pipeline import calibrated, quantised, simplified
 from cnn2rtl.quantise.calibrate import Progress
+from cnn2rtl.quantised import Quantised
+from cnn2rtl.reading import readable, stem_of
 from cnn2rtl.schedule import Target
-from cnn2rtl.trained import SUFFIX, Trained
+from cnn2rtl.trained import SUFFIX, save
 
 
 def qat(
@@ -85,39 +87,45 @@ def qat(
         problems.found.append(f"-o {file}: a name that ends with {SUFFIX} is expected")
     with problems.gather():
         check_file(file, force)
-    started: Trained | None = None
-    graph: FloatGraph | None
-    options = Options()
-    if is_trained(model):
-        started = open_trained(context, model, problems)
-        graph = None if started is None else started.float_graph
-    else:
-        options = read_options(
-            problems, bits=bits, weight_bits=weight_bits, activation_bits=activation_bits, output_bits=output_bits,
-            scheme=scheme, layer=layer, ranges=ranges, effort=effort, mean=mean, std=std, target=Target(),
-        )  # fmt: skip
-        graph = capture_file(model, arch, size, trust_pickle, problems)
-        with problems.gather():
-            options.check(None if graph is None else graph.channels)
-        if graph is not None and (len(graph.inputs), len(graph.outputs)) != (1, 1):
-            problems.found.append(
-                f"{model}: the network has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; training knows "
-                "one image and its class"
-            )
-            graph = None
-        if calib_limit < 1:
-            problems.found.append(f"--calib-limit {calib_limit}: at least 1 image is needed")
-    images: ImageSet | None = None
+    options = read_options(
+        problems, bits=bits, weight_bits=weight_bits, activation_bits=activation_bits, output_bits=output_bits,
+        scheme=scheme, layer=layer, ranges=ranges, effort=effort, mean=mean, std=std, target=Target(),
+    )  # fmt: skip
     with problems.gather():
-        images = console.images("--data", data, graph, fit, limit)
-    if images is not None and graph is not None and images.labels is not None and not teacher:
+        options.check()
+    if calib_limit < 1:
+        problems.found.append(f"--calib-limit {calib_limit}: at least 1 image is needed")
+    if not data.exists():
+        problems.found.append(f"--data {data}: no such file or folder")
+    source = open_model(model, arch, size, trust_pickle, problems)
+    if source.normalised:
+        refuse(context, source, model, problems)
+    # What follows imports torch, which takes seconds.
+    problems.check()
+    network = source.read()
+    # One that whoever quantised it has given its integers is trained from its floats on.
+    started = network if source.normalised and isinstance(network, Quantised) else None
+    graph = network.graph if isinstance(network, Quantised) else network
+    images: ImageSet | None = None
+    if started is None:
+        with problems.gather():
+            options.check(graph.channels)
+    if (len(graph.inputs), len(graph.outputs)) != (1, 1):
+        problems.found.append(
+            f"{model}: the network has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; training knows "
+            "one image and its class"
+        )
+    else:
+        with problems.gather():
+            images = images_for(data, graph.inputs, fit, limit)
+    if images is not None and images.labels is not None and not teacher:
         with problems.gather():
             _check_labels(data, images, graph)
     problems.check()
-    assert images is not None and graph is not None
+    assert images is not None
     if teacher:
         images = replace(images, labels=None)
-    what = f"{len(images)} images of {console.readable(data.resolve().name)}"
+    what = f"{len(images)} images of {readable(data.resolve().name)}"
     with console.progress() as bar:
         task = bar.add_task("calibrating", total=None)
 
@@ -127,9 +135,9 @@ def qat(
         if started is None:
             # Every so manieth, so that sorted classes are all there.
             some = images.images[:: -(-len(images) // calib_limit)]
-            float_graph, integers = quantise_graph(graph, options, some, show)
-            origin = f"{len(some)} of {what}"
-            started = Trained(float_graph, integers, options, origin, images.images[:VECTOR_FRAMES])
+            calibration = calibrated(simplified(graph, options), some, show)
+            made, origin = quantised(calibration, progress=show), f"{len(some)} of {what}"
+            started = replace(made, origin=origin, frames=images.images)
         console.out.print(
             f"{started.graph.name}: {what}, {'their labels' if images.labels else 'the float network teaches'}, "
             f"seed {seed}",
@@ -145,15 +153,15 @@ def qat(
 
 
 def _train(
-    started: Trained, images: ImageSet, what: str, how: tuple[int, int, float, int], file: Path, progress: Progress
+    started: Quantised, images: ImageSet, what: str, how: tuple[int, int, float, int], file: Path, progress: Progress
 ) -> None:
     # Slow to import, and needed for this alone.
     from cnn2rtl.compress.qat import Training, train
 
     training = Training(*how)
-    for epoch in train(started.float_graph, started.graph, images.images, images.labels, training, progress):
+    for epoch in train(started.graph, started.integers, images.images, images.labels, training, progress):
         origin = f"{started.origin}, then trained on {what} ({epoch.number} epochs)"
-        replace(started, graph=epoch.graph, origin=origin).save(file)
+        save(replace(started, integers=epoch.graph, origin=origin), file)
         console.out.print(
             f"epoch {epoch.number} of {training.epochs}: loss {epoch.loss:.4f}, {epoch.right:.1%} right", soft_wrap=True
         )

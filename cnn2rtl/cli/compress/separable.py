@@ -9,10 +9,11 @@ import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.model import Arch, InputSize, NetworkFile, TrustPickle, name_of, read_trainable, tell_written
+from cnn2rtl.cli.model import Arch, InputSize, NetworkFile, TrustPickle, read_trainable, tell_written
 from cnn2rtl.counting import Count, per_layer, total
 from cnn2rtl.errors import Problems
 from cnn2rtl.graph import FloatGraph
+from cnn2rtl.reading import name_of
 
 
 def separable(

@@ -9,8 +9,9 @@ import typer
 from rich.markup import escape
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.model import Arch, NetworkFile, TrustPickle, stem_of
+from cnn2rtl.cli.model import Arch, NetworkFile, TrustPickle
 from cnn2rtl.errors import Problems
+from cnn2rtl.reading import open_file, stem_of
 
 
 def storage(
@@ -29,7 +30,7 @@ def storage(
 
     What makes hardware smaller is `generate --bits`, which computes in integers.
     """
-    from cnn2rtl.compress.modules import check_module_file, module_bytes, needs_arch, read_module
+    from cnn2rtl.compress.modules import check_module_file, module_bytes, needs_arch
     from cnn2rtl.output import write_file
 
     problems = Problems()
@@ -37,8 +38,12 @@ def storage(
     before, after = b"", b""
     with problems.gather():
         check_module_file(file, force)
+    source = open_file(model, arch, trust_pickle=trust_pickle)
     with problems.gather():
-        module = read_module(model, arch, trust_pickle)
+        source.check(sized=True)
+    problems.check()
+    with problems.gather():
+        module = source.module()
         before, after = module_bytes(module), module_bytes(module, numbers)
     problems.check()
     write_file(file, after, force)

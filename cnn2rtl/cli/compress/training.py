@@ -14,10 +14,10 @@ from typer.models import OptionInfo
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.compress.data import DataOptions, read_data
-from cnn2rtl.cli.model import stem_of
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.errors import Problems
 from cnn2rtl.quantise.calibrate import Progress
+from cnn2rtl.reading import stem_of
 from cnn2rtl.tensors import Shape
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def result_of(folder: Path, recipe: Recipe) -> str:
 def generate_command(file: Path, module: nn.Module, model: Path, arch: str | None, options: DataOptions) -> str:
     """The command that makes hardware of the network in ``file``, which came from ``model``."""
     from cnn2rtl.compress.modules import needs_arch
-    from cnn2rtl.frontend.fresh import is_fresh
+    from cnn2rtl.frontend.content import is_fresh
 
     words = ["cnn2rtl", "generate", str(file), "--input", options.size]
     if needs_arch(module):

@@ -12,7 +12,8 @@ from cnn2rtl.compress.prune.ranking import Scores
 from cnn2rtl.compress.prune.widths import Scope, Widths, keep_share
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
-from cnn2rtl.pipeline import Options, feasible
+from cnn2rtl.options import Options
+from cnn2rtl.pipeline import refusal_of, simplified
 from cnn2rtl.schedule import Refusal
 from cnn2rtl.tensors import Shape
 from cnn2rtl.wording import refused
@@ -34,17 +35,18 @@ def widths_that_fit(
     """The widths of the largest network, of those with a share of all channels, that meets ``options.target``.
 
     ``None`` where the network does so as it is. What a design takes depends on the widths alone, not on the weights, so
-    nothing is trained here: the share is found by bisection, each try being estimated as :func:`feasible` does.
+    nothing is trained here: the share is found by bisection, each try being estimated as :func:`refusal_of` does.
     Raises :class:`UserError` where even the fewest channels do not fit.
     """
     options.check(shape[0])
     # Any frame rate will do where none is asked for; the lowest is tried first, and costs the least mostly.
     target = options.target
-    options = replace(options, target=target.unhurried)
 
     def refusal(widths: Widths) -> Refusal | None:
         kept = {c.name: c.best(scores[c.name], widths[c.name]) for c in channels if c.name in widths}
-        return feasible(capture(without(module, shape, kept), shape, "network"), options)
+        return refusal_of(
+            simplified(capture(without(module, shape, kept), shape, "network"), options), target.unhurried
+        )
 
     if refusal({}) is None:
         return None

@@ -1,0 +1,92 @@
+"""A network in integers, however it came by them: calibrated, trained, or given in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cnn2rtl.graph import FloatGraph, QuantGraph, QuantNode
+from cnn2rtl.images import Pixels
+from cnn2rtl.ops import ArgMax
+from cnn2rtl.options import Options
+from cnn2rtl.passes import with_class_index
+from cnn2rtl.quant.layers import QuantOptions
+from cnn2rtl.quantise.given import GivenNetwork
+from cnn2rtl.tensors import Clamp, noise
+
+VECTOR_FRAMES = 2
+"""Frames of test vectors that are emitted with a design."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quantised:
+    """``integers``, and the float network on raw pixels that they stand for, ``graph``, layer by layer.
+
+    ``options`` are those that they were made with; ``origin`` says in words what they were fitted to, ``notes``
+    whatever else should be known. ``frames``, raw pixels (n, h, w, c), become test vectors; without, noise does.
+    """
+
+    graph: FloatGraph
+    integers: QuantGraph
+    options: Options
+    origin: str
+    notes: tuple[str, ...] = ()
+    frames: Pixels | None = None
+
+    def with_class_index(self) -> Quantised:
+        """The same with one more layer, the index of the largest output, unless it has one."""
+        graph, scores = with_class_index(self.graph), self.integers[self.integers.output].out
+        options = replace(self.options, class_index=True)
+        if graph is self.graph:
+            return replace(self, options=options)
+        last = graph[graph.output]
+        assert isinstance(last.op, ArgMax)
+        layer = last.op.quantise([scores], scores, Clamp(), QuantOptions(options.weight_bits, options.scheme))
+        node = QuantNode(last.name, last.op, last.inputs, last.shape, layer.out, layer)
+        integers = QuantGraph(self.integers.name, (*self.integers.nodes, node), (last.name,))
+        return replace(self, graph=graph, integers=integers, options=options)
+
+    @property
+    def vector_images(self) -> Pixels:
+        """The frames of the emitted test vectors: the first that came with it, else noise of a fixed seed."""
+        given = self.frames
+        if given is not None and len(given) >= VECTOR_FRAMES:
+            return given[:VECTOR_FRAMES]
+        more = noise(self.integers.inputs, VECTOR_FRAMES)
+        return more if given is None else np.concatenate([given, more])[:VECTOR_FRAMES]
+
+
+def from_given(given: GivenNetwork, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> Quantised:
+    """A network that came with its integers, for an input ``(pixel / 255 - mean) / std``.
+
+    Its options are the widths that the integers have.
+    """
+    layers = given.layers.values()
+    options = Options(
+        weight_bits=max((layer.weight_bits for layer in layers), default=Options.weight_bits),
+        activation_bits=max(layer.out.bits for layer in layers),
+        output_bits=max(given.layers[name].out.bits for name in given.graph.outputs),
+        scheme="scale",
+        mean=mean,
+        std=std,
+    )
+    return Quantised(given.graph, given.integers(), options, "images of whoever quantised it", given.notes)
+
+
+def border_notes(graph: FloatGraph) -> tuple[str, ...]:
+    """What it costs that the pixels around the image must be whole numbers, one line per layer that sees them."""
+    notes = []
+    for node in (node for name in graph.inputs for node in graph.consumers(name)):
+        value = getattr(node.op, "pad_value", None)
+        window = getattr(node.op, "window", None)
+        if value is None or window is None or not window.padded or not np.any(value):
+            continue
+        error = float(np.abs(np.floor(value + 0.5).clip(0, 255) - value).max())
+        exact = ", ".join(f"{v:.6g}" for v in np.unique(value))
+        notes.append(
+            f"{node.name}: the border stands for the mean pixel ({exact}); "
+            + ("it is exact." if error < 1e-9 else f"rounded to whole pixels it is off by up to {error:.3g} of 255.")
+        )
+    return tuple(notes)

@@ -1,0 +1,257 @@
+"""The one door for models: which kind a file or module is, what follows from it, and what it is called.
+
+The command line, :func:`cnn2rtl.compile` and every step of compression come in here. What can be told of a model
+without torch is told without it: :meth:`Source.check` before anything slow is imported.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from cnn2rtl.errors import Problems, UserError
+from cnn2rtl.frontend.content import ZOO, content_of, is_fresh, read_file, split_arch
+from cnn2rtl.frontend.onnx_file import OnnxNetwork, read_onnx
+from cnn2rtl.graph import FloatGraph
+from cnn2rtl.quantised import Quantised, from_given
+from cnn2rtl.trained import SUFFIX, load
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.export import ExportedProgram
+
+Shapes: TypeAlias = "Sequence[tuple[int, ...]]"
+"""Of each input, (c, h, w), (c, length) or (features,)."""
+
+
+class Source(ABC):
+    """A model, as it was given. ``name`` is what to call the network in it."""
+
+    name: str
+    given: ClassVar[bool] = False
+    """Whether the network has its integers already, so that nothing that quantises has a say in it."""
+
+    normalised: ClassVar[bool] = False
+    """Whether, besides, it tells how its pixels were normalised."""
+
+    def check(self, sized: bool = True) -> None:
+        """Raise :class:`UserError` for whatever is wrong as far as it shows without torch.
+
+        ``sized`` says that the input's size was given, if perhaps not well.
+        """
+        return
+
+    @abstractmethod
+    def read(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> FloatGraph | Quantised:
+        """The network: floats, to be quantised, or integers.
+
+        ``mean`` and ``std`` are asked where the integers' file does not tell how its pixels were normalised. Raises
+        :class:`UserError` for whatever is wrong with the model.
+        """
+
+    def floats(self) -> FloatGraph:
+        """The network in floats, in the layers of the model."""
+        found = self.read()
+        return found if isinstance(found, FloatGraph) else found.graph
+
+    def module(self, seed: int = 0) -> nn.Module:
+        """The network as something that can be trained; ``seed`` decides the weights of one that has none yet.
+
+        Raises :class:`UserError` where it cannot be trained any more.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class TorchFile(Source):
+    """A file of torch's, or the name of an untrained network, ``zoo:NAME`` or ``FILE.py:NAME``.
+
+    ``arch``, ``FILE.py:NAME``, is the network that a state_dict belongs to; ``shapes`` those of the inputs, which an
+    archive alone knows; ``trust_pickle`` lets the file run code.
+    """
+
+    path: Path
+    name: str
+    arch: str | None = None
+    shapes: Shapes | None = None
+    trust_pickle: bool = False
+
+    def check(self, sized: bool = False) -> None:
+        problems = Problems()
+        archive = False
+        with problems.gather():
+            if not is_fresh(self.path):
+                archive = content_of(self.path, read_file(self.path)) == "archive"
+            elif not self.path.name.startswith(ZOO):
+                split_arch(str(self.path), "MODEL")
+            if not (sized or self.shapes or archive):
+                raise UserError(
+                    f"{self.path}: does not tell its input's size; say it with --input, like --input 3x128x128"
+                )
+        with problems.gather():
+            if self.arch is not None and is_fresh(self.path):
+                raise UserError(f"{self.path}: is a network, not a file of weights; leave out --arch {self.arch}")
+            if self.arch is not None:
+                split_arch(self.arch)
+        problems.check()
+
+    def read(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> FloatGraph:
+        from cnn2rtl.frontend import capture, load_model
+
+        self.check()
+        return capture(load_model(self.path, self.arch, self.trust_pickle), self.shapes, self.name)
+
+    def module(self, seed: int = 0) -> nn.Module:
+        from torch.export import ExportedProgram
+
+        from cnn2rtl.frontend import load_model
+
+        model = load_model(self.path, self.arch, self.trust_pickle, seed)
+        if isinstance(model, ExportedProgram):
+            raise _untrainable(self.path, "a torch.export archive")
+        return model.float()
+
+
+@dataclass(frozen=True)
+class OnnxFile(Source):
+    """An ONNX file of a network in floats, or of one that is quantised already; ``needless`` options were given."""
+
+    path: Path
+    name: str
+    needless: tuple[str, ...] = ()
+
+    @cached_property
+    def network(self) -> OnnxNetwork:
+        """What is in the file; raises :class:`UserError` where it is none."""
+        return read_onnx(self.path)
+
+    @property
+    def given(self) -> bool:  # type: ignore[override]
+        """One that cannot be read tells so when it is needed."""
+        try:
+            return self.network.quantised
+        except UserError:
+            return False
+
+    def check(self, sized: bool = True) -> None:
+        problems = Problems()
+        problems.found += _not_needed(self.path, self.needless)
+        with problems.gather():
+            assert self.network is not None
+        problems.check()
+
+    def read(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> FloatGraph | Quantised:
+        if self.network.quantised:
+            from cnn2rtl.frontend.qdq import read_qdq
+
+            return from_given(read_qdq(self.path, self.name, mean, std), mean, std)
+        from cnn2rtl.frontend.onnx_float import capture_onnx
+
+        return capture_onnx(self.network, self.name)
+
+    def module(self, seed: int = 0) -> nn.Module:
+        raise _untrainable(self.path, "ONNX")
+
+
+@dataclass(frozen=True)
+class TrainedFile(Source):
+    """What training leaves: a network with its integers; ``needless`` options were given."""
+
+    path: Path
+    name: str
+    needless: tuple[str, ...] = ()
+    given: ClassVar[bool] = True
+    normalised: ClassVar[bool] = True
+
+    def check(self, sized: bool = True) -> None:
+        problems = Problems()
+        problems.found += _not_needed(self.path, self.needless)
+        if not self.path.is_file():
+            problems.found.append(f"{self.path}: no such file")
+        problems.check()
+
+    def read(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> Quantised:
+        return load(self.path)
+
+    def module(self, seed: int = 0) -> nn.Module:
+        raise _untrainable(self.path, "a network that has its integers already")
+
+
+@dataclass(frozen=True)
+class Module(Source):
+    """A network that is in memory already."""
+
+    model: nn.Module | ExportedProgram
+    name: str
+    shapes: Shapes | None
+
+    def read(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> FloatGraph:
+        from cnn2rtl.frontend import capture
+
+        return capture(self.model, self.shapes, self.name)
+
+
+def open_file(
+    path: Path, arch: str | None = None, shapes: Shapes | None = None, trust_pickle: bool = False, name: str = ""
+) -> Source:
+    """The model in the file ``path``, which may be of any kind; nothing of it is read yet.
+
+    ``arch``, ``shapes`` and ``trust_pickle`` are for :class:`TorchFile`; ``name`` is the file's own if not given.
+    """
+    name = name or name_of(path)
+    given = {"--arch": arch, "--input": shapes, "--trust-pickle": trust_pickle}
+    needless = tuple(option for option, value in given.items() if value)
+    if path.suffix.lower() == ".onnx":
+        return OnnxFile(path, name, needless)
+    if path.suffix.lower() == SUFFIX:
+        return TrainedFile(path, name, needless)
+    return TorchFile(path, name, arch, shapes, trust_pickle)
+
+
+def open_module(model: Any, shapes: Shapes | None, name: str = "") -> Source:
+    """A network in memory; raises :class:`UserError` for what is none."""
+    from torch import nn
+    from torch.export import ExportedProgram
+
+    if not isinstance(model, (nn.Module, ExportedProgram)):
+        raise UserError(
+            f"model: a {type(model).__name__}, where a file, an nn.Module or an ExportedProgram is expected"
+        )
+    return Module(model, name or _name(model), shapes)
+
+
+def stem_of(file: Path) -> str:
+    """What the names of files made from ``file`` begin with: its own without suffixes, or the zoo's network."""
+    name = file.name.removeprefix(ZOO)
+    return name.split("," if name != file.name else ".")[0]
+
+
+def name_of(file: Path) -> str:
+    """What to call the network in ``file``."""
+    return readable(stem_of(file))
+
+
+def readable(name: str) -> str:
+    """A file's name as it can be written into files: file systems take any bytes, UTF-8 does not."""
+    return name.encode(errors="replace").decode()
+
+
+def _name(model: object) -> str:
+    """The class of a network that somebody wrote; torch's own containers say nothing."""
+    cls = type(model)
+    return "network" if cls.__module__.startswith("torch.") else cls.__name__
+
+
+def _not_needed(path: Path, options: Sequence[str]) -> list[str]:
+    return [f"{option}: {path} needs none; leave it out" for option in options]
+
+
+def _untrainable(path: Path, kind: str) -> UserError:
+    return UserError(
+        f"{path}: holds {kind}, which cannot be trained; give the network that it was made from: what torch.save wrote "
+        "of the module, or its state_dict with --arch FILE.py:NAME"
+    )
