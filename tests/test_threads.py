@@ -8,8 +8,9 @@ from models import StudentNet, randomised
 from cnn2rtl import store, threads
 from cnn2rtl.frontend import capture
 from cnn2rtl.graph import FloatGraph
+from cnn2rtl.options import Options
 from cnn2rtl.passes import simplify
-from cnn2rtl.pipeline import Options, compile_graph
+from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.tensors import noise
 
 threadpoolctl = pytest.importorskip("threadpoolctl", reason="the environment is older than this dependency")
