@@ -42,6 +42,8 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tools/mypy_tests.ini tests benchmarks
+	$(BIN)/mypy --config-file tools/mypy_tests.ini rtl_tests examples
 	$(BIN)/lint-imports
 	tools/lint_verilog.sh
 

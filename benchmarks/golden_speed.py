@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 
 from common import noise, student
@@ -59,8 +60,8 @@ def main() -> None:
     images, network = noise(options.frames, shape), student(shape=shape)
     compiled = {scheme: compile_graph(network, Options(scheme=scheme), images[:4]) for scheme in ("pow2", "scale")}
     runs: dict[str, Callable[[], object]] = {
-        **{f"golden, {scheme}": lambda made=made: made.golden(images) for scheme, made in compiled.items()},
-        "calibration": lambda: measure(compiled["pow2"].float_graph, images),
+        **{f"golden, {scheme}": partial(made.golden, images) for scheme, made in compiled.items()},
+        "calibration": partial(measure, compiled["pow2"].float_graph, images),
     }
     processors = len(os.sched_getaffinity(0))
     print(f"3x{options.size}x{options.size}, {processors} processors, load {os.getloadavg()[0]:.1f} before")

@@ -112,8 +112,8 @@ def test_examples_of_every_kind(compiled: Compiled) -> None:
         (net(), torch.Size(SHAPE)), (program, None), (program, SHAPE),
     ):  # fmt: skip
         assert cnn2rtl.compile(model, example, calibration=RAW, name="Sequential").graph.inputs["input"] == SHAPE
-    for example in (None, (1, 1, 8, 8), torch.zeros(8), "1x8x8", (1, 8, 0), (1.0, 8, 8), 5):
-        (line,) = problems(net(), example)
+    for wrong in (None, (1, 1, 8, 8), torch.zeros(8), "1x8x8", (1, 8, 0), (1.0, 8, 8), 5):
+        (line,) = problems(net(), wrong)
         assert line.startswith("example: ") and line.endswith("or a shape (c, h, w), is expected")
 
 

@@ -277,7 +277,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         (6, 5, 4),
     ),
     "split and joined": (
-        lambda: Lambda(lambda x: sum(F.relu(y) * k for k, y in enumerate(x.chunk(3, 1), 1)), nn.Conv2d(3, 6, 1)),
+        lambda: Lambda(lambda x: sum(F.relu(y) * k for k, y in enumerate(x.chunk(3, 1), 1)), nn.Conv2d(3, 6, 1)),  # type: ignore[return-value]
         (3, 5, 4),
     ),
     "channels broadcast": (lambda: Lambda(lambda x: x + x[:, :1] * 2 + x.expand(-1, 3, -1, -1)), (3, 5, 4)),

@@ -103,7 +103,7 @@ def test_one_wrong_weight_is_noticed(noise: np.ndarray) -> None:
         weights.CopyFrom(numpy_helper.from_array(wrong, weights.name))
         (codes,) = run_onnx(model.SerializeToString(), noise).values()
         noticed[place] = (codes != tensors[design.graph.output]).any()
-    met = tensors[source].any(0).transpose(2, 0, 1)
+    met = np.asarray(tensors[source].any(0)).transpose(2, 0, 1)
     assert met.sum() > 8
     np.testing.assert_array_equal(noticed, met)
 

@@ -80,9 +80,14 @@ def one(value: float) -> np.ndarray:
 
 def convolutions() -> Iterator[Case]:
     for strides, dilations, group in product(([1, 1], [2, 3]), ([1, 1], [2, 1]), (1, 3)):
-        for pads in ({"pads": [1, 0, 1, 0]}, {"pads": [0, 1, 2, 0]}, {"auto_pad": "SAME_UPPER"}, {"auto_pad": "VALID"}):
-            attributes = {"strides": strides, "dilations": dilations, "group": group, **pads}
-            yield Case("Conv", constants=[f(6, 3 // group, 3, 2), f(6)], attributes=attributes)
+        for around in (
+            {"pads": [1, 0, 1, 0]},
+            {"pads": [0, 1, 2, 0]},
+            {"auto_pad": "SAME_UPPER"},
+            {"auto_pad": "VALID"},
+        ):
+            spread = {"strides": strides, "dilations": dilations, "group": group, **around}
+            yield Case("Conv", constants=[f(6, 3 // group, 3, 2), f(6)], attributes=spread)
     yield Case("Conv", constants=[f(4, 3, 2, 2)], attributes={"auto_pad": "SAME_LOWER"})
     yield Case("Conv", (3, 9), [f(4, 3, 3), f(4)], {"strides": [2], "pads": [1, 0]})
     paddings, extras = ([0, 0, 0, 0], [1, 0, 1, 1]), ([0, 0], [0, 1])

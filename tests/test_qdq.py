@@ -64,7 +64,7 @@ def reals(pixels: np.ndarray, mean: Numbers, std: Numbers) -> np.ndarray:
 def quantised(name: str, file: Path, signed: bool = False, per_channel: bool = True) -> tuple[QuantGraph, np.ndarray]:
     """A network of the table, as onnxruntime quantised it and we read it, and pixels to try it on."""
     shape, (mean, std), layers = NETWORKS[name]
-    model = randomised(nn.Sequential(*layers), 3)
+    model = randomised(nn.Sequential(*layers), 3)  # type: ignore[misc]
     c, h, w = shape
     pixels = np.random.default_rng(1).integers(0, 256, (40, h, w, c), np.uint8)
     graph = simplify(capture(model, shape, name))

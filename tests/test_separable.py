@@ -97,10 +97,10 @@ def test_no_other_pair_is_nearer() -> None:
         with torch.no_grad():
             steps = [0.01 * torch.randn(p.shape, generator=generator) for p in pair.parameters()]
             for p, step in zip(pair.parameters(), steps, strict=True):
-                p += step
+                p.add_(step)
             assert (composed(pair) - weight).square().sum() >= best
             for p, step in zip(pair.parameters(), steps, strict=True):
-                p -= step
+                p.sub_(step)
 
 
 def test_a_layer_used_twice_stays_one(tmp_path: Path) -> None:

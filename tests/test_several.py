@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -204,8 +205,9 @@ def test_arrays_of_either_order(tmp_path: Path) -> None:
         found = images_for(tmp_path / file, SHAPES, limit=4)
         assert len(found) == 4 and found.labels is not None
         numbers = [int(name.split("[")[1][:-1]) for name in found.names]
-        np.testing.assert_array_equal(found.images["image"], data["image"][numbers])
-        np.testing.assert_array_equal(found.images["facts"][:, 0, 0], data["facts"][numbers])
+        pixels: Any = found.images
+        np.testing.assert_array_equal(pixels["image"], data["image"][numbers])
+        np.testing.assert_array_equal(pixels["facts"][:, 0, 0], data["facts"][numbers])
         assert list(found.labels) == data["labels"][numbers].tolist()
 
 

@@ -75,7 +75,8 @@ def equals_torch(compiled: cnn2rtl.Compiled, images: np.ndarray) -> bool:
             assert node.layer is not None
             requant = node.layer.requant
             x = torch.from_numpy(tensors[before.name])
-            acc = torch.maximum(x, torch.zeros_like(x)) * 2**node.op.slope_shift + torch.minimum(x, torch.zeros_like(x))
+            shift_up = node.op.slope_shift  # type: ignore[attr-defined]
+            acc = torch.maximum(x, torch.zeros_like(x)) * 2**shift_up + torch.minimum(x, torch.zeros_like(x))
             # Of each channel, where its reader keeps the channels apart.
             shift, multiplier = torch.from_numpy(requant.shift), torch.from_numpy(requant.multiplier)
             q = torch.floor((acc.double() * multiplier) / 2.0**shift + 0.5).clamp(requant.lo, requant.hi)

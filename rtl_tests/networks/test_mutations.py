@@ -282,7 +282,7 @@ def bench(design: str, folder: Path) -> Bench:
     model = randomised(build(), 3)
     if isinstance(model, nn.Sequential):
         with torch.no_grad():
-            model[1].weight *= 20  # so that the ReLU6 is reached
+            model[1].weight.mul_(20)  # so that the ReLU6 is reached
     images = images_for(SHAPE, 5, 8)
     options = Options(scheme=scheme, mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.2), target=target)
     return Bench(compile_graph(capture(model, SHAPE, "net"), options, images), images[:FRAMES], folder)

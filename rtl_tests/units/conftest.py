@@ -5,6 +5,7 @@ The cases of a unit that pytest is to run share one simulator, and therefore one
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,8 @@ from simulation import Simulate
 @pytest.fixture(scope="module")
 def simulate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Simulate:
     """What the cases of a file are simulated with."""
-    chosen = [item.callspec.params["case"] for item in request.session.items if _simulated(item, request.path)]
+    items: list[Any] = [item for item in request.session.items if _simulated(item, request.path)]
+    chosen = [item.callspec.params["case"] for item in items]
     return Simulate(request.module.CASES, chosen, tmp_path_factory.mktemp(request.path.stem))
 
 

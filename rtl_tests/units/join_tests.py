@@ -58,7 +58,8 @@ async def random_stalls(dut: Any, case: Any) -> None:
     streams = range(len(case.widths))
     for slow in (*({number} for number in streams), {*streams}, set(), {*streams}):
         offers = [sometimes(rng) if number in slow else always for number in streams]
-        await bench.run_all(*case.frames(rng, 2, offers), sometimes(rng), rng=rng)
+        sources, expected = case.frames(rng, 2, offers)
+        await bench.run_all(sources, expected, sometimes(rng), rng=rng)
 
 
 @unit_test

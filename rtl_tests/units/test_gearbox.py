@@ -34,7 +34,8 @@ class Gearbox(StreamCase):
 
     def frame(self, rng: Random) -> tuple[list[int], list[int]]:
         values = random_codes(rng, (GROUPS, self.count), self.element_w, False)
-        return tuple(beats_of(in_lanes(values, n), self.element_w) for n in (self.in_lanes, self.out_lanes))
+        taken, given = (beats_of(in_lanes(values, n), self.element_w) for n in (self.in_lanes, self.out_lanes))
+        return taken, given
 
     def check_speed(self, done: Transfers, beats_in: int, beats_out: int) -> None:
         """The side with more beats per group moves one in every cycle, and never waits between groups."""

@@ -15,7 +15,7 @@ from stream_tests import StreamCase
 from unit_bench import Transfers, beats_of, in_lanes, random_codes
 
 from cnn2rtl.hardware import units
-from cnn2rtl.hardware.timing import Beats, Pipeline, Windows
+from cnn2rtl.hardware.timing import Beats, Pipeline, Rows
 from cnn2rtl.hardware.unit import Bits, ParameterValue, RowBuffer, ceil_div
 from cnn2rtl.hardware.window import Window
 from cnn2rtl.quant.qformat import IntArray, QFormat
@@ -73,7 +73,7 @@ class WindowBuffer(StreamCase):
         return buffer.fitted(pixels, partial(Pipeline(0).held_up, pixels), self.spacing)
 
     @property
-    def timing(self) -> Windows:
+    def timing(self) -> Rows:
         return self.instance.timing
 
     @property

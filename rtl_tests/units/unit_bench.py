@@ -118,14 +118,15 @@ def always() -> bool:
 
 def sometimes(rng: random.Random) -> Stalls:
     """Bursts and pauses of random length, so that the stream is now ahead, now behind."""
-    state = {"on": True, "left": 0}
+    on, left = True, 0
 
     def step() -> bool:
-        if state["left"] == 0:
-            state["on"] = not state["on"] or rng.random() < 0.3
-            state["left"] = rng.choice((1, 1, 1, 2, 3, 5, 9))
-        state["left"] -= 1
-        return state["on"]
+        nonlocal on, left
+        if left == 0:
+            on = not on or rng.random() < 0.3
+            left = rng.choice((1, 1, 1, 2, 3, 5, 9))
+        left -= 1
+        return on
 
     return step
 
