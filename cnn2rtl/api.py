@@ -16,6 +16,7 @@ from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.images import Pixels, from_array, images_for, several
 from cnn2rtl.options import Options
 from cnn2rtl.pipeline import Simplified, calibrated, check_feasible, implemented, quantised, simplified
+from cnn2rtl.project import Project, open_project
 from cnn2rtl.quant.qformat import Scheme
 from cnn2rtl.quantise.formats import Ranges
 from cnn2rtl.quantise.integers import Effort, Widths
@@ -131,6 +132,14 @@ def compile(
     problems.check()
     assert simple is not None
     return implemented(quantised(calibrated(simple, images)), options)
+
+
+def open(folder: str | os.PathLike[str]) -> Project:
+    """What :meth:`Compiled.write` or ``cnn2rtl generate`` wrote into ``folder``: its description, networks, streams.
+
+    Raises :class:`cnn2rtl.UserError` where it is no project, a damaged one, or another version's.
+    """
+    return open_project(Path(folder))
 
 
 def _source(model: Any, example: Any, arch: str | None, trust_pickle: bool, name: str) -> Source:

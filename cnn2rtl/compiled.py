@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,15 @@ class Compiled:
     design: Design
     rendered: Mapping[str, str]
     vector_images: Pixels
+
+    def __repr__(self) -> str:
+        about = self.about
+        return f"<Compiled {about['name']!r}: {len(about['layers'])} layers, {about['interval']:,} cycles per frame>"
+
+    def _repr_html_(self) -> str:
+        """The report, as a notebook shows it: a page of its own within the notebook's."""
+        page = html.escape(self.rendered["report.html"], quote=True)
+        return f'<iframe srcdoc="{page}" sandbox style="width: 100%; height: 40em; border: 0"></iframe>'
 
     @property
     def about(self) -> Mapping[str, Any]:

@@ -124,6 +124,9 @@ class Design:
     modules: tuple[Module, ...]
     layers: tuple[Layer, ...]
 
+    def __repr__(self) -> str:
+        return f"<Design {self.name!r}: {len(self.modules)} modules>"
+
     @property
     def streams(self) -> tuple[Stream, ...]:
         """What every input and layer makes, in the order of the data, the inputs first."""

@@ -62,6 +62,9 @@ class FloatGraph:
     outputs: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<FloatGraph {self.name!r}: {len(self.nodes)} nodes>"
+
     def __post_init__(self) -> None:
         problems = [f"`{node.name}`: {flaw}; {REMEDY}" for node in self.nodes for flaw in node.flaws]
         shapes = {node.name: node.shape for node in self.nodes}
@@ -169,6 +172,9 @@ class QuantGraph:
     name: str
     nodes: tuple[QuantNode, ...]
     outputs: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<QuantGraph {self.name!r}: {len(self.nodes)} nodes>"
 
     def __post_init__(self) -> None:
         problems = [f"`{node.name}`: {node.flaw}; {REMEDY}" for node in self.nodes if node.flaw]

@@ -129,6 +129,19 @@ def test_every_kind_of_model_from_python(tmp_path: Path) -> None:
         cnn2rtl.compile(DIGITS[0], arch=DIGITS[2])
 
 
+def test_what_is_made_says_in_a_line_what_it_is_and_can_be_opened_again(tmp_path: Path) -> None:
+    made = cnn2rtl.compile(nn.Sequential(nn.Conv2d(1, 2, 3)).eval(), (1, 8, 8), name="net")
+    assert repr(made) == f"<Compiled 'net': 1 layers, {made.about['interval']:,} cycles per frame>"
+    for part in (made.float_graph, made.graph, made.design):
+        assert "net" in repr(part) and len(repr(part)) < 80
+    shown = made._repr_html_()
+    assert shown.count("<") == 2 and 'srcdoc="&lt;!doctype html' in shown.lower()
+    made.write(tmp_path / "out")
+    again = cnn2rtl.open(tmp_path / "out")
+    frames = np.zeros((1, 8, 8, 1), np.int32)
+    assert again.about.name == "net" and np.array_equal(again.graph.run(frames), made.golden(frames))
+
+
 def test_max_drop_is_for_widths_that_are_to_be_found(tmp_path: Path) -> None:
     assert mistakes("generate", *DIGITS, "--max-drop", "1", cwd=tmp_path) == [
         "--max-drop: is what --auto-bits may cost; leave it out, or give that too"

@@ -68,6 +68,7 @@ def test_the_wheel_holds_package_templates_and_licence(wheel: Path) -> None:
     assert packaged == relative_files(ROOT / "templates")
     modules = {name.removeprefix("cnn2rtl/") for name in names if name.endswith(".py")}
     assert modules == {name for name in relative_files(ROOT / "cnn2rtl") if name.endswith(".py")}
+    assert "cnn2rtl/py.typed" in names  # type checkers read the annotations of a package that says so
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     # Nothing else: no tests, examples or tools beside the package.
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"cnn2rtl"}
