@@ -9,7 +9,7 @@ from functools import cached_property
 from cnn2rtl.graph import QuantGraph, QuantNode
 from cnn2rtl.hardware.block import Block, Port
 from cnn2rtl.hardware.unit import Folding, Rom, ceil_div
-from cnn2rtl.names import identifier, unique_identifiers
+from cnn2rtl.names import Names, name_all
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.schedule import Schedule, Traffic, lanes_of
 from cnn2rtl.tensors import Shape
@@ -166,70 +166,34 @@ class Design:
 def lay_out(graph: QuantGraph, schedule: Schedule, reserved: Collection[str]) -> Design:
     """Names for all modules, streams and FIFOs of a design, none of them ``reserved`` for others."""
     outer = (*ends("s", len(graph.inputs)), *ends("m", len(graph.outputs)))
-    taken = (*reserved, "testbench", "pixels", *outer)
-    top = identifier(graph.name)
-    made = {
-        (block.name, instance.role): f"{block.name} {instance.module}"
-        for block in schedule.blocks
-        for instance in block.instances
-        if instance.template
-    }
-    inputs = [] if len(graph.inputs) == 1 else list(graph.inputs)
-    blocks = [block.name for block in schedule.blocks]
-    wanted = dict.fromkeys([graph.name, *inputs, *blocks, *(node.name for node in graph.layers), *made.values()])
-    names = unique_identifiers(wanted, taken)
-    top = names.pop(graph.name, top)
-    called = {node.name: names.get(node.name, "pixels") for node in graph.nodes}
-    forks = _fork_names(schedule, called, names, taken)
+    names = name_all(graph, schedule, (*reserved, "testbench", *outer))
     within = {
-        layer: f"u_{names[block.name]}"
+        layer: f"u_{names.modules[block.name]}"
         for block in schedule.blocks
         for layer in block.layers
         if layer not in block.results
     }
-    streams = {
-        node.name: _stream(graph, node, schedule, called[node.name], forks, within.get(node.name, ""))
-        for node in graph.nodes
-    }
+    streams = {node.name: _stream(graph, node, schedule, names, within.get(node.name, "")) for node in graph.nodes}
     takes = {fifo.port: fifo for stream in streams.values() for fifo in stream.fifos}
     modules = []
     for block in schedule.blocks:
         units = {
-            instance.role: names[made[block.name, instance.role]] if instance.template else instance.module
+            instance.role: names.units[block.name, instance.role] if instance.template else instance.module
             for instance in block.instances
         }
         sources = tuple(streams[name] for name in block.sources)
         fifos = tuple(takes[Port(block.name, number)] for number in range(len(sources)))
         results = tuple(streams[name] for name in block.results)
-        modules.append(Module(names[block.name], block, sources, fifos, results, units))
+        modules.append(Module(names.modules[block.name], block, sources, fifos, results, units))
     where = {name: module for module in modules for name in module.block.layers}
     layers = [Layer(node, where[node.name], streams[node.name], schedule.foldings[node.name]) for node in graph.layers]
     inputs_of = tuple(streams[name] for name in graph.inputs)
-    return Design(top, graph, schedule, inputs_of, tuple(modules), tuple(layers))
+    return Design(names.top, graph, schedule, inputs_of, tuple(modules), tuple(layers))
 
 
-def _stream(
-    graph: QuantGraph, node: QuantNode, schedule: Schedule, name: str, fifos: Mapping[Port, str], within: str
-) -> Stream:
-    """The stream of a node, and its FIFOs, which have its name or, where there are several, that in ``fifos``."""
+def _stream(graph: QuantGraph, node: QuantNode, schedule: Schedule, names: Names, within: str) -> Stream:
+    """The stream of a node, and its FIFOs."""
     traffic = schedule.streams[node.name]
-    ends = tuple(Fifo(fifos.get(port, name), port, depth) for port, depth in traffic.depths.items())
+    fifos = tuple(Fifo(names.fifos[port], port, depth) for port, depth in traffic.depths.items())
     lanes = lanes_of(graph, node, schedule.foldings)
-    return Stream(name, node.name, node.shape, node.out, lanes, traffic, ends, within)
-
-
-def _fork_names(
-    schedule: Schedule, streams: Mapping[str, str], blocks: Mapping[str, str], taken: Collection[str]
-) -> dict[Port, str]:
-    """What the FIFOs of streams with several takers are called: after the stream, and the block behind them."""
-    wanted: dict[Port, str] = {}
-    for name, stream in streams.items():
-        ports = tuple(schedule.streams[name].depths)
-        for port in ports if len(ports) > 1 else ():
-            twice = sum(other.block == port.block for other in ports) > 1
-            to = f"{blocks[port.block] if port.block else 'output'}{f'_{port.number}' if twice else ''}"
-            wish = f"{stream}_to_{to}"
-            # Input 2 of `cat` and the layer `cat_2` are called alike.
-            wanted[port] = f"{wish}_layer" if wish in wanted.values() else wish
-    found = unique_identifiers(wanted.values(), [*taken, *streams.values()])
-    return {port: found[name] for port, name in wanted.items()}
+    return Stream(names.streams[node.name], node.name, node.shape, node.out, lanes, traffic, fifos, within)

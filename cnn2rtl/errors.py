@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from cnn2rtl.text import clipped, visible
+
+LONGEST = 3000
+"""Characters of a problem; names in it may be of any length."""
+
 
 class UserError(Exception):
     """One or more mistakes of the user's, each naming the offender, the rule and the remedy.
 
     A stage that can find several mistakes collects them and raises once, so that nobody has to
-    repair them one run at a time. The command line prints every line and exits with 2.
+    repair them one run at a time. The command line prints every line and exits with 2. A name in it may hold
+    anything, so what does not print is made visible.
     """
 
     def __init__(self, problems: str | Iterable[str]) -> None:
-        self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        lines = (problems,) if isinstance(problems, str) else problems
+        self.problems: tuple[str, ...] = tuple(visible(clipped(line, LONGEST)) for line in lines)
         super().__init__("\n".join(self.problems))
 
 

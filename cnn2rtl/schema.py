@@ -23,6 +23,7 @@ Positive = Annotated[int, Meta(ge=1)]
 Amount = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Bits = Annotated[int, Meta(ge=1, le=64)]
+Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z]\w*$")]
 RomName = Annotated[str, Meta(pattern=r"^\w+\.hex$")]
 
 
@@ -112,7 +113,7 @@ class Format(Part, frozen=True):
 class Fifo(Part, frozen=True):
     """The end of a stream at an ``input`` of a ``block``, or at an output of the network, ``depth`` beats deep."""
 
-    name: str
+    name: Identifier
     block: str
     input: Count
     depth: Positive
@@ -124,7 +125,7 @@ class Stream(Part, frozen=True):
     In cycles: when the ``first`` beat of all moves, and when the ``last`` ones of the first few frames do.
     """
 
-    stream: str
+    stream: Identifier
     node: str
     shape: tuple[Positive, Positive, Positive]
     format: Format
@@ -163,7 +164,7 @@ class Block(Part, frozen=True):
     """A module of the design that carries out ``layers``. ``resources`` are with the FIFOs of what it delivers."""
 
     name: str
-    module: str
+    module: Identifier
     layers: Annotated[tuple[str, ...], Meta(min_length=1)]
     summary: str
     multipliers: Count
@@ -275,7 +276,7 @@ class About(Part, frozen=True):
 
     format: int
     generator: str
-    name: str
+    name: Identifier
     options: Options
     calibration: str
     notes: tuple[str, ...]

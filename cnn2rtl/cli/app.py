@@ -9,7 +9,6 @@ import traceback
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.command import Command
@@ -96,4 +95,4 @@ def _report(*problems: str) -> None:
         traceback.print_exc()
     for problem in problems:
         line = problem.replace("\n", r"\n")
-        console.err.print(f"[bold red]error:[/] {escape(line)}", soft_wrap=True)
+        console.err.print(f"[bold red]error:[/] {console.plain(line)}", soft_wrap=True)

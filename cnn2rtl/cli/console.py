@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console as RichConsole
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import SegmentLines
 from rich.table import Table
+from rich.text import Text
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, QuantGraph
@@ -16,6 +19,15 @@ from cnn2rtl.images import Fit, ImageSet, images_for
 from cnn2rtl.limits import too_large
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.tensors import Shape
+from cnn2rtl.text import visible
+
+
+class Console(RichConsole):
+    """A console to which nobody's text sends control characters: a terminal obeys them."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str("\n".join(map(visible, text.split("\n"))), **options)
+
 
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
@@ -104,3 +116,8 @@ def images(
     if not source.exists():
         raise UserError(f"{option} {source}: no such file or folder")
     return None if network is None else images_for(source, network.inputs, fit, limit)
+
+
+def plain(text: str) -> str:
+    """``text`` from elsewhere as a part of what is printed: on one line, and nothing in it is markup."""
+    return escape(visible(text))

@@ -9,7 +9,6 @@ import sys
 from dataclasses import dataclass
 
 import typer
-from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.synth.process import programs
@@ -63,7 +62,10 @@ def doctor() -> None:
             missing.append(f"{tool.name} ({tool.remedy})")
         colour = "green" if found else "red" if tool.needed else "yellow"
         rows.add_row(
-            tool.name, f"[{colour}]{escape(found or 'missing')}[/]", tool.purpose, "" if found else escape(tool.remedy)
+            tool.name,
+            f"[{colour}]{console.plain(found or 'missing')}[/]",
+            tool.purpose,
+            "" if found else console.plain(tool.remedy),
         )
     console.out.print(rows)
     if missing:

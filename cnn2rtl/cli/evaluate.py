@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.markup import escape
 
 from cnn2rtl import schema
 from cnn2rtl.cli import console
@@ -53,14 +52,14 @@ def evaluate(
     rows = console.table("layer", "format", "SQNR dB", "clipped", "range used", "accumulator bits", left=2)
     for name, layer in result.layers.items():
         rows.add_row(
-            escape(name), str(opened.graph[name].out), "exact" if layer.sqnr == inf else f"{layer.sqnr:.1f}",
+            console.plain(name), str(opened.graph[name].out), "exact" if layer.sqnr == inf else f"{layer.sqnr:.1f}",
             f"{100 * layer.clipped:.2g} %", f"{100 * layer.used:.0f} %",
             f"{layer.needed_bits} of {layer.acc_bits}" if layer.acc_bits else "",
         )  # fmt: skip
     console.out.print(rows)
     outputs = opened.graph.outputs
     if len(outputs) > 1:
-        console.out.print(f"what follows is told of {escape(outputs[0])}, the first of {len(outputs)} outputs")
+        console.out.print(f"what follows is told of {console.plain(outputs[0])}, the first of {len(outputs)} outputs")
     agreed = round(result.agreement * result.images)
     console.out.print(f"top-1 agreement  {100 * result.agreement:.1f} %  ({agreed} of {result.images} images)")
     if result.float_accuracy is not None and result.integer_accuracy is not None:
@@ -81,4 +80,4 @@ def _keep(project: Path, result: Evaluation, data: str) -> None:
     try:
         record(project, accuracy=found)
     except UserError as error:
-        console.out.print(f"[yellow]note[/] not kept in the report: {escape(str(error))}", soft_wrap=True)
+        console.out.print(f"[yellow]note[/] not kept in the report: {console.plain(str(error))}", soft_wrap=True)

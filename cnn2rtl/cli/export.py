@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems
@@ -49,7 +48,7 @@ def export(
     gives = " and ".join(f"{name}, int64 {_dims(graph[name].shape)}" for name in dict.fromkeys(graph.outputs))
     write_file(target, to_onnx(graph, every_layer), force)
     console.out.print(
-        f"[bold]{escape(shlex.quote(str(target)))}[/]: {escape(takes)} to {escape(gives)}"
+        f"[bold]{console.plain(shlex.quote(str(target)))}[/]: {console.plain(takes)} to {console.plain(gives)}"
         + (f", and {others} other layers" if every_layer else ""),
         soft_wrap=True,
     )

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, open_model, refuse
@@ -235,7 +234,7 @@ def _tell_widths(choice: Choice, checking: ImageSet) -> None:
         soft_wrap=True,
     )
     for name, own in choice.layers.items():
-        console.out.print(f"  --layer {escape(shlex.quote(f'{name}={own}'))}", soft_wrap=True)
+        console.out.print(f"  --layer {console.plain(shlex.quote(f'{name}={own}'))}", soft_wrap=True)
 
 
 def _summarise(compiled: Compiled, folder: Path) -> None:
@@ -256,11 +255,13 @@ def _summarise(compiled: Compiled, folder: Path) -> None:
         f"calibrated on {about['calibration']}; measure it: cnn2rtl evaluate {project} --data FOLDER",
         "proof": f"cnn2rtl simulate {project}   or, without cnn2rtl: make -C {sim}",
     }
-    console.out.print(f"[bold]{escape(str(folder))}[/]: {about['name']}, {len(about['layers'])} layers", soft_wrap=True)
+    console.out.print(
+        f"[bold]{console.plain(str(folder))}[/]: {about['name']}, {len(about['layers'])} layers", soft_wrap=True
+    )
     for name, text in lines.items():
-        console.out.print(f"  [bold]{name:9}[/]{escape(text)}", soft_wrap=True)
+        console.out.print(f"  [bold]{name:9}[/]{console.plain(text)}", soft_wrap=True)
     for note in about["notes"]:
-        console.out.print(f"  [yellow]note[/]     {escape(note)}", soft_wrap=True)
+        console.out.print(f"  [yellow]note[/]     {console.plain(note)}", soft_wrap=True)
 
 
 def _needs(about: Mapping[str, Any]) -> str:

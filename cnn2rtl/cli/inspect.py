@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, open_model
@@ -64,7 +63,9 @@ def _show(graph: FloatGraph, bits: int, like_study: bool) -> None:
 
     counts = per_layer(graph)
     for node in graph.nodes:
-        rows.add_row(escape(node.name), node.op.kind, "x".join(map(str, node.shape)), *numbers(counts[node.name]))
+        rows.add_row(
+            console.plain(node.name), node.op.kind, "x".join(map(str, node.shape)), *numbers(counts[node.name])
+        )
     rows.add_section()
     rows.add_row("total", "", "", *numbers(sum(counts.values(), Count())), style="bold")
     console.show(rows)

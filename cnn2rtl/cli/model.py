@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from cnn2rtl.cli.console import out, parse_shape, parse_sizes
+from cnn2rtl.cli.console import out, parse_shape, parse_sizes, plain
 from cnn2rtl.errors import Problems
 from cnn2rtl.reading import Shapes, Source, open_file
 from cnn2rtl.tensors import Shape
@@ -101,4 +100,4 @@ def tell_written(file: Path, network: nn.Module, model: Path, arch: str | None, 
 
     needed = ["--arch", arch or str(model)] if needs_arch(network) else []
     command = shlex.join(["cnn2rtl", "generate", str(file), *needed, "--input", "x".join(map(str, shape))])
-    out.print(f"[bold]{escape(str(file))}[/]: next, {escape(command)}", soft_wrap=True)
+    out.print(f"[bold]{plain(str(file))}[/]: next, {plain(command)}", soft_wrap=True)

@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from cnn2rtl import schema
@@ -27,7 +26,7 @@ from cnn2rtl.project import Project, open_project, record
 from cnn2rtl.reading import readable
 from cnn2rtl.rom_files import wrong_roms
 from cnn2rtl.tensors import Shape, noise
-from cnn2rtl.verify import Engine, Verdict, engine_for, missed, write_vectors
+from cnn2rtl.verify import Engine, Verdict, engine_for, in_layers, missed, write_vectors
 from cnn2rtl.verify import simulate as run_simulation
 from cnn2rtl.workspace import NEW, own_folder, workspace
 
@@ -86,7 +85,7 @@ def simulate(
             work = stack.enter_context(own_folder(project / "sim" / "build", engine))
         verdict = _run(opened, engine_for(engine, project, work), pixels, stall, seed, waves)
     for line in verdict.details:
-        console.out.print(escape(line), style="red" if not verdict.passed else None, soft_wrap=True)
+        console.out.print(console.plain(line), style="red" if not verdict.passed else None, soft_wrap=True)
     layers = [stream for stream in opened.streams.values() if stream.node not in opened.graph.inputs]
     values = len(pixels) * sum(prod(stream.shape) for stream in layers)
     streams = tuple(opened.streams.values())
@@ -115,7 +114,7 @@ def simulate(
     if verbose or wrong:
         console.out.print(_timetable(streams, verdict))
     for line in wrong:
-        console.out.print(escape(line), style="red", soft_wrap=True)
+        console.out.print(console.plain(line), style="red", soft_wrap=True)
     if wrong:
         console.out.print(f"[bold red]FAIL[/] {opened.about.name}: every value is right, but not in its cycle")
         raise typer.Exit(1)
@@ -140,8 +139,9 @@ def _timetable(streams: Sequence[Stream], verdict: Verdict) -> Table:
     for stream in streams:
         seen = verdict.streams[stream.name]
         rows.add_row(
-            escape(stream.node), f"{stream.frame_beats:,}", f"{seen.first:,}", f"{seen.last:,}", f"{seen.interval:,}",
-            f"{seen.waits:,}", ", ".join(f"{verdict.peaks[fifo.name]:,} of {fifo.depth:,}" for fifo in stream.fifos),
+            console.plain(stream.node), f"{stream.frame_beats:,}", f"{seen.first:,}", f"{seen.last:,}",
+            f"{seen.interval:,}", f"{seen.waits:,}",
+            ", ".join(f"{verdict.peaks[fifo.name]:,} of {fifo.depth:,}" for fifo in stream.fifos),
         )  # fmt: skip
     return rows
 
@@ -194,7 +194,8 @@ def _run(project: Project, engine: Engine, pixels: Pixels, stall: int, seed: int
         bar.update(task, description=f"building ({engine.name})", total=None, completed=0)
         engine.build()
         bar.reset(task, description="simulating rows", total=len(pixels) * height)
-        return run_simulation(
+        verdict = run_simulation(
             engine, rom if rom.is_dir() else project.folder, vectors, frames=len(pixels), stall=stall, seed=seed,
             waves=waves, on_row=lambda done: bar.update(task, completed=done),
         )  # fmt: skip
+        return in_layers(verdict, project.streams.values())

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from cnn2rtl.cli import console
@@ -60,8 +59,9 @@ def synth(
         result = _run(runner, tool, freq if pnr else None, seed)
     except SynthesisError as error:
         for reason in error.reasons:
-            console.err.print(f"[bold red]error:[/] {escape(reason)}", soft_wrap=True)
-        console.out.print(f"[bold red]FAIL[/] {opened.about.name}: see {project}/syn/{tool}/build", soft_wrap=True)
+            console.err.print(f"[bold red]error:[/] {console.plain(reason)}", soft_wrap=True)
+        build = console.plain(f"{project}/syn/{tool}/build")
+        console.out.print(f"[bold red]FAIL[/] {opened.about.name}: see {build}", soft_wrap=True)
         raise typer.Exit(1) from None
     record(project, synthesis=result.recorded())
     _show(result, target)
@@ -75,7 +75,7 @@ def _run(tool: Tool, name: str, mhz: float | None, seed: int) -> SynthResult:
         task = bar.add_task(name)
 
         def on_stage(stage: str) -> None:
-            bar.update(task, description=escape(stage[:70]))
+            bar.update(task, description=console.plain(stage[:70]))
 
         return tool.synthesise(on_stage) if mhz is None else tool.place_and_route(mhz, seed, on_stage)
 
@@ -94,7 +94,7 @@ def _show(result: SynthResult, target: Target) -> None:
             f"[red]{used[name]:,.12g}[/]" if over else f"{used[name]:,.12g}",
             "" if share is None else f"{share.available:,}",
             "" if share is None or not share.available else f"{share.percent:.1f}",
-            escape(cells),
+            console.plain(cells),
         )
     console.out.print(rows)
     if result.wrapped:

@@ -88,7 +88,7 @@ def _network(onnx: Any, model: Any) -> OnnxNetwork:
         if node.op_type == "Constant":
             constants[node.output[0]] = _constant(array, attributes)
             continue
-        name = (node.name or f"{node.op_type}_{number}").strip("/").replace("/", ".")
+        name = (node.name.strip("/") or f"{node.op_type}_{number}").replace("/", ".")
         kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
         calls.append(OnnxCall(kind, name, tuple(node.input), tuple(node.output), attributes))
     sources = [value for value in model.graph.input if value.name not in constants]

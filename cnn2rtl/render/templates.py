@@ -8,6 +8,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
+
+from cnn2rtl.render.escape import FILTERS, EscapeByPlace
 
 
 @cache
@@ -53,9 +56,9 @@ def unit_names() -> tuple[str, ...]:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
     # Verilog replicates with {{ }}, so templates use delimiters that it does not know.
-    environment = jinja2.Environment(
+    result = jinja2.Environment(
         loader=jinja2.FunctionLoader(read),
         variable_start_string="{=",
         variable_end_string="=}",
@@ -67,14 +70,17 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
-        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        # What is filled in has been escaped for its place; so the environment keeps apart what is safe and what is not.
+        autoescape=True,
+        extensions=[EscapeByPlace],
     )
-    environment.filters["thousands"] = "{:,}".format
+    result.filters.update(FILTERS)
+    result.filters["thousands"] = "{:,}".format
     # The range of a port of so many bits, wide enough for the names behind it to align.
-    environment.filters["bus"] = lambda bits: f"[{bits - 1}:0]".rjust(9)
-    return environment
+    result.filters["bus"] = lambda bits: Markup(f"[{bits - 1}:0]".rjust(9))
+    return result
 
 
 def fill(path: str, **values: object) -> str:
     """Template ``path`` with ``values``; a value that is missing is an error."""
-    return _environment().get_template(path).render(**values)
+    return environment().get_template(path).render(**values)

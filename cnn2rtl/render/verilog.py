@@ -11,13 +11,16 @@ from cnn2rtl.render import templates
 SIMULATION = ("stream_check", "stream_meter", "stream_sink", "stream_source")
 """Modules of the testbench."""
 
+WRAPPER = "cnn2rtl_pins"
+"""The module around a design that is placed and routed by itself."""
+
 NUMBERS = 12
 """Of a table among the parameters, in a line."""
 
 
 def reserved() -> tuple[str, ...]:
-    """The names of all library modules, which a design's own must not have."""
-    return (*templates.unit_names(), *SIMULATION)
+    """The names of all modules but the design's, which its own must not be called as."""
+    return (*templates.unit_names(), *SIMULATION, WRAPPER)
 
 
 def used_units(blocks: Iterable[Block]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from cnn2rtl.devices import load
 from cnn2rtl.errors import UserError
+from cnn2rtl.render.verilog import WRAPPER
 from cnn2rtl.synth.problems import SynthesisError
 from cnn2rtl.synth.process import OnStage, programs, run, version
 from cnn2rtl.synth.result import Routed
@@ -66,7 +67,7 @@ CHIPS: Mapping[str, Chip] = {
 class Nextpnr:
     """nextpnr for one chip. It runs in the build folder, where the netlist lies."""
 
-    TOP: ClassVar[str] = "cnn2rtl_pins"
+    TOP: ClassVar[str] = WRAPPER
     chip: Chip
     program: str
     version: str

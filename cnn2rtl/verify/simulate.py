@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnn2rtl.design import Stream
@@ -17,6 +17,7 @@ _TROUBLE = re.compile(r"readmem|excess hex|cannot open|too few pixels", re.IGNOR
 _NUMBERS = re.compile(r"latency (\d+), interval (\d+)")
 _STREAM = re.compile(r"STREAM (\w+) first (\d+) last (\d+) interval (\d+) waits (\d+)")
 _FIFO = re.compile(r"FIFO (\w+) peak (\d+)")
+_WRONG = re.compile(r"(?<=^WRONG layer )\w+")
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,13 @@ def read_verdict(lines: Iterable[str], on_row: Callable[[int], None] = lambda do
     if not ended:
         details.append("the simulator ended without a verdict")
     return Verdict(passed and not trouble, latency, interval, end, tuple(details), streams, peaks)
+
+
+def in_layers(verdict: Verdict, streams: Iterable[Stream]) -> Verdict:
+    """The verdict in whose details layers are called as in the network; the testbench knows its streams alone."""
+    nodes = {stream.name: stream.node for stream in streams}
+    details = (_WRONG.sub(lambda found: nodes.get(found[0], found[0]), line) for line in verdict.details)
+    return replace(verdict, details=tuple(details))
 
 
 def missed(verdict: Verdict, streams: Sequence[Stream], *, frames: int, interval: int, latency: int) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def test_the_folder_says_when_it_is_broken(copy: Path, tmp_path: Path) -> None:
     rom.write_text(f"{int(text[0], 16) ^ 1:x}{text[1:]}")
     done = subprocess.run(["make", "-C", str(copy / "sim")], capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert re.search(r"^WRONG layer layers\.0 frame 0 y \d+ x \d+ channel \d+", done.stdout, re.MULTILINE)
+    assert re.search(r"^WRONG layer layers_0 frame 0 y \d+ x \d+ channel \d+", done.stdout, re.MULTILINE)
     assert re.search(r"^FAIL net", done.stdout, re.MULTILINE)
 
 

@@ -10,7 +10,7 @@
 `timescale 1ns / 1ps
 
 module stream_check #(
-    // The layer's name, for the report.
+    // What the report calls it.
     parameter LAYER = "",
     // Bits per value, values per beat, beats per pixel, beats per frame, pixels per row.
     parameter BITS = 8,

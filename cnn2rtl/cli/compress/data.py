@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.numbers import Fitting, Mean, Std
@@ -99,7 +98,7 @@ def _read(
             raise UserError(f"{option} {source}: no such file or folder")
         if shape is None or classes is None:
             return None
-        task = bar.add_task(f"reading {escape(readable(source.name))}", total=None)
+        task = bar.add_task(f"reading {console.plain(readable(source.name))}", total=None)
         found = load_images(
             source, shape, options.fit, limit, skipped.append, lambda n, of: bar.update(task, completed=n, total=of)
         )

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
-from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.compress.aim import Aim
@@ -145,11 +144,13 @@ def prune(
     # Before anything is trained: much of what could be wrong shows here.
     widths = aim.widths(module, shape, channels, rank(module, channels))
     if widths is None:
-        say(f"{escape(str(model))}: {aim.reached}; nothing is removed, and nothing written")
+        say(f"{console.plain(str(model))}: {aim.reached}; nothing is removed, and nothing written")
         return
     for c in channels:
         if c.name not in widths:
-            say(f"[yellow]note[/] {escape(c.name)}: no BatchNorm scales its channels, so they all stay; see --by")
+            say(
+                f"[yellow]note[/] {console.plain(c.name)}: no BatchNorm scales its channels, so they all stay; see --by"
+            )
     before = _size(module, shape)
     stages = None if session is None else Stages(session)
     if session is not None and run.restart:
@@ -167,7 +168,7 @@ def prune(
         tell_written(file, last.module, model, arch, shape)
     else:
         result = result_of(folder / manner.stages[-1], recipe)
-        say(f"[bold]{escape(str(file))}[/]: {result}; next, {escape(session.generate)}")
+        say(f"[bold]{console.plain(str(file))}[/]: {result}; next, {console.plain(session.generate)}")
 
 
 def _open(
@@ -211,7 +212,7 @@ def _tell(
 ) -> None:
     rows = console.table("channels of", "before", "after")
     for c in channels:
-        rows.add_row(escape(c.name), f"{c.width:,}", f"{widths.get(c.name, c.width):,}")
+        rows.add_row(console.plain(c.name), f"{c.width:,}", f"{widths.get(c.name, c.width):,}")
     rows.add_section()
     for name, old, new in zip(("parameters", "MACs"), before, after, strict=True):
         if old is not None and new is not None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, open_model, refuse
@@ -139,17 +138,20 @@ def qat(
             made, origin = quantised(calibration, progress=show), f"{len(some)} of {what}"
             started = replace(made, origin=origin, frames=images.images)
         console.out.print(
-            f"{started.graph.name}: {what}, {'their labels' if images.labels else 'the float network teaches'}, "
-            f"seed {seed}",
+            f"{console.plain(started.graph.name)}: {what}, "
+            f"{'their labels' if images.labels else 'the float network teaches'}, seed {seed}",
             soft_wrap=True,
         )
         try:
             _train(started, images, what, (epochs, batch, rate, seed), file, show)
         except KeyboardInterrupt:
             left = f"{file} holds the last whole epoch" if file.exists() else "no epoch was whole, nothing is written"
-            console.err.print(f"interrupted: {escape(left)}", soft_wrap=True)
+            console.err.print(f"interrupted: {console.plain(left)}", soft_wrap=True)
             raise typer.Exit(130) from None
-    console.out.print(f"[bold]{escape(str(file))}[/]: next, cnn2rtl generate {shlex.quote(str(file))}", soft_wrap=True)
+    console.out.print(
+        f"[bold]{console.plain(str(file))}[/]: next, cnn2rtl generate {console.plain(shlex.quote(str(file)))}",
+        soft_wrap=True,
+    )
 
 
 def _train(

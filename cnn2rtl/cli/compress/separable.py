@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.model import Arch, InputSize, NetworkFile, TrustPickle, read_trainable, tell_written
@@ -71,7 +70,7 @@ def _show(names: list[str], lost: dict[str, float], before: FloatGraph, after: F
     for name in names:
         old, new = (_within(count, name) for count in counts)
         told = f"{lost[name]:.1%}" if name in lost else ""
-        rows.add_row(escape(name), *_numbers(old, new), told)
+        rows.add_row(console.plain(name), *_numbers(old, new), told)
     rows.add_section()
     rows.add_row("network", *_numbers(total(before), total(after)), "", style="bold")
     console.show(rows)

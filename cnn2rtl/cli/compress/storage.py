@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.markup import escape
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.model import Arch, NetworkFile, TrustPickle
@@ -48,7 +47,8 @@ def storage(
     problems.check()
     write_file(file, after, force)
     console.out.print(
-        f"[bold]{escape(str(file))}[/]: {len(after):,} bytes, {len(after) / len(before):.0%} of the {len(before):,} in "
-        f"float32; it is read{' with --arch' if needs_arch(module) else ''} like any network, and computes in float",
+        f"[bold]{console.plain(str(file))}[/]: {len(after):,} bytes, "
+        f"{len(after) / len(before):.0%} of the {len(before):,} in float32; "
+        f"it is read{' with --arch' if needs_arch(module) else ''} like any network, and computes in float",
         soft_wrap=True,
     )

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from typer.models import OptionInfo
 
 from cnn2rtl.cli import console
@@ -149,7 +148,7 @@ def train_session(session: Session, objective: Callable[[Progress], Objective]) 
     if session.skipped:
         say(f"[yellow]note[/] {len(session.skipped)} images could not be read and were skipped")
     result = result_of(session.folder, session.recipe)
-    say(f"[bold]{escape(str(session.file))}[/]: {result}; next, {escape(session.generate)}")
+    say(f"[bold]{console.plain(str(session.file))}[/]: {result}; next, {console.plain(session.generate)}")
 
 
 def train_epochs(
@@ -178,7 +177,7 @@ def train_epochs(
             if done
             else "no epoch was whole, the same command begins anew"
         )
-        console.err.print(f"interrupted: {escape(left)}", soft_wrap=True)
+        console.err.print(f"interrupted: {console.plain(left)}", soft_wrap=True)
         raise typer.Exit(130) from None
 
 
@@ -193,9 +192,9 @@ def introduce(session: Session) -> None:
         f"seed {recipe.seed}"
     )
     for line in session.skipped:
-        say(f"[yellow]skipped[/] {escape(line)}")
+        say(f"[yellow]skipped[/] {console.plain(line)}")
     if session.done:
-        say(f"{escape(str(session.folder))}: goes on after epoch {session.done} of {recipe.epochs}")
+        say(f"{console.plain(str(session.folder))}: goes on after epoch {session.done} of {recipe.epochs}")
     if not CAN_DRAW:
         say("[yellow]note[/] matplotlib is not installed, so no curve is drawn")
 
