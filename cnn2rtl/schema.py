@@ -300,7 +300,7 @@ class About(Part, frozen=True):
 
     def contents(self) -> dict[str, Any]:
         """The same as JSON has it: mappings, lists, numbers and strings."""
-        found: dict[str, Any] = json.loads(msgspec.json.encode(self))
+        found: dict[str, Any] = json.loads(json.dumps(msgspec.to_builtins(self)))
         return found
 
     def text(self) -> str:
@@ -321,15 +321,21 @@ def parse(text: str | bytes) -> About:
     Raises ``ValueError`` for what is none, with the place that is wrong, and :class:`UserError` for one of another
     format, which may be in order.
     """
-    head = msgspec.json.decode(text, type=_Head)
+    contents = json.loads(text, parse_constant=_no_number)
+    head = msgspec.convert(contents, _Head)
     if head.format != FORMAT:
         raise UserError(
             f"design.json has format {head.format} ({head.generator}), and this is cnn2rtl {__version__}, which has "
             f"format {FORMAT}; generate the project again from its model, or use the version that made it"
         )
-    about = msgspec.json.decode(text, type=About)
+    about = msgspec.convert(contents, About)
     _check_names(about)
     return about
+
+
+def _no_number(word: str) -> None:
+    """Refuse what Python's JSON would take: NaN and infinity."""
+    raise ValueError(f"{word} is no number")
 
 
 def _check_names(about: About) -> None:

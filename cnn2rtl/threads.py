@@ -7,8 +7,10 @@ most of the time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial
+
+from threadpoolctl import ThreadpoolController
 
 BLAS_THREADS = 1
 
@@ -27,9 +29,4 @@ def few_threads() -> Iterator[None]:
 @cache
 def _limit() -> Callable[..., AbstractContextManager[object]]:
     """Found out once, for it looks through all libraries that are loaded, NumPy's among them."""
-    try:
-        from threadpoolctl import ThreadpoolController
-    except ImportError:
-        # An environment older than this dependency: right, and slow while others use the processors.
-        return lambda limits: nullcontext()
     return partial(ThreadpoolController().limit, user_api="blas")

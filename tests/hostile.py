@@ -117,5 +117,7 @@ class Network:
 def network() -> Network:
     """Two inputs, two outputs, a fork, weights in memory and weights that are built in."""
     torch.manual_seed(0)
-    floats, integers = quantise_graph(capture(_Net().eval(), ((3, 6, 4), (5,)), "net"), OPTIONS)
-    return Network(floats, integers, schedule(integers, OPTIONS.target))
+    made = quantise_graph(capture(_Net().eval(), ((3, 6, 4), (5,)), "net"), OPTIONS)
+    plan = schedule(made.integers, OPTIONS.target)
+    assert isinstance(plan, Schedule)
+    return Network(made.graph, made.integers, plan)

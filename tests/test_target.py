@@ -137,7 +137,7 @@ def test_memories_that_are_not_used_are_told_of(tmp_path: Path) -> None:
     compiled = tiny(device="iCE40UP5K")
     assert f"not used: {UNUSED}" in page(compiled)
     compiled.write(tmp_path / "out")
-    text = succeed("generate", *DIGITS, "--device", "iCE40UP5K", "-o", "b", cwd=tmp_path)
+    text = succeed("generate", *DIGITS, "--bits", "6", "--device", "iCE40UP5K", "-o", "b", cwd=tmp_path)
     assert re.search(rf"takes .* of 30 block RAMs on iCE40UP5K; not used: {UNUSED}\n", text)
     assert "not used" not in page(tiny(device="LFE5U-25F"))
 

@@ -58,7 +58,8 @@ def test_what_can_never_fit() -> None:
     (line,) = refused(Refusal(Target(device=find("iCE40UP5K")), (memory,), True, None, 10_000_000))
     assert line == (
         "iCE40UP5K is too small: the weights alone have 10,000,000 bits, and all its memory, look-up tables included, "
-        "207,360; no fewer bits, no pruning and no device that is known would do"
+        "207,360 (4 SB_SPRAM256KA of 16 x 16,384 bits, one port, are not used); no fewer bits, no pruning and no "
+        "device that is known would do"
     )
 
 

@@ -198,11 +198,15 @@ def test_simulations_side_by_side(tmp_path: Path) -> None:
 
 def test_results_of_several_commands_are_all_kept(tmp_path: Path) -> None:
     succeed("generate", *DIGITS, "-o", "out", cwd=tmp_path)
-    code = "import sys; from pathlib import Path; from cnn2rtl.project import record\n"
-    code += "for n in range(12): record(Path('out'), f'{sys.argv[1]}{n}', {'n': n})"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    running = [subprocess.Popen([sys.executable, "-c", code, name], cwd=tmp_path, env=environment) for name in "ab"]
+    code = (
+        "import sys; from pathlib import Path; from cnn2rtl import schema; from cnn2rtl.project import record\n"
+        "accuracy = [schema.Accuracy(n + 1, 1.0, None, None, {}, 'x') for n in range(12)]\n"
+        "simulation = [schema.Simulation('x', n + 1, 'x', 0, 1, 1, True, (), 1, 1, {}, {}) for n in range(12)]\n"
+        "for found in vars()[sys.argv[1]]: record(Path('out'), **{sys.argv[1]: found})"
+    )
+    environment, names = {**os.environ, "PYTHONPATH": str(ROOT)}, ("accuracy", "simulation")
+    running = [subprocess.Popen([sys.executable, "-c", code, name], cwd=tmp_path, env=environment) for name in names]
     assert [process.wait(300) for process in running] == [0, 0]
     kept = json.loads((tmp_path / "out" / "design.json").read_text())["results"]
-    assert sorted(kept) == sorted(f"{name}{n}" for name in "ab" for n in range(12))
+    assert kept["accuracy"]["images"] == kept["simulation"]["frames"] == 12
     check_target(tmp_path / "out")

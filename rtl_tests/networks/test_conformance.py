@@ -257,7 +257,8 @@ def test_rtl_equals_golden_in_the_predicted_cycles(kind: str, index: int, tmp_pa
     for limit in sorted({cycles[0], cycles[-1], *between}):
         compiled = sample.compile(Target(fps=CLOCK_MHZ * 1e6 / limit, clock_mhz=CLOCK_MHZ))
         schedule = compiled.design.schedule
-        assert schedule.foldings["layer"].cycles == schedule.interval == limit
+        # One that is faster may take fewer look-up tables.
+        assert schedule.foldings["layer"].cycles == schedule.interval <= limit
         bench = Bench(compiled, images_for(sample.shape, index + 3, FRAMES), tmp_path / str(limit))
         complaints = bench.complaints((15, 60), seed=index + 1)
         assert not complaints, f"{schedule.foldings['layer']}: " + "\n".join(complaints)
