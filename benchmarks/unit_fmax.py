@@ -28,6 +28,7 @@ from cnn2rtl.render.verilog import literal
 from cnn2rtl.synth import FAMILIES, target_for
 from cnn2rtl.synth.nextpnr import Nextpnr, nextpnr_for
 from cnn2rtl.synth.process import programs
+from cnn2rtl.synth.yosys import Register
 
 DEVICE = "LFE5U-85F"
 MHZ = 150.0
@@ -104,16 +105,14 @@ CASES = (
 
 
 def design(case: Case) -> str:
-    """The unit with the ports of a whole design, as the wrapper expects them."""
+    """The unit with the ports that the wrapper connects."""
     parameters = {**case.parameters, **({case.rom[0]: '"rom.hex"'} if case.rom[0] else {})}
     listed = ", ".join(f".{k}({v if isinstance(v, str) else literal(v, '')})" for k, v in parameters.items())
     return (
-        "module unit(input clk, rst, s_axis_tvalid, s_axis_tlast, m_axis_tready, output s_axis_tready, m_axis_tvalid, "
-        f"m_axis_tlast, frame_error, input [{case.bits_in - 1}:0] s_axis_tdata, "
-        f"output [{case.bits_out - 1}:0] m_axis_tdata);\n"
-        "assign m_axis_tlast = 1'b0, frame_error = 1'b0;\n"
-        f"{case.unit} #({listed}) u_unit (.clk(clk), .rst(rst), .s_valid(s_axis_tvalid), .s_ready(s_axis_tready), "
-        ".s_data(s_axis_tdata), .m_valid(m_axis_tvalid), .m_ready(m_axis_tready), .m_data(m_axis_tdata));\nendmodule\n"
+        "module unit(input clk, rst, s_valid, m_ready, output s_ready, m_valid, "
+        f"input [{case.bits_in - 1}:0] s_data, output [{case.bits_out - 1}:0] m_data);\n"
+        f"{case.unit} #({listed}) u_unit (.clk(clk), .rst(rst), .s_valid(s_valid), .s_ready(s_ready), "
+        ".s_data(s_data), .m_valid(m_valid), .m_ready(m_ready), .m_data(m_data));\nendmodule\n"
     )
 
 
@@ -121,10 +120,15 @@ def synthesise(case: Case, work: Path) -> Mapping[str, int]:
     """Write ``netlist.json`` into ``work``; the number of cells of each type."""
     for name in templates.unit_names():
         (work / f"{name}.v").write_text(templates.read(f"units/{name}.v"), encoding="utf-8")
-    pins = templates.fill(
-        "scripts/yosys/pins.v.j2", name="unit", top=Nextpnr.TOP, bits_in=case.bits_in, bits_out=case.bits_out
+    feed, result = Register("feed"), Register("result")
+    pins = [
+        ("s_valid", feed.take()), ("s_ready", result.take()), ("s_data", feed.take(case.bits_in)),
+        ("m_valid", result.take()), ("m_ready", feed.take()), ("m_data", result.take(case.bits_out)),
+    ]  # fmt: skip
+    wrapper = templates.fill(
+        "scripts/yosys/pins.v.j2", name="unit", top=Nextpnr.TOP, pins=pins, bits_in=feed.bits, bits_out=result.bits
     )
-    (work / "unit.v").write_text(design(case) + pins, encoding="utf-8")
+    (work / "unit.v").write_text(design(case) + wrapper, encoding="utf-8")
     _, words, width = case.rom
     rng = random.Random(1)
     lines = "".join(f"{rng.getrandbits(width):x}\n" for _ in range(words))

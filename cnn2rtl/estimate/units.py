@@ -414,37 +414,79 @@ def resample(p: Parameters) -> Parts:
     return Parts(features, (Memory(beat_bits, words, True, p.place),))
 
 
+@dataclass(frozen=True)
+class _Axis:
+    """Of a window buffer: rows, or columns. ``reach`` is in pixels, from a window's first tap to its last."""
+
+    size: int
+    windows: int
+    reach: int
+    stride: int
+    pad: int
+    dilation: int
+    taps: int
+
+    @classmethod
+    def of(cls, p: Parameters, axis: str) -> _Axis:
+        down = axis == "Y"
+        dilation = max(1, p[f"DILATION_{axis}"])
+        return cls(
+            p["IN_H" if down else "IN_W"], p["OUT_H" if down else "OUT_W"], (p[f"KERNEL_{axis}"] - 1) * dilation,
+            p[f"STRIDE_{axis}"], p["PAD_TOP" if down else "PAD_LEFT"], dilation, p[f"TAPS_{axis}"],
+        )  # fmt: skip
+
+    @property
+    def most(self) -> int:
+        """Pixels from the padding's first to the first tap of the last step."""
+        return (self.windows - 1) * self.stride + (self.reach if self.taps == 1 else 0)
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the last window reaches beyond the map."""
+        return (self.windows - 1) * self.stride + self.reach >= self.size + self.pad
+
+    @property
+    def comparisons(self) -> tuple[int, int]:
+        """By which a tap is known to lie before the map, and behind it: how many taps may."""
+        first = [self.pad - tap * self.dilation for tap in range(self.taps)]
+        return sum(at > 0 for at in first), sum(at + self.size <= self.most for at in first)
+
+
 @describes("window_buffer")
 def window_buffer(p: Parameters) -> Parts:
-    in_h, in_w, rows, taps_y, taps_x = p["IN_H"], p["IN_W"], p["ROWS"], p["TAPS_Y"], p["TAPS_X"]
-    beat_bits, beats = p["LANES"] * p["BITS"], p["GROUPS"] * p["FOLDS"]
-    y_banks, x_banks = rows if taps_y > 1 else 1, taps_x
-    columns = ceil_div(in_w + p["PAD_LEFT"] % x_banks, x_banks)
-    words = columns * beats * (1 if y_banks > 1 else rows)
-    reach_y, reach_x = (max(0, p[f"KERNEL_{axis}"] - 1) * max(1, p[f"DILATION_{axis}"]) + 1 for axis in "YX")
-    span = (in_h + rows + reach_y + p["STRIDE_Y"] + p["PAD_TOP"] + 2) * (in_w + reach_x + p["STRIDE_X"])
-    position, address = clog2(span) + 2, at_least_1(clog2(words))
-    coordinate = clog2(in_h + in_w + 2 * reach_y + 2 * reach_x + p["STRIDE_Y"] + p["STRIDE_X"]) + 2
-    taps = taps_y * taps_x
+    y, x = _Axis.of(p, "Y"), _Axis.of(p, "X")
+    rows, beat_bits, beats = p["ROWS"], p["LANES"] * p["BITS"], p["GROUPS"] * p["FOLDS"]
+    y_banks, x_banks = rows if y.taps > 1 else 1, x.taps
+    words = ceil_div(x.size + x.pad % x_banks, x_banks) * beats * (1 if y_banks > 1 else rows)
+    address, ring = at_least_1(clog2(words)), y_banks == 1 and words & (words - 1) != 0
+    taps, padded = y.taps * x.taps, p["PAD"] != 0 and beats > 1
+    loops = [beats, x.size, p["FOLDS"], p["REPEAT"], p["GROUPS"], p["KERNEL_Y"] // y.taps, p["KERNEL_X"] // x.taps]
+    # What is counted only where someone asks: complete frames, rows of the ring, words where they are not dealt out.
+    loops += [y.size] * (y.beyond or x.beyond) + [rows] * (y_banks * x_banks > 1) + [words] * (x_banks == 1)
+    slot, column, number = (clog2(n) for n in (y_banks, x_banks, beats if padded else 1))
+    places = clog2((rows + y.stride) * x.size + x.pad + 2) + 1
+    ahead = clog2(max(rows, y.reach + 1, y.stride) * x.size + x.reach + 2) + 1
+    known = [sum(map(bool, axis.comparisons)) and max(axis.comparisons) for axis in (y, x)]
     features = {
         "one": 1,
-        "position": position,
-        "address": address,
-        "ring address": address if y_banks == 1 else 0,
-        "bank addresses": address * (x_banks - 1),
-        "beat": clog2(beats),
-        "coordinates": coordinate,
-        "tap rows": coordinate * taps_y,
-        "tap columns": coordinate * taps_x,
-        "taps": taps,
-        "repetition": clog2(p["REPEAT"]) + clog2(p["GROUPS"]),
-        "spacing": clog2(p["SPACING"]),
-        "slots": clog2(2 * rows + 1) * taps_y if y_banks > 1 else 0,
-        "columns": clog2(2 * x_banks) * taps_x if x_banks > 1 else 0,
-        "row choice": taps_y * (y_banks - 1) * x_banks * beat_bits,
+        # A counter has a bit more: that of its last step.
+        "counters": sum(clog2(loop) + 1 for loop in loops if loop > 1),
+        "positions": clog2(y.most + 2) + clog2(x.most + 2),
+        "credit": places + ahead,
+        "comparisons": sum(sum(axis.comparisons) * clog2(axis.most + 2) for axis in (y, x)),
+        "spacing": clog2(p["SPACING"]) + 3 if p["SPACING"] > 1 else 0,
+        "address": address * (1 if x_banks == 1 else 2),
+        "ring address": address if ring else 0,
+        "bank addresses": address * x_banks if x_banks > 1 else 0,
+        "memories": y_banks * x_banks if y_banks * x_banks > 1 else 0,
+        "on the way": slot + column + number + sum(known),
+        "banks": slot + column,
+        "slots": slot * y.taps,
+        "columns": column * x.taps,
+        "row choice": y.taps * (y_banks - 1) * x_banks * beat_bits,
         "column choice": taps * (x_banks - 1) * beat_bits,
         "words": y_banks * x_banks * beat_bits,
         "data": taps * beat_bits,
-        "padding": taps * beat_bits * (p["PAD"] != 0 and beats > 1),
+        "padding": taps * beat_bits * padded,
     }
     return Parts(features, (Memory(beat_bits, words, True, p.place, y_banks * x_banks),))

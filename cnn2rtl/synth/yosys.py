@@ -112,7 +112,7 @@ class Yosys(Tool):
 def wrapper(project: Project) -> str:
     """Verilog around the design that needs four pins, whatever the width of its streams."""
     graph, bits = project.graph, {name: stream.bits for name, stream in project.streams.items()}
-    feed, result = _Register("feed"), _Register("result")
+    feed, result = Register("feed"), Register("result")
     pins = []
     for port, name in zip(ends("s", len(graph.inputs)), graph.inputs, strict=True):
         pins += [(f"{port}_tvalid", feed.take()), (f"{port}_tready", result.take())]
@@ -128,7 +128,7 @@ def wrapper(project: Project) -> str:
 
 
 @dataclass
-class _Register:
+class Register:
     """Bits of the register ``name`` that are taken so far."""
 
     name: str

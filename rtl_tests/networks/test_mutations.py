@@ -197,13 +197,13 @@ MUTATIONS = (
         "constants",
     ),
     # Order and place
-    Mutation("a row of padding dropped", "rtl/window_buffer.v", swap("(y < 0) || ", "")),
-    Mutation("a column of padding dropped", "rtl/window_buffer.v", swap("(x >= WIDTH_XY)", "(x > WIDTH_XY)")),
+    Mutation("padding dropped before the map", "rtl/window_axis.v", swap("!at_least(position, BEGIN) || ", "")),
+    Mutation("a pixel of padding dropped behind it", "rtl/window_axis.v", swap("BEGIN + SIZE)", "BEGIN + SIZE + 1)")),
     Mutation("padding of another value", "rtl/layer_0.v", swap(".PAD(24'h", ".PAD(24'h1 ^ 24'h")),
     Mutation(
         "channels exchanged",
         "rtl/window_buffer.v",
-        swap("w_row + w_col + w_fold_a;", "w_row + w_col + (w_fold_a ^ 1'b1);"),
+        swap(".write_addr(w_addr)", ".write_addr(w_addr ^ 1'b1)"),
     ),
     Mutation(
         "weights that start over too late",
@@ -242,15 +242,15 @@ MUTATIONS = (
     Mutation("a beat taken twice", "rtl/mac_array.v", swap("assign s_ready = en;", "assign s_ready = en && !m_valid;")),
     Mutation(
         "pixels given up too soon",
-        "rtl/window_buffer.v",
-        swap("room  <= START_ROOM_P;", "room  <= START_ROOM_P + IN_W + IN_W;"),
+        "rtl/window_flow.v",
+        swap("places <= START_PLACES[PLACES_W-1:0];", "places <= START_PLACES[PLACES_W-1:0] + IN_W + IN_W;"),
     ),
     Mutation(
         "an idle cycle per row",
-        "rtl/window_buffer.v",
-        swap("wire go = en && ", "wire go = en && !(out_x == 0 && kx == 0 && !valid2) && "),
+        "rtl/window_flow.v",
+        swap("there && rested;", "there && rested && !(freed && kind == 2'd1);"),
     ),
-    Mutation("windows that keep no distance", "rtl/window_buffer.v", swap(" && (!first || rest == 0)", "")),
+    Mutation("windows that keep no distance", "rtl/window_flow.v", swap("there && rested;", "there;")),
     Mutation("one of two beats taken alone", "rtl/stream_add.v", swap("{2{both && en}}", "{2{en}}"), "branches"),
     Mutation("a factor of a sum", "rtl/add.v", first_of(r"A_FACTOR\((\d+)\)", r"A_FACTOR(2\1)"), "branches"),
     Mutation("a turn that ends early", "rtl/stream_concat.v", swap("left == 1", "left <= 2"), "branches"),
