@@ -446,10 +446,17 @@ class _Axis:
         return (self.windows - 1) * self.stride + self.reach >= self.size + self.pad
 
     @property
+    def live(self) -> int:
+        """Taps that ever lie on the map; those that never do are padding for good, and nothing chooses for them."""
+        firsts = range(-self.pad, -self.pad + self.windows * self.stride, self.stride)
+        return sum(any(0 <= first + tap * self.dilation < self.size for first in firsts) for tap in range(self.taps))
+
+    @property
     def comparisons(self) -> tuple[int, int]:
         """By which a tap is known to lie before the map, and behind it: how many taps may."""
         first = [self.pad - tap * self.dilation for tap in range(self.taps)]
-        return sum(at > 0 for at in first), sum(at + self.size <= self.most for at in first)
+        before, behind = sum(at > 0 for at in first), sum(at + self.size <= self.most for at in first)
+        return min(before, self.live), min(behind, self.live)
 
 
 @describes("window_buffer")
@@ -459,7 +466,7 @@ def window_buffer(p: Parameters) -> Parts:
     y_banks, x_banks = rows if y.taps > 1 else 1, x.taps
     words = ceil_div(x.size + x.pad % x_banks, x_banks) * beats * (1 if y_banks > 1 else rows)
     address, ring = at_least_1(clog2(words)), y_banks == 1 and words & (words - 1) != 0
-    taps, padded = y.taps * x.taps, p["PAD"] != 0 and beats > 1
+    taps, padded = y.live * x.live, p["PAD"] != 0 and beats > 1
     loops = [beats, x.size, p["FOLDS"], p["REPEAT"], p["GROUPS"], p["KERNEL_Y"] // y.taps, p["KERNEL_X"] // x.taps]
     # What is counted only where someone asks: complete frames, rows of the ring, words where they are not dealt out.
     loops += [y.size] * (y.beyond or x.beyond) + [rows] * (y_banks * x_banks > 1) + [words] * (x_banks == 1)
@@ -481,9 +488,9 @@ def window_buffer(p: Parameters) -> Parts:
         "memories": y_banks * x_banks if y_banks * x_banks > 1 else 0,
         "on the way": slot + column + number + sum(known),
         "banks": slot + column,
-        "slots": slot * y.taps,
-        "columns": column * x.taps,
-        "row choice": y.taps * (y_banks - 1) * x_banks * beat_bits,
+        "slots": slot * y.live,
+        "columns": column * x.live,
+        "row choice": y.live * (y_banks - 1) * x.live * beat_bits,
         "column choice": taps * (x_banks - 1) * beat_bits,
         "words": y_banks * x_banks * beat_bits,
         "data": taps * beat_bits,

@@ -26,6 +26,7 @@ class Model(Protocol):
 
     def check(self, dut: Any) -> None:
         """What else must be so, in the middle of the cycle."""
+        return
 
 
 class SignalCase(Case):
