@@ -143,10 +143,10 @@ module window_address #(
     end
 
     // So many words further around the ring.
-    function [ADDR_W-1:0] further(input [ADDR_W-1:0] from, input [ADDR_W-1:0] words);
+    function [ADDR_W-1:0] further(input [ADDR_W-1:0] from, input [ADDR_W-1:0] distance);
         reg [ADDR_W:0] sum;
         begin
-            sum = {1'b0, from} + {1'b0, words};
+            sum = {1'b0, from} + {1'b0, distance};
             if (ROW_BANKS == 1 && sum >= RING[ADDR_W:0]) sum = sum - RING[ADDR_W:0];
             further = sum[ADDR_W-1:0];
         end
