@@ -19,14 +19,14 @@ from cnn2rtl.images import Fit, ImageSet, images_for
 from cnn2rtl.limits import too_large
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.tensors import Shape
-from cnn2rtl.text import visible
+from cnn2rtl.text import NO_BREAK_SPACE, UNDECODED, visible
 
 
 class Console(RichConsole):
     """A console to which nobody's text sends control characters: a terminal obeys them."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        return super().render_str("\n".join(map(visible, text.split("\n"))), **options)
+        return super().render_str("\n".join(map(_shown, text.split("\n"))), **options)
 
 
 out = Console(highlight=False, emoji=False)
@@ -120,4 +120,9 @@ def images(
 
 def plain(text: str) -> str:
     """``text`` from elsewhere as a part of what is printed: on one line, and nothing in it is markup."""
-    return escape(visible(text))
+    return escape(_shown(text))
+
+
+def _shown(text: str) -> str:
+    """A line as the terminal gets it."""
+    return visible(text, NO_BREAK_SPACE + UNDECODED)
