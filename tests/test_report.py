@@ -169,7 +169,7 @@ def test_a_wire_for_every_input_of_every_layer(small: Contents) -> None:
 
 
 def test_names_are_text(small: Contents) -> None:
-    small["name"] = small["calibration"] = small["blocks"][0]["summary"] = HOSTILE
+    small["calibration"] = small["blocks"][0]["summary"] = HOSTILE
     small["layers"][1] |= {"node": HOSTILE, "kind": HOSTILE}
     small["blocks"][1]["layers"] = [HOSTILE]
     small["layers"][2]["inputs"] = [HOSTILE]

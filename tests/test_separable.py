@@ -155,11 +155,14 @@ def test_command_on_an_own_class(tmp_path: Path) -> None:
 
 def test_mistakes_all_at_once(tmp_path: Path) -> None:
     (tmp_path / "there.pt").touch()
-    wrong = ("--layer", "cnn.1.0", "--layer", "cnn.0.1", "--layer", "cnn.1.3", "--layer", "no", "-o", "there.pt")
+    wrong = ("--layer", "cnn.1.0", "--layer", "cnn.0.1", "--layer", "cnn.1.3", "--layer", "no")
     command = ("compress", "separable", "zoo:student_net", *wrong)
     expected = "; a standard convolution with kernels is expected"
-    assert mistakes(*command, "--input", "3x16x16", cwd=tmp_path) == [
+    # What is wrong whatever the network is told before it is read.
+    assert mistakes(*command, "--input", "3x16x16", "-o", "there.pt", cwd=tmp_path) == [
         "there.pt: exists; choose another name, or give --force to replace it",
+    ]
+    assert mistakes(*command, "--input", "3x16x16", "-o", "a.pt", cwd=tmp_path) == [
         f"--layer cnn.1.0: has 16 groups{expected}",
         f"--layer cnn.0.1: is a BatchNorm2d{expected}",
         f"--layer cnn.1.3: has kernels of one pixel{expected}",
