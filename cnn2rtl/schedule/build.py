@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cnn2rtl.graph import QuantGraph, QuantNode
@@ -21,6 +21,11 @@ def lanes_of(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]
 def lanes_into(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> tuple[int, ...]:
     """Channels per beat of the streams that the layer takes."""
     return tuple(lanes_of(graph, graph[name], foldings) for name in node.inputs)
+
+
+def foldings_of(blocks: Iterable[Block]) -> Mapping[str, Folding]:
+    """How each layer is folded that ``blocks`` carry out, by its name."""
+    return {name: folding for block in blocks for name, folding in block.foldings.items()}
 
 
 def frame_beats(graph: QuantGraph, node: QuantNode, foldings: Mapping[str, Folding]) -> int:

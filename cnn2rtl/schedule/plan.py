@@ -14,7 +14,7 @@ from cnn2rtl.hardware.block import Block, Port
 from cnn2rtl.hardware.timing import FIFO, Beats, fifo_depth
 from cnn2rtl.hardware.unit import Folding
 from cnn2rtl.quant.qformat import IntArray
-from cnn2rtl.schedule.build import blocks_of, frame_beats
+from cnn2rtl.schedule.build import blocks_of, foldings_of, frame_beats
 from cnn2rtl.schedule.refusal import Refusal
 from cnn2rtl.schedule.search import Choice, Search
 from cnn2rtl.schedule.target import Target
@@ -64,7 +64,7 @@ class Schedule:
     @cached_property
     def foldings(self) -> Mapping[str, Folding]:
         """How each layer is folded, by its name."""
-        return {name: folding for block in self.blocks for name, folding in block.foldings.items()}
+        return foldings_of(self.blocks)
 
     @property
     def multipliers(self) -> int:
@@ -102,7 +102,7 @@ def schedule(graph: QuantGraph, target: Target, before: bool = False, hasty: boo
 
 def planned(graph: QuantGraph, blocks: tuple[Block, ...]) -> Schedule:
     """The schedule of ``blocks``, which carry out the layers of ``graph``."""
-    foldings = {name: folding for block in blocks for name, folding in block.foldings.items()}
+    foldings = foldings_of(blocks)
     beats = {node.name: frame_beats(graph, node, foldings) for node in graph.nodes}
     slowest = max(block.cycles for block in blocks)
     # A block that is busy all the time may need a cycle more every other frame.
