@@ -24,12 +24,13 @@ import numpy as np
 
 from cnn2rtl.estimate import FAMILIES, Family, model
 from cnn2rtl.estimate.resources import Resources
-from cnn2rtl.estimate.units import DESCRIPTIONS, Parameters
+from cnn2rtl.hardware import units
 from cnn2rtl.hardware.constants import Constants, Matrix
-from cnn2rtl.hardware.moves import Sources, mover
-from cnn2rtl.hardware.table import functions
+from cnn2rtl.hardware.moves import Sources
+from cnn2rtl.hardware.parts import DESCRIPTIONS, Parameters
 from cnn2rtl.hardware.unit import Bits, Numbers, ParameterValue, Place, pack
 from cnn2rtl.hardware.units import window_buffer
+from cnn2rtl.hardware.units.lookup import functions
 from cnn2rtl.hardware.window import Window
 from cnn2rtl.ops.functions import FUNCTIONS
 from cnn2rtl.quant.qformat import QFormat, signed_bits
@@ -339,7 +340,7 @@ def resample(rng: random.Random) -> Sample:
     ]
     sources, bits = Sources(axes[0], axes[1], block), rng.choice((8, 8, rng.randint(2, 16)))
     channels = folds * lanes
-    built = mover(
+    built = units.resample(
         sources, (channels * block[0] * block[1], height, width), QFormat.full(bits, False, 1.0), lanes,
         np.full(channels, rng.choice((0, 0, 1))),
     )  # fmt: skip

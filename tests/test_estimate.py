@@ -16,9 +16,9 @@ from torch import nn
 from work import calls
 
 from cnn2rtl.compiled import Compiled
-from cnn2rtl.estimate import FAMILIES, Memory, Parts, Product, Resources, chain, describes, fifo, multiplier, unit
-from cnn2rtl.estimate.units import DESCRIPTIONS
+from cnn2rtl.estimate import FAMILIES, Resources, chain, fifo, multiplier, unit
 from cnn2rtl.frontend import capture
+from cnn2rtl.hardware.parts import DESCRIPTIONS, Memory, Parts, Product, describes
 from cnn2rtl.hardware.unit import Bits, Place, pack
 from cnn2rtl.options import Options
 from cnn2rtl.pipeline import compile_graph

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnn2rtl.estimate import unit
-from cnn2rtl.hardware.table import functions
+from cnn2rtl.hardware.units.lookup import functions
 
 CODES = np.arange(256)
 

@@ -6,26 +6,12 @@ is deeper than a block. The cheapest way wins, the first one of equals; register
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
+from cnn2rtl.hardware.parts import Memory
 from cnn2rtl.hardware.unit import Place, ceil_div
-
-
-@dataclass(frozen=True)
-class Memory:
-    """``width`` bits by ``depth`` words; ``copies`` are how many of them a unit has.
-
-    ``contents`` are features of what a ROM's contents take in logic, where they are known; else they are as random.
-    """
-
-    width: int
-    depth: int
-    writable: bool
-    place: Place = Place.ANY
-    copies: int = 1
-    contents: Mapping[str, float] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from cnn2rtl.estimate.families import FAMILIES, Family
+from cnn2rtl.estimate.features import ram_features, rom_features
 from cnn2rtl.estimate.multiplier import blocks
 from cnn2rtl.estimate.resources import Resources
-from cnn2rtl.estimate.units import DESCRIPTIONS, Features, Parameters, Parts, ram_features, rom_features
+from cnn2rtl.hardware.parts import DESCRIPTIONS, Features, Parameters, Parts
 from cnn2rtl.hardware.unit import Instance, ParameterValue
 
 Coefficients = Mapping[str, Mapping[str, tuple[float, float, float]]]

@@ -4,18 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Product:
-    """``count`` multiplications of two's complement numbers of ``a`` and ``b`` bits.
-
-    Somebody needs ``out`` bits of the product; 0 stands for all.
-    """
-
-    a: int
-    b: int
-    count: int = 1
-    out: int = 0
+from cnn2rtl.hardware.parts import Product
 
 
 @dataclass(frozen=True)

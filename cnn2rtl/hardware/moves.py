@@ -1,4 +1,4 @@
-"""Pixels that move, as in :mod:`~cnn2rtl.ops.resample` and :mod:`~cnn2rtl.ops.depth_to_space`: the unit, its timing."""
+"""Pixels that move, as in :mod:`~cnn2rtl.ops.resample` and :mod:`~cnn2rtl.ops.depth_to_space`: where from, and when."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 
 from cnn2rtl.hardware.timing import ALWAYS, Beats, Rows, one_by_one
-from cnn2rtl.hardware.unit import Bits, Numbers, RowBuffer, ceil_div, pack
 from cnn2rtl.hardware.window import Array
-from cnn2rtl.quant.qformat import IntArray, QFormat
-from cnn2rtl.tensors import Shape
+from cnn2rtl.quant.qformat import IntArray
 
 CONSTANT = 0xFFFF
 """What stands for the constant in the tables of the unit; so many rows and columns are too many."""
@@ -150,41 +148,3 @@ class Moving(Rows):
         limit = (self.rows + np.append(before, frames * height + self._given_up[0])) * width
         row = np.searchsorted(limit, np.arange(frames * height * width), "right")
         return np.repeat(np.concatenate([[ALWAYS], known])[row], self.pixel_beats)
-
-
-def mover(sources: Sources, shape: Shape, q: QFormat, lanes: int, pad: IntArray, patient: bool = True) -> RowBuffer:
-    """The unit for maps of ``shape`` (c, h, w); ``pad`` is the constant's code, (1,) or one per channel of the result.
-
-    It gets as many rows as it cannot do without, until it is fitted; see :class:`Moving` for ``patient``.
-    """
-    channels, height, width = shape
-    parts = sources.block[0] * sources.block[1]
-    folds = ceil_div(channels // parts, lanes)
-    pad_word = np.zeros(folds * lanes, np.int64)
-    pad_word[: channels // parts] = pad
-    timing = Moving(sources, (height, width), folds, 1, patient=patient)
-    timing = replace(timing, rows=timing.least)
-    return RowBuffer(
-        "move",
-        "resample",
-        {
-            "BITS": q.bits,
-            "LANES": lanes,
-            "FOLDS": folds,
-            "IN_H": height,
-            "IN_W": width,
-            "OUT_H": sources.size[0],
-            "OUT_W": sources.size[1],
-            "BLOCK_Y": sources.block[0],
-            "BLOCK_X": sources.block[1],
-            "FROM_Y": Numbers.of(sources.rows),
-            "FROM_X": Numbers.of(sources.columns),
-            "ROWS": timing.rows,
-            "SPACING": 1,
-            "PAD": Bits(pad_word.size * q.bits, pack(pad_word[None], q.bits)[0]),
-        },
-        lanes * q.bits,
-        lanes * q.bits,
-        timing,
-        timing.rows * width * parts * folds * lanes * q.bits,
-    )

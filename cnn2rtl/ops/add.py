@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnn2rtl.hardware import units
-from cnn2rtl.hardware.timing import Pipeline, Together
-from cnn2rtl.hardware.unit import Folding, Instance, Unit
+from cnn2rtl.hardware.unit import Folding, Unit
 from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
@@ -69,15 +68,9 @@ class Add(Op):
 
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
         c, height, width = shapes[0]
-        lanes, formats = folding.lanes_in, dict(zip("AB", (layer.source, *layer.others), strict=True))
+        lanes, formats = folding.lanes_in, (layer.source, *layer.others)
         # The unit does not shorten values, even where a clamp leaves few of them.
-        bits = max(signed_bits(int(layer.acc_lo.min()), int(layer.acc_hi.max())), *(q.bits for q in formats.values()))
-        parameters: dict[str, int] = {"LANES": lanes}
-        for (name, q), factor in zip(formats.items(), layer.factors, strict=True):
-            parameters |= {f"{name}_BITS": q.bits, f"{name}_SIGNED": int(q.signed), f"{name}_FACTOR": factor}
-        in_bits = lanes * sum(q.bits for q in formats.values())
-        add = Instance(
-            "add", "stream_add", {**parameters, "OUT_W": bits}, in_bits, lanes * bits, Pipeline(2), join=Together(2)
-        )
+        bits = max(signed_bits(int(layer.acc_lo.min()), int(layer.acc_hi.max())), *(q.bits for q in formats))
+        add = units.stream_add(formats, layer.factors, lanes, bits)
         scale, rom = units.requantise(layer, channels=c, lanes=lanes, acc_bits=bits, acc_signed=True)
         return Unit((add, scale), f"sum of two maps, {c} channels, {height}x{width} pixels", {"requant": rom})

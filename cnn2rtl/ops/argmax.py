@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnn2rtl.hardware.timing import reduction
-from cnn2rtl.hardware.unit import Folding, Instance, Unit, pareto
+from cnn2rtl.hardware import units
+from cnn2rtl.hardware.unit import Folding, Unit, pareto
 from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
@@ -63,10 +63,5 @@ class ArgMax(Op):
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
         c, height, width = shapes[0]
         lanes, source = folding.lanes_in, layer.source
-        parameters = {
-            "LANES": lanes, "BEATS": c // lanes, "BITS": source.bits, "SIGNED": int(source.signed),
-            "INDEX_BITS": layer.out.bits,
-        }  # fmt: skip
-        timing = reduction(lanes, c // lanes)
-        instance = Instance("argmax", "argmax", parameters, lanes * source.bits, layer.out.bits, timing)
-        return Unit((instance,), f"index of the largest of {c} channels, {height}x{width} pixels")
+        unit = units.argmax(source, lanes, c // lanes, layer.out.bits)
+        return Unit((unit,), f"index of the largest of {c} channels, {height}x{width} pixels")

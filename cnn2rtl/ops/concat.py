@@ -9,8 +9,7 @@ from math import gcd
 import numpy as np
 
 from cnn2rtl.hardware import units
-from cnn2rtl.hardware.timing import InTurn, Pipeline
-from cnn2rtl.hardware.unit import Folding, Instance, Numbers, ParameterValue, Unit, pareto
+from cnn2rtl.hardware.unit import Folding, Instance, Unit, pareto
 from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
@@ -71,15 +70,7 @@ class Concat(Op):
         channels, height, width = self.out_shape(shapes)
         lanes, source = folding.lanes_in, layer.source
         beats = tuple(shape[0] // lanes for shape in shapes)
-        parameters: dict[str, ParameterValue] = {
-            "INPUTS": len(shapes),
-            "WIDTH": lanes * source.bits,
-            "BEATS": Numbers.of(beats),
-        }
-        bits = lanes * source.bits
-        chain: tuple[Instance, ...] = (
-            Instance("concat", "stream_concat", parameters, bits * len(shapes), bits, Pipeline(0), join=InTurn(beats)),
-        )
+        chain: tuple[Instance, ...] = (units.stream_concat(lanes * source.bits, beats),)
         roms = {}
         if layer.requant is not None:
             scale, roms["requant"] = units.requantise(

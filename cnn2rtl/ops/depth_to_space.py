@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnn2rtl.hardware import units
-from cnn2rtl.hardware.moves import Sources, mover
+from cnn2rtl.hardware.moves import Sources
 from cnn2rtl.hardware.unit import Folding, Instance, Rom, Unit, pareto
 from cnn2rtl.hardware.window import Array
 from cnn2rtl.onnx_writer import OnnxWriter
@@ -90,7 +90,9 @@ class DepthToSpace(Op):
 
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
         (c, height, width), (c_out, h_out, w_out) = shapes[0], self.out_shape(shapes)
-        move = mover(self.sources(height, width), shapes[0], layer.source, folding.lanes_in, np.zeros(1, np.int64))
+        move = units.resample(
+            self.sources(height, width), shapes[0], layer.source, folding.lanes_in, np.zeros(1, np.int64)
+        )
         chain: tuple[Instance, ...] = (move,)
         roms: dict[str, Rom] = {}
         if layer.requant is not None:

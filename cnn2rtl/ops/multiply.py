@@ -9,8 +9,7 @@ from math import prod
 import numpy as np
 
 from cnn2rtl.hardware import units
-from cnn2rtl.hardware.timing import Pipeline, Together
-from cnn2rtl.hardware.unit import Folding, Instance, ParameterValue, Style, Unit
+from cnn2rtl.hardware.unit import Folding, Style, Unit
 from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
@@ -78,25 +77,7 @@ class Multiply(Op):
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
         (c, height, width), lanes = shapes[0], folding.lanes_in
         logic = folding.style == Style.LOGIC
-        parameters: dict[str, ParameterValue] = {"LANES": lanes}
-        formats = (layer.source, *layer.others)
-        for name, q in zip("AB", formats, strict=True):
-            parameters |= {f"{name}_BITS": q.bits, f"{name}_SIGNED": int(q.signed), f"{name}_ZERO": q.zero}
         acc_bits = layer.acc_bits
-        parameters |= {"OUT_W": acc_bits, "LOGIC": int(logic)}
-        multiply = Instance(
-            "multiply",
-            "stream_multiply",
-            parameters,
-            lanes * sum(q.bits for q in formats),
-            lanes * acc_bits,
-            Pipeline(2 + (real_bits(formats[1]) + 1) // 2 if logic else 3),
-            join=Together(2),
-        )
+        multiply = units.stream_multiply((layer.source, *layer.others), lanes, acc_bits, logic=logic)
         scale, rom = units.requantise(layer, channels=c, lanes=lanes, acc_bits=acc_bits, acc_signed=True)
         return Unit((multiply, scale), f"product of two maps, {c} channels, {height}x{width} pixels", {"requant": rom})
-
-
-def real_bits(q: QFormat) -> int:
-    """Bits, two's complement, of a code less its zero point."""
-    return q.bits + (not q.signed) + bool(q.zero)

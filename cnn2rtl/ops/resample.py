@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from cnn2rtl.hardware import units
-from cnn2rtl.hardware.moves import Sources, mover
+from cnn2rtl.hardware.moves import Sources
 from cnn2rtl.hardware.unit import Folding, Instance, Rom, Unit, ceil_div, pareto, useful
 from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
@@ -90,7 +90,9 @@ class Resample(Op):
         pad = np.zeros(1, np.int64) if layer.pad is None else layer.pad
         late = self._late and layer.requant is not None
         codes = layer.out if late else layer.source
-        chain: tuple[Instance, ...] = (mover(self.sources, shapes[0], codes, folding.lanes_in, pad, patient=not late),)
+        chain: tuple[Instance, ...] = (
+            units.resample(self.sources, shapes[0], codes, folding.lanes_in, pad, patient=not late),
+        )
         roms: dict[str, Rom] = {}
         if layer.requant is not None:
             source = layer.source

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnn2rtl.hardware import units
-from cnn2rtl.hardware.timing import Picked
-from cnn2rtl.hardware.unit import Bits, Folding, Instance, Numbers, ParameterValue, Unit, ceil_div, pack, pareto, useful
+from cnn2rtl.hardware.unit import Folding, Instance, Unit, ceil_div, pareto, useful
 from cnn2rtl.hardware.window import Array
 from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
@@ -91,11 +90,11 @@ class Select(Op):
         lanes, given, bits = folding.lanes_in, folding.lanes_out, layer.source.bits
         picked = self._picked(c, lanes)
         if picked is not None and len(picked[1]) == given:
-            chain: tuple[Instance, ...] = (_select(*picked, lanes, bits),)
+            chain: tuple[Instance, ...] = (units.stream_select(*picked, lanes, bits),)
         else:
             chain = (
                 *units.gearbox("gather", bits, c, lanes, c),
-                _select((True,), self.indices, c, bits),
+                units.stream_select((True,), self.indices, c, bits),
                 *units.gearbox("spread", bits, outputs, outputs, given),
             )
         roms = {}
@@ -119,15 +118,3 @@ class Select(Op):
         if np.any(beats.reshape(rows) != kept[:, None]) or np.any(within.reshape(rows) != within[: rows[1]]):
             return None
         return tuple(np.isin(np.arange(ceil_div(channels, lanes)), kept).tolist()), tuple(within[: rows[1]].tolist())
-
-
-def _select(keep: tuple[bool, ...], order: tuple[int, ...], lanes: int, bits: int) -> Instance:
-    parameters: dict[str, ParameterValue] = {
-        "BITS": bits,
-        "IN_LANES": lanes,
-        "OUT_LANES": len(order),
-        "BEATS": len(keep),
-        "KEEP": Bits(len(keep), pack(np.array([keep], np.int64), 1)[0]),
-        "LANES": Numbers.of(order),
-    }
-    return Instance("select", "stream_select", parameters, lanes * bits, len(order) * bits, Picked(keep))

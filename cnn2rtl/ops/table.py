@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cnn2rtl.hardware import units
-from cnn2rtl.hardware.table import Lookup
-from cnn2rtl.hardware.timing import Pipeline
-from cnn2rtl.hardware.unit import Folding, Packed, Rom, RomFile, Unit, rom_place
+from cnn2rtl.hardware.unit import Folding, Packed, Rom, Unit
 from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.ops.functions import FUNCTIONS
@@ -78,21 +76,7 @@ class Table(Op):
         (c, height, width), lanes = shapes[0], folding.lanes_in
         source, out = layer.source, layer.out
         rom = Rom(out.bits, Packed(layer.table[:, None], out.bits))
-        lookup = Lookup(
-            "table",
-            "lookup",
-            {
-                "LANES": lanes,
-                "BITS": source.bits,
-                "Q_BITS": out.bits,
-                "PLACE": int(rom_place(out.bits, len(layer.table))),
-                "TABLE_FILE": RomFile("table"),
-            },
-            lanes * source.bits,
-            lanes * out.bits,
-            Pipeline(2),
-            table=layer.table,
-        )
+        lookup = units.lookup(source, out, layer.table, lanes)
         named = ", ".join([self.function, *(f"{number:g}" for number in self.arguments)])
         return Unit((lookup,), f"table of {named}, {c} channels, {height}x{width} pixels", {"table": rom})
 

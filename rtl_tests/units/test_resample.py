@@ -13,7 +13,8 @@ from simulation import Simulate
 from stream_tests import StreamCase
 from unit_bench import beats_of, in_lanes, random_codes
 
-from cnn2rtl.hardware.moves import Sources, mover
+from cnn2rtl.hardware import units
+from cnn2rtl.hardware.moves import Sources
 from cnn2rtl.hardware.timing import Beats, Pipeline, Timing
 from cnn2rtl.hardware.unit import ParameterValue, RowBuffer, ceil_div
 from cnn2rtl.quant.qformat import IntArray, QFormat
@@ -53,7 +54,7 @@ class Resample(StreamCase):
     @cached_property
     def instance(self) -> RowBuffer:
         shape = (self.channels, self.height, self.width)
-        built = mover(self.sources, shape, QFormat.full(self.bits, False, 1.0), self.lanes, self.codes)
+        built = units.resample(self.sources, shape, QFormat.full(self.bits, False, 1.0), self.lanes, self.codes)
         beats = self.height * self.width * self.pixel_beats
         pixels = Beats(np.arange(beats * (3 + 100 // beats)))
         return built.fitted(pixels, partial(Pipeline(0).held_up, pixels), self.spacing)

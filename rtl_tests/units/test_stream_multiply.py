@@ -11,7 +11,7 @@ from simulation import Simulate
 
 from cnn2rtl.hardware.timing import Pipeline
 from cnn2rtl.hardware.unit import ParameterValue
-from cnn2rtl.ops.multiply import real_bits
+from cnn2rtl.hardware.units.joins import real_bits
 from cnn2rtl.quant.qformat import IntArray, QFormat, signed_bits
 
 

@@ -1,4 +1,4 @@
-"""A table of a function of one value, and how much logic its contents are."""
+"""``lookup``: a table of a function of one value, and how much logic its contents are."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from cnn2rtl.hardware.unit import Instance, ParameterValue
-from cnn2rtl.quant.qformat import IntArray
+from cnn2rtl.hardware.parts import Memory, Parameters, Parts, describes
+from cnn2rtl.hardware.timing import Pipeline
+from cnn2rtl.hardware.unit import Instance, ParameterValue, RomFile, rom_place
+from cnn2rtl.quant.qformat import IntArray, QFormat
 
 LEAF = 4
 """Input bits of a look-up table."""
@@ -62,3 +64,23 @@ def _functions(contents: bytes, words: int) -> tuple[int, int]:
         numbers = {pair: index for index, pair in enumerate(sorted(chosen))}
         rows = [[numbers[pair] for pair in row] for row in pairs]
     return leaves, choices
+
+
+def lookup(source: QFormat, out: QFormat, table: IntArray, lanes: int) -> Lookup:
+    """``table`` has the result of every code of ``source``, (2**bits,); the ROM is called ``table``."""
+    parameters: dict[str, ParameterValue] = {
+        "LANES": lanes,
+        "BITS": source.bits,
+        "Q_BITS": out.bits,
+        "PLACE": int(rom_place(out.bits, len(table))),
+        "TABLE_FILE": RomFile("table"),
+    }
+    return Lookup("table", "lookup", parameters, lanes * source.bits, lanes * out.bits, Pipeline(2), table=table)
+
+
+@describes("lookup")
+def lookup_parts(p: Parameters) -> Parts:
+    lanes = p["LANES"]
+    features = {"one": 1, "behind the ROM": lanes * p["Q_BITS"]}
+    contents = {"leaves": p["LEAVES"], "choices": p["CHOICES"], "data": p["Q_BITS"]}
+    return Parts(features, (Memory(p["Q_BITS"], 1 << p["BITS"], False, p.place, lanes, contents),))
