@@ -24,7 +24,7 @@ from cnn2rtl.quantised import Quantised, border_notes
 from cnn2rtl.render import render
 from cnn2rtl.render.describe import Facts
 from cnn2rtl.render.verilog import reserved
-from cnn2rtl.schedule import Refusal, Target, schedule, with_nearest
+from cnn2rtl.schedule import Refusal, Schedule, Target, schedule, with_nearest
 from cnn2rtl.tensors import in_batches
 from cnn2rtl.wording import refused
 
@@ -189,14 +189,20 @@ def auto_widths(
     return _quantised(found, integers(choice.layers), replace(found.options, layers=choice.layers), source), choice
 
 
+def scheduled(network: Quantised, target: Target) -> Schedule:
+    """How the layers of these integers are folded to meet ``target``; raises :class:`UserError` where they cannot."""
+    plan = schedule(network.integers, target)
+    if isinstance(plan, Refusal):
+        raise _refused(plan, network.graph, network.integers, network.options)
+    return plan
+
+
 def implemented(network: Quantised, options: Options) -> Compiled:
     """The design of these integers that meets ``options.target``; raises :class:`UserError` where none does."""
     options.check()
     if options.class_index:
         network = network.with_class_index()
-    plan = schedule(network.integers, options.target)
-    if isinstance(plan, Refusal):
-        raise _refused(plan, network.graph, network.integers, network.options)
+    plan = scheduled(network, options.target)
     design = lay_out(network.integers, plan, reserved())
     target = options.target
     chosen = {key: value for key, value in asdict(network.options).items() if key != "target"}

@@ -44,7 +44,7 @@ def _too_few(refusal: Refusal, short: Shortfall) -> str:
             f"{short.there:,.0f} multipliers are too few: every layer that multiplies needs one of its own, "
             f"{short.needed:,.0f} in all; give at least that many or use fewer layers"
         )
-    more, fps = short.needed - short.there, refusal.nearest.fps
+    more, fps = short.needed - short.there, refusal.nearest and refusal.nearest.fps
     return (
         f"{speed(refusal.target)} take {short.needed:,.0f} multipliers, {more:,.0f} more than the {short.there:,.0f} "
         f"allowed; allow that many, or ask for {f'at most {fps:.1f}' if fps else 'fewer'} frames/s"
@@ -84,8 +84,10 @@ def _amount(short: Shortfall) -> str:
     return f"{amount} {what} where {short.there:,.0f} are"
 
 
-def _works(nearest: Nearest) -> str:
-    """What would."""
+def _works(nearest: Nearest | None) -> str:
+    """What would, where that was looked for."""
+    if nearest is None:
+        return ""
     ways = []
     if nearest.fps is not None:
         ways.append(f"{nearest.fps:,.1f} frames/s")

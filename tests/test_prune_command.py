@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import bars
@@ -12,6 +13,7 @@ from command_line import contents, mistakes, run, succeed
 from torch import nn
 
 from cnn2rtl.compress.modules import read_module, write_module
+from cnn2rtl.compress.prune import fit
 from cnn2rtl.compress.training import loop, record
 
 TRAIN = ("--data", "bars.npz", "--input", "1x8x8", "--mean", "0.2", "--std", "0.3", "--batch", "16", "--rate", "0.01")
@@ -132,18 +134,35 @@ def test_nothing_to_do(work: Path) -> None:
     assert contents(work) == before
 
 
-def test_fitting_a_device(work: Path) -> None:
-    module = nn.Sequential(
+def wide_net() -> nn.Module:
+    return nn.Sequential(
         nn.Conv2d(1, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
         nn.Linear(64, 3),
     )  # fmt: skip
-    write_module(module, work / "wide.pt")
+
+
+def test_fitting_a_device(work: Path) -> None:
+    write_module(wide_net(), work / "wide.pt")
     onto = ("--input", "1x8x8", "-o")
     fit = ("compress", "prune", "wide.pt", "--fit", "iCE40UP5K", "--by", "magnitude", "--round-to", "4")
-    succeed(*fit, *onto, "fits.pt", cwd=work)
+    text = succeed(*fit, *onto, "fits.pt", cwd=work)
+    command = text.splitlines()[-1].partition("next, cnn2rtl ")[2]
+    assert command == "generate fits.pt --input 1x8x8 --device iCE40UP5K"
     found = sizes(work / "fits.pt")
     assert all(found[name] % 4 == 0 for name in ("0", "3")) and 8 <= found["0"] < 32
-    succeed("generate", "fits.pt", "--device", "iCE40UP5K", *onto, "out", cwd=work)
+    succeed(*command.split(), "-o", "out", cwd=work)
+
+
+def test_what_does_not_fit_when_it_is_trained_is_told(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_module(wide_net(), work / "net.pt", force=True)
+    # Chosen for a larger device, it cannot fit this one.
+    monkeypatch.setattr(fit, "with_spare", lambda device: replace(device, rams=2 * device.rams))
+    prune = ("compress", "prune", "net.pt", *TRAIN, "--fit", "iCE40UP5K", "--by", "magnitude", "--epochs", "1")
+    result = run(*prune, "-o", "small.pt", cwd=work)
+    assert result.code == 2 and (work / "small.pt").exists()
+    (line,) = result.err.splitlines()
+    start = "error: small.pt: is written, but with its weights as they are now, iCE40UP5K is too small: "
+    assert line.startswith(start) and "; what would fit: " in line
 
 
 def test_a_class_of_one_s_own(work: Path) -> None:
@@ -159,10 +178,27 @@ def test_a_class_of_one_s_own(work: Path) -> None:
 def test_mistakes(work: Path) -> None:
     (work / "folder").mkdir()
     (work / "folder" / "notes.txt").write_text("mine")
-    assert mistakes("compress", "prune", "none.pt", "--input", "8x8", "--keep", "1.5", "--fps", "-1", cwd=work) == [
+    assert mistakes(
+        "compress",
+        "prune",
+        "none.pt",
+        "--input",
+        "8x8",
+        "--keep",
+        "1.5",
+        "--fps",
+        "-1",
+        "--clock",
+        "9",
+        "--std",
+        "0",
+        cwd=work,
+    ) == [
         "--keep 1.5: a number above 0, up to 1, is expected",
         "--fps -1: is for a device; say which with --fit, or leave it out",
+        "--clock 9: is for a device; say which with --fit, or leave it out",
         "--fps -1.0: a number greater than 0 is expected",
+        "std 0.0: every value must be greater than 0",
         "--input 8x8: channels x height x width is expected, like 3x128x128",
         "none.pt: no such file",
     ]

@@ -168,6 +168,11 @@ def test_what_falls_short_is_told_in_numbers() -> None:
     assert short.resource is Resource.BLOCK_RAMS and short.there == 50 and 70 < short.needed < 80
     assert refusal.weight_bits == 8 * sum(node.op.weights for node in graph.layers) > find("xc7a35t").memory_bits
     assert refusal.moved.resource is Resource.LUTS and refusal.moved.needed > 3 * refusal.moved.there
+    # Where look-up tables cannot be memories, nothing is moved, and nothing said of it.
+    small = replace(find("10M50"), luts=9000, rams=150)
+    refusal = search(student("pruned"), Target(device=small))
+    assert isinstance(refusal, Refusal) and refusal.moved is None
+    assert [short.resource for short in refusal.shortfalls] == [Resource.BLOCK_RAMS, Resource.LUTS]
 
 
 def test_what_can_never_fit_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,6 +187,7 @@ def test_what_would_fit_is_computed() -> None:
     refusal = search(graph, target)
     assert isinstance(refusal, Refusal)
     near = with_nearest(refusal, graph, 8, lambda bits: student("dense", bits)).nearest
+    assert near is not None
     assert near.bits is not None and near.device is not None and near.share is not None and near.fps is None
     assert isinstance(schedule(student("dense", near.bits), target, before=True), Schedule)
     assert isinstance(schedule(student("dense", near.bits + 1), target, before=True), Refusal)

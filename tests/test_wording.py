@@ -55,7 +55,7 @@ def test_a_device_that_is_too_small() -> None:
 
 def test_what_can_never_fit() -> None:
     memory = Shortfall(Resource.MEMORY, 10_000_000, 207_360)
-    (line,) = refused(Refusal(Target(device=find("iCE40UP5K")), (memory,), True, None, 10_000_000))
+    (line,) = refused(Refusal(Target(device=find("iCE40UP5K")), (memory,), True, None, 10_000_000, Nearest()))
     assert line == (
         "iCE40UP5K is too small: the weights alone have 10,000,000 bits, and all its memory, look-up tables included, "
         "207,360 (4 SB_SPRAM256KA of 16 x 16,384 bits, one port, are not used); no fewer bits, no pruning and no "

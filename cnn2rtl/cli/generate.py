@@ -13,6 +13,7 @@ import typer
 from cnn2rtl.cli import console
 from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, open_model, refuse
 from cnn2rtl.cli.numbers import (
+    CALIBRATING,
     ActivationBits,
     Bits,
     CalibLimit,
@@ -60,7 +61,7 @@ def generate(
         Path | None,
         typer.Option(metavar="PATH", help="Images to calibrate on: a folder, or arrays in .npz, .npy or .pt."),
     ] = None,
-    calib_limit: CalibLimit = 200,
+    calib_limit: CalibLimit = CALIBRATING,
     fit: Fitting = "crop",
     scheme: RequantScheme = "pow2",
     layer: LayerWidths = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,10 +95,15 @@ def read_trainable(
     return None
 
 
-def tell_written(file: Path, network: nn.Module, model: Path, arch: str | None, shape: Shape) -> None:
-    """Say that ``file`` holds ``network``, which was read from ``model``, and how ``generate`` reads it."""
+def tell_written(
+    file: Path, network: nn.Module, model: Path, arch: str | None, shape: Shape, more: Sequence[str] = ()
+) -> None:
+    """Say that ``file`` holds ``network``, which was read from ``model``, and how ``generate`` reads it.
+
+    ``more`` are further words for that.
+    """
     from cnn2rtl.compress.modules import needs_arch
 
     needed = ["--arch", arch or str(model)] if needs_arch(network) else []
-    command = shlex.join(["cnn2rtl", "generate", str(file), *needed, "--input", "x".join(map(str, shape))])
+    command = shlex.join(["cnn2rtl", "generate", str(file), *needed, "--input", "x".join(map(str, shape)), *more])
     out.print(f"[bold]{plain(str(file))}[/]: next, {plain(command)}", soft_wrap=True)

@@ -13,6 +13,9 @@ from cnn2rtl.options import Options
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.schedule import Target
 
+CALIBRATING = 200
+"""Images to calibrate on, if nothing else is said."""
+
 Bits = Annotated[int, typer.Option(metavar="N", help="Width of weights and activations, 2 to 16.")]
 WeightBits = Annotated[int | None, typer.Option(metavar="N", help="Width of the weights alone.")]
 ActivationBits = Annotated[int | None, typer.Option(metavar="N", help="Width of the activations alone.")]

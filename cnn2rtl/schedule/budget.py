@@ -219,7 +219,7 @@ class Budget:
         # What is short before anything is moved is the cause; what moving would take, its consequence.
         causes = self._short(total)
         tables = next((s for s in short if s.resource is Resource.LUTS), None)
-        missing = any(s.resource is Resource.BLOCK_RAMS for s in causes)
+        missing = any(s.resource is Resource.BLOCK_RAMS for s in causes) and Place.TABLES in places.values()
         return Fit(places, causes or short, tables if missing else None)
 
     def _short(self, total: Resources) -> tuple[Shortfall, ...]:

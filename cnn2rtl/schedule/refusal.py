@@ -59,7 +59,7 @@ class Refusal:
     """The ``shortfalls`` of the design that comes nearest to ``target``, and whether it is the ``smallest`` of all.
 
     Where block RAMs are short, and memories that are moved into look-up tables take too many of those, ``moved`` tells
-    how many of them. ``weight_bits`` is how many bits the weights have.
+    how many of them. ``weight_bits`` is how many bits the weights have. ``nearest`` is ``None`` where nobody asked.
     """
 
     target: Target
@@ -67,4 +67,4 @@ class Refusal:
     smallest: bool
     moved: Shortfall | None = None
     weight_bits: int = 0
-    nearest: Nearest = Nearest()
+    nearest: Nearest | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,17 +11,26 @@ import typer
 from cnn2rtl.cli import console
 from cnn2rtl.devices import Device, default_clock, find
 from cnn2rtl.errors import Problems
+from cnn2rtl.images import Pixels
 from cnn2rtl.options import Options
+from cnn2rtl.pipeline import scheduled
 from cnn2rtl.schedule import Target
 from cnn2rtl.tensors import Shape
 from cnn2rtl.wording import speed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import nn
 
     from cnn2rtl.compress.prune import Channels, Scores, Widths
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What a network is calibrated on: ``images``, raw pixels, if there are any, and how they are normalised."""
+
+    mean: Sequence[float] = (0.0,)
+    std: Sequence[float] = (1.0,)
+    images: Pixels | None = None
 
 
 @dataclass(frozen=True)
@@ -65,19 +75,25 @@ class Aim:
             problems.found.append("how many channels are to stay? Say it with --keep, --fit or --round-to")
         if self.fps is not None and self.fpga is None:
             problems.found.append(f"--fps {self.fps:g}: is for a device; say which with --fit, or leave it out")
+        if self.clock is not None and self.fpga is None:
+            problems.found.append(f"--clock {self.clock:g}: is for a device; say which with --fit, or leave it out")
         with problems.gather():
             self._device()
         with problems.gather():
-            self._options(None).check()
+            self._options(None, Calibration()).check()
 
     def _device(self) -> Device | None:
         return None if self.fpga is None else find(self.fpga, "--fit")
 
-    def _options(self, device: Device | None) -> Options:
-        clock = default_clock(device) if self.clock is None else self.clock
-        return Options(self.bits, self.bits, target=Target(self.fps, clock, device=device))
+    def _target(self, device: Device | None) -> Target:
+        return Target(self.fps, default_clock(device) if self.clock is None else self.clock, device=device)
 
-    def widths(self, module: nn.Module, shape: Shape, channels: Sequence[Channels], scores: Scores) -> Widths | None:
+    def _options(self, device: Device | None, on: Calibration) -> Options:
+        return Options(self.bits, self.bits, mean=on.mean, std=on.std, target=self._target(device))
+
+    def widths(
+        self, module: nn.Module, shape: Shape, channels: Sequence[Channels], scores: Scores, on: Calibration
+    ) -> Widths | None:
         """The widths to aim for; ``None`` where the network has them, or fits as it is."""
         from cnn2rtl.compress.prune import keep_share, widths_that_fit
 
@@ -88,14 +104,31 @@ class Aim:
         with console.progress() as bar:
             task = bar.add_task(f"fitting {self.fpga}", total=None)
             return widths_that_fit(
-                module, shape, channels, scores, self._options(self._device()), self.scope, step,
+                module, shape, channels, scores, self._options(self._device(), on), self.scope, step, on.images,
                 lambda done, of: bar.update(task, completed=done, total=of),
             )  # fmt: skip
+
+    def judge(self, module: nn.Module, shape: Shape, on: Calibration) -> None:
+        """Raise :class:`UserError` where a network with the weights that it has now does not fit after all."""
+        from cnn2rtl.compress.prune import as_it_is
+
+        if self.fpga is not None:
+            options = self._options(self._device(), on)
+            scheduled(as_it_is(module, shape, options, on.images), options.target)
+
+    @property
+    def asked(self) -> list[str]:
+        """The words that ask `generate` for what was aimed at."""
+        if self.fpga is None:
+            return []
+        bits = None if self.bits == Options.weight_bits else self.bits
+        given = {"--device": self.fpga, "--bits": bits, "--fps": self.fps, "--clock": self.clock}
+        return [word for option, value in given.items() if value is not None for word in (option, f"{value}")]
 
     @property
     def reached(self) -> str:
         """What to say where nothing has to go."""
         if self.fpga is None:
             return "no layer has more channels than were asked for"
-        pace = "" if self.fps is None else f" at {speed(self._options(self._device()).target)}"
+        pace = "" if self.fps is None else f" at {speed(self._target(self._device()))}"
         return f"it fits {self.fpga}{pace} with {self.bits} bits as it is"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.compress.aim import Aim
-from cnn2rtl.cli.compress.data import DataOptions
+from cnn2rtl.cli.compress.aim import Aim, Calibration
+from cnn2rtl.cli.compress.data import DataOptions, read_normalisation
 from cnn2rtl.cli.compress.stages import Stages, check_stages, discard_stages
 from cnn2rtl.cli.compress.training import RECIPE, RunOptions, Session, begin, result_of, say
 from cnn2rtl.cli.model import Arch, NetworkFile, TrustPickle, read_trainable, tell_written
+from cnn2rtl.cli.numbers import CALIBRATING
 from cnn2rtl.cli.spread import spread
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.counting import total
@@ -130,7 +133,9 @@ def prune(
     problems = Problems()
     aim.check(problems)
     manner.check(recipe, data.data is not None, problems)
+    on = Calibration()
     if data.data is None:
+        on = Calibration(*read_normalisation(data.mean, data.std, None, problems))
         session, opened = None, _open(model, arch, data, run, recipe.seed, trust_pickle, problems)
     else:
         check = partial(check_stages, manner.stages)
@@ -139,10 +144,13 @@ def prune(
     problems.check()
     assert opened is not None
     module, shape = opened
+    if session is not None:
+        train = session.data.train
+        on = Calibration(train.mean, train.std, train.images.every(ceil(len(train) / CALIBRATING), 0).images)
     channels = find_channels(module, shape, aim.only or ())
     rank = partial(_rank, manner.by, session)
     # Before anything is trained: much of what could be wrong shows here.
-    widths = aim.widths(module, shape, channels, rank(module, channels))
+    widths = aim.widths(module, shape, channels, rank(module, channels), on)
     if widths is None:
         say(f"{console.plain(str(model))}: {aim.reached}; nothing is removed, and nothing written")
         return
@@ -158,17 +166,24 @@ def prune(
     if stages is not None and manner.sparsity_epochs:
         module = manner.sparse(stages, module, recipe)
         if aim.scope == "global":
-            widths = aim.widths(module, shape, channels, rank(module, channels)) or {}
+            widths = aim.widths(module, shape, channels, rank(module, channels), on) or {}
     fine_tune = manner.fine_tuning(stages, recipe)
     *_, last = in_rounds(module, shape, channels, widths, rank, fine_tune, manner.rounds)
     file, folder = run.places(model, "pruned")
     write_module(last.module, file, run.force)
     _tell(channels, widths, before, _size(last.module, shape))
+    try:
+        aim.judge(last.module, shape, on)
+    except UserError as error:
+        raise UserError(
+            f"{file}: is written, but with its weights as they are now, {it}" for it in error.problems
+        ) from None
     if session is None:
-        tell_written(file, last.module, model, arch, shape)
+        tell_written(file, last.module, model, arch, shape, aim.asked)
     else:
         result = result_of(folder / manner.stages[-1], recipe)
-        say(f"[bold]{console.plain(str(file))}[/]: {result}; next, {console.plain(session.generate)}")
+        command = " ".join([session.generate, *map(shlex.quote, aim.asked)])
+        say(f"[bold]{console.plain(str(file))}[/]: {result}; next, {console.plain(command)}")
 
 
 def _open(

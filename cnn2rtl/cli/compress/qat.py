@@ -12,6 +12,7 @@ import typer
 from cnn2rtl.cli import console
 from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, open_model, refuse
 from cnn2rtl.cli.numbers import (
+    CALIBRATING,
     ActivationBits,
     Bits,
     CalibLimit,
@@ -55,7 +56,7 @@ def qat(
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Use so many of them, spread over the classes.")
     ] = None,
-    calib_limit: CalibLimit = 200,
+    calib_limit: CalibLimit = CALIBRATING,
     fit: Fitting = "crop",
     teacher: Annotated[
         bool, typer.Option("--teacher", help="Learn what the float network answers, even where there are labels.")

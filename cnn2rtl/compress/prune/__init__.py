@@ -1,7 +1,7 @@
 """Fewer channels: which ones belong together, which ones matter least, and the network without those."""
 
 from cnn2rtl.compress.prune.channels import Channels, find_channels, without
-from cnn2rtl.compress.prune.fit import widths_that_fit
+from cnn2rtl.compress.prune.fit import as_it_is, widths_that_fit
 from cnn2rtl.compress.prune.ranking import Scores, magnitude, slimming, some_batches, taylor
 from cnn2rtl.compress.prune.rounds import Round, prune
 from cnn2rtl.compress.prune.sparsity import gamma_penalty, with_gammas
@@ -13,6 +13,7 @@ __all__ = [
     "Scope",
     "Scores",
     "Widths",
+    "as_it_is",
     "find_channels",
     "gamma_penalty",
     "keep_share",
