@@ -445,8 +445,7 @@ def synthesise(samples: list[Sample], family: str) -> list[dict[str, int]]:
         netlist = json.loads((work / "netlist.json").read_text(encoding="utf-8"))["modules"]
     cells = {name.lstrip("\\"): found["num_cells_by_type"] for name, found in counted.items()}
     return [
-        {**cells[f"s{index}"], LOGIC_CELLS: logic_cells(netlist[f"s{index}"], family) or 0}
-        for index in range(len(samples))
+        {**cells[f"s{index}"], LOGIC_CELLS: logic_cells(netlist[f"s{index}"], family)} for index in range(len(samples))
     ]
 
 

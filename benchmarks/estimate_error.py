@@ -29,7 +29,6 @@ from cnn2rtl.schedule import takes_of
 from cnn2rtl.synth import FAMILIES as FLOWS
 from cnn2rtl.synth import Family, SynthesisError, target_for, tool_for
 from cnn2rtl.synth.nextpnr import CHIPS
-from cnn2rtl.synth.packing import logic_cells
 
 DEVICES = {"xc7": "xc7a35t", "ecp5": "LFE5U-25F", "ice40up": "iCE40UP5K", "gw1n": "GW1NR-9"}
 """For each family the device that a design is to fit."""
@@ -64,12 +63,10 @@ class Measured:
             found = (
                 tool_for("yosys", open_project(folder), target_for(None, family)).synthesise(lambda stage: None).usage
             )
-            netlist = json.loads((folder / "syn/yosys/build/netlist.json").read_text(encoding="utf-8"))["modules"]
-            top = next(module for module in netlist.values() if "top" in module["attributes"])
             scale = FAMILIES[family]
             self._keep(key, asdict(Resources(
                 found.luts, found.flip_flops, round(found.dsps * scale.dsp_units), round(found.rams * scale.ram_units),
-                logic_cells(top, family) or 0,
+                found.logic_cells,
             )))  # fmt: skip
         return Resources(**self.rows[key])  # type: ignore[arg-type]
 

@@ -53,13 +53,17 @@ class Options(Part, frozen=True):
     class_index: bool
 
 
-class Resources(Part, frozen=True):
-    """In the units of :class:`cnn2rtl.devices.Device`; parts of a block are fractions."""
+class Resources(Part, frozen=True, kw_only=True):
+    """In the units of :class:`cnn2rtl.devices.Device`; parts of a block are fractions.
+
+    ``logic_cells`` are what look-up tables, flip-flops and carries share; 0 where nothing does.
+    """
 
     luts: Count
     flip_flops: Count
     dsps: Amount
     rams: Amount
+    logic_cells: Count = 0
 
 
 class Estimate(Resources, frozen=True):
@@ -89,6 +93,7 @@ class Device(Part, frozen=True):
     dsps: Count
     rams: Count
     large_rams: tuple[LargeRam, ...]
+    logic_cells: Count = 0
 
 
 class Rom(Part, frozen=True):
@@ -234,6 +239,7 @@ class Available(Part, frozen=True):
     dsps: Count
     rams: Count
     distributed_ram_bits: Count
+    logic_cells: Count = 0
 
 
 class Routed(Part, frozen=True):

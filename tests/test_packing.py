@@ -7,17 +7,20 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from cnn2rtl.devices import families, find
 from cnn2rtl.estimate import FAMILIES, unit
 from cnn2rtl.project import open_project
-from cnn2rtl.synth import target_for, tool_for
+from cnn2rtl.synth import SynthResult, target_for, tool_for
 from cnn2rtl.synth.packing import PACKERS, logic_cells
 from cnn2rtl.synth.process import programs
+from cnn2rtl.synth.result import Usage
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "rtl_tests" / "networks"))
 from generator import random_case
@@ -74,7 +77,18 @@ def test_cells_are_estimated_where_they_are_shared() -> None:
             assert max(found.luts, found.flip_flops) < found.cells < found.luts + found.flip_flops, name
         else:
             assert found.cells == 0, name
-            assert logic_cells(module(), name) is None
+            assert logic_cells(module(), name) == 0
+        assert families()[name].shared == FAMILIES[name].shares == (name in PACKERS), name
+
+
+def test_a_device_is_full_when_its_cells_are() -> None:
+    """An MLP of 4,951 look-up tables and 3,822 flip-flops "fitted" an iCE40UP5K, and nextpnr ended at 6,576 cells."""
+    usage = Usage(luts=4951, flip_flops=3822, dsps=8.0, rams=20.0, distributed_ram_bits=0, logic_cells=6576)
+    result = SynthResult("yosys", "1", "ice40up", find("iCE40UP5K"), False, usage, {}, 100, 1.0)
+    assert [share.resource for share in result.shares if not share.fits] == ["logic_cells"] and not result.fits
+    assert replace(result, usage=replace(usage, logic_cells=5280)).fits
+    elsewhere = replace(result, device=find("LFE5U-25F"), usage=replace(usage, logic_cells=0))
+    assert elsewhere.fits  # where nothing shares a cell, there are none to run out of
 
 
 def test_the_count_is_that_of_nextpnr(tmp_path: Path) -> None:

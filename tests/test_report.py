@@ -134,6 +134,22 @@ def test_the_report_follows_from_design_json_alone(design: cnn2rtl.Compiled) -> 
     assert page == report(json.loads(json.dumps(design.about, sort_keys=True)))
 
 
+def test_logic_cells_count_where_they_are_shared(small: Contents) -> None:
+    assert "Logic cells" not in report(small) and "logic_cells" not in json.dumps(small)
+    small["estimate"]["logic_cells"] = 5000
+    for block in small["blocks"]:
+        block["resources"]["logic_cells"] = 1000
+    small["device"] = {
+        "name": "iCE40UP5K", "family": "ice40up", "luts": 5280, "flip_flops": 5280, "dsps": 8, "rams": 30,
+        "large_rams": [], "logic_cells": 5280,
+    }  # fmt: skip
+    small["estimate"] |= {"luts": 4000, "flip_flops": 3000, "dsps": 1, "rams": 1}
+    page = report(small)
+    assert "Logic cells, estimated" in page and "Yes, by estimate" in page
+    small["estimate"]["logic_cells"] = 5281
+    assert "No, by estimate" in report(small)
+
+
 @pytest.mark.parametrize("count", [1, 3, 5, 6, 63])
 def test_every_layer_is_in_every_picture(small: Contents, count: int) -> None:
     about = repeated(small, count)

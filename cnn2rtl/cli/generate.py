@@ -268,10 +268,14 @@ def _summarise(compiled: Compiled, folder: Path) -> None:
 def _needs(about: Mapping[str, Any]) -> str:
     """What the design takes of an FPGA, by estimate, beside what the device has."""
     device = about.get("device", {})
-    names = {"luts": "LUTs", "flip_flops": "flip-flops", "dsps": "DSP blocks", "rams": "block RAMs"}
+    names = {
+        "luts": "LUTs", "flip_flops": "flip-flops", "logic_cells": "logic cells that these share", "dsps": "DSP blocks",
+        "rams": "block RAMs",
+    }  # fmt: skip
     counts = (
         f"{about['estimate'][key]:,g}" + (f" of {device[key]:,}" if device else "") + f" {name}"
         for key, name in names.items()
+        if key in about["estimate"]
     )
     unused = "".join(f"; not used: {LargeRam(**ram)}" for ram in device.get("large_rams", ()))
     return f"about {', '.join(counts)} on {device['name'] if device else about['estimate']['family']}{unused}"

@@ -17,6 +17,7 @@ from cnn2rtl.synth.nextpnr import nextpnr_for
 RESOURCES = {
     "luts": "look-up tables",
     "flip_flops": "flip-flops",
+    "logic_cells": "logic cells",
     "dsps": "DSP blocks",
     "rams": "block RAMs",
     "distributed_ram_bits": "distributed RAM, bits",
@@ -86,6 +87,8 @@ def _show(result: SynthResult, target: Target) -> None:
     used = vars(result.usage)
     shares = {share.resource: share for share in result.shares}
     for name, title in RESOURCES.items():
+        if name == "logic_cells" and not used[name]:
+            continue
         share = shares.get(name)
         cells = ", ".join(f"{cell} {count:,}" for cell, count in target.family.cells_of(name, result.cells).items())
         over = share is not None and not share.fits

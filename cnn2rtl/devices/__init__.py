@@ -18,12 +18,14 @@ from cnn2rtl.errors import UserError
 class Series:
     """What the devices of a family have in common.
 
-    ``clock_mhz`` is the clock that speeds are told for where none is given; ``basis`` says what it is founded on.
+    ``clock_mhz`` is the clock that speeds are told for where none is given; ``basis`` says what it is founded on. Where
+    cells are ``shared``, a look-up table, a flip-flop and a bit of a carry chain lie in one.
     """
 
     maker: str
     clock_mhz: float
     basis: str
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Device:
     @property
     def series(self) -> Series:
         return families()[self.family]
+
+    @property
+    def logic_cells(self) -> int:
+        """Cells that look-up tables, flip-flops and carries share, a look-up table in each; 0 where nothing does."""
+        return self.luts if self.series.shared else 0
 
     @property
     def unused(self) -> str:

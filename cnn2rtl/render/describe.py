@@ -60,7 +60,8 @@ def description(design: Design, facts: Facts) -> schema.About:
         buffer_bits=sum(fifo.depth * stream.bits for stream in design.streams for fifo in stream.fifos)
         + sum(block.memory_bits for block in schedule.blocks),
         estimate=schema.Estimate(
-            luts=total.luts, flip_flops=total.flip_flops, dsps=total.dsps, rams=total.rams, family=facts.family,
+            luts=total.luts, flip_flops=total.flip_flops, dsps=total.dsps, rams=total.rams,
+            logic_cells=total.logic_cells, family=facts.family,
             unknown=takes.unknown,
         ),
         roms={
@@ -80,7 +81,7 @@ def describe_device(device: Device) -> schema.Device:
     """What the design is for, and what that has."""
     return schema.Device(
         device.name, device.family, device.luts, device.flip_flops, device.dsps, device.rams,
-        tuple(schema.LargeRam(**asdict(ram)) for ram in device.large_rams),
+        tuple(schema.LargeRam(**asdict(ram)) for ram in device.large_rams), device.logic_cells,
     )  # fmt: skip
 
 
@@ -126,6 +127,7 @@ def describe_resources(resources: Resources, family: str) -> schema.Resources:
         flip_flops=round(resources.flip_flops),
         dsps=resources.dsps / units.dsp_units,
         rams=resources.block_rams / units.ram_units,
+        logic_cells=round(resources.cells),
     )
 
 

@@ -98,7 +98,7 @@ PACKERS: Mapping[str, Callable[[_Netlist], int]] = {
 """The families in which they share a cell."""
 
 
-def logic_cells(module: Mapping[str, Any], family: str) -> int | None:
-    """How many cells the flat ``module`` of a netlist takes, or ``None`` in a family where nothing shares one."""
+def logic_cells(module: Mapping[str, Any], family: str) -> int:
+    """How many cells the flat ``module`` of a netlist takes; 0 in a family where nothing shares one."""
     packer = PACKERS.get(family)
-    return None if packer is None else packer(_Netlist(module["cells"], module["ports"]))
+    return 0 if packer is None else packer(_Netlist(module["cells"], module["ports"]))

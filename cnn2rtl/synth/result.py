@@ -14,6 +14,7 @@ class Usage:
     """What a design takes of a device, in the units of :class:`~cnn2rtl.devices.Device`.
 
     Parts of a block are fractions: half of a DSP block that holds two multipliers, half of a block RAM that can be two.
+    ``logic_cells`` are 0 where nothing shares one.
     """
 
     luts: int
@@ -21,6 +22,7 @@ class Usage:
     dsps: float
     rams: float
     distributed_ram_bits: int
+    logic_cells: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cnn2rtl.design import ends
 from cnn2rtl.errors import UserError
@@ -17,6 +18,7 @@ from cnn2rtl.rom_files import wrong_roms
 from cnn2rtl.synth import problems
 from cnn2rtl.synth.families import BUILD
 from cnn2rtl.synth.nextpnr import Nextpnr, nextpnr_for
+from cnn2rtl.synth.packing import PACKERS, logic_cells
 from cnn2rtl.synth.problems import SynthesisError
 from cnn2rtl.synth.process import OnStage, programs, run, version
 from cnn2rtl.synth.result import SynthResult
@@ -97,11 +99,19 @@ class Yosys(Tool):
             family=family.name,
             device=self.target.device,
             wrapped=wrapped,
-            usage=family.usage(cells),
+            usage=replace(family.usage(cells), logic_cells=self._logic_cells()),
             cells={cell: count for cell, count in sorted(cells.items()) if cell != "$scopeinfo"},
             interval=self.project.interval,
             seconds=time.monotonic() - start,
         )
+
+    def _logic_cells(self) -> int:
+        """See :func:`cnn2rtl.synth.packing.logic_cells`; the netlist is only read where it matters."""
+        family = self.target.family.name
+        if family not in PACKERS:
+            return 0
+        modules = _read(self.work / "netlist.json")["modules"]
+        return logic_cells(next(found for found in modules.values() if "top" in found["attributes"]), family)
 
     def _require_blocks(self) -> None:
         found = problems.unmapped(_read(self.work / "unmapped.json"), self.target.family.multiplies)
@@ -156,7 +166,7 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text))
 
 
-def _read(path: Path) -> dict[str, dict[str, dict[str, int]]]:
+def _read(path: Path) -> dict[str, Any]:
     result = json.loads(path.read_text(encoding="utf-8"))
     assert isinstance(result, dict)
     return result

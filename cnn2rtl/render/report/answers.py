@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from cnn2rtl import devices
-from cnn2rtl.render.report.view import RESOURCES, View, count, number, percent
+from cnn2rtl.render.report.view import RESOURCES, View, count, number, percent, resources_of
 from cnn2rtl.schema import Device, LargeRam
 
 Status = Literal["yes", "no", "measured", "open"]
@@ -47,7 +47,7 @@ def fit(view: View) -> Answer:
     tool, device = f"{result.tool} {result.version}", result.device
     used = [
         _used(title, getattr(result.usage, key), getattr(result.available, key, None))
-        for key, title in RESOURCES.items()
+        for key, title in resources_of(result.usage).items()
     ]
     if device is None:
         facts = (*used[1:], f"{result.family}, {tool}")

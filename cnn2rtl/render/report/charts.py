@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, log10
 
-from cnn2rtl.render.report.view import MEMORIES, RESOURCES, View, count, number
+from cnn2rtl.render.report.view import MEMORIES, View, count, number, resources_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def resource_bars(view: View) -> tuple[Bar, ...]:
             [*input_fifos, *((block.name, block.colour, sum(block.memory.values())) for block in view.blocks)],
         ),
     ]
-    for key, title in RESOURCES.items():
+    for key, title in resources_of(view.about.estimate).items():
         used = [(block.name, block.colour, block.resources[key]) for block in view.blocks]
         there = None if view.device is None else getattr(view.device, key)
         bars.append(_stack(f"{title}, estimated", used, there))
@@ -81,7 +81,7 @@ def synthesis_bars(view: View) -> tuple[Bar, ...]:
     if result is None or result.available is None:
         return ()
     bars = []
-    for key, title in RESOURCES.items():
+    for key, title in resources_of(result.usage).items():
         used, available = getattr(result.usage, key), getattr(result.available, key)
         share = used / available if available else float(used > 0) * 2
         text = f"{number(used)} of {available:,}"

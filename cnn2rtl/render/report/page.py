@@ -6,7 +6,7 @@ from cnn2rtl.render import templates
 from cnn2rtl.render.report.answers import answers
 from cnn2rtl.render.report.charts import memory_bars, resource_bars, synthesis_bars, time_bars, timeline
 from cnn2rtl.render.report.picture import TALL, WIDE, picture
-from cnn2rtl.render.report.view import MEMORIES, RESOURCES, View, number, percent
+from cnn2rtl.render.report.view import MEMORIES, View, number, percent, resources_of
 from cnn2rtl.schema import About
 
 
@@ -28,7 +28,7 @@ def report(about: About) -> str:
         synthesis=synthesis_bars(view),
         memories=memory_bars(view),
         memory_names=tuple(MEMORIES.values()),
-        resource_names=RESOURCES,
+        resource_names=resources_of(about.estimate),
     )
 
 

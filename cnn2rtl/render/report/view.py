@@ -12,8 +12,20 @@ from cnn2rtl.schema import About
 HUES = 7
 """Colours there are for layer kinds; what is left shares the last one."""
 
-RESOURCES = {"luts": "Look-up tables", "flip_flops": "Flip-flops", "dsps": "DSP blocks", "rams": "Block RAMs"}
+RESOURCES = {
+    "luts": "Look-up tables",
+    "flip_flops": "Flip-flops",
+    "logic_cells": "Logic cells",
+    "dsps": "DSP blocks",
+    "rams": "Block RAMs",
+}
 """What an FPGA has of everything, by the names of ``cnn2rtl.devices``."""
+
+
+def resources_of(found: schema.Resources) -> Mapping[str, str]:
+    """Those that count in a family: logic cells only where look-up tables and flip-flops share them."""
+    return {key: title for key, title in RESOURCES.items() if key != "logic_cells" or found.logic_cells}
+
 
 MEMORIES = {"weights": "weights", "parameters": "parameters", "buffers": "line buffers", "fifo": "FIFO"}
 """What a block keeps, by the names of ``design.json``."""
