@@ -12,6 +12,8 @@ from math import inf
 
 import numpy as np
 
+from cnn2rtl.threads import side_by_side
+
 BATCH = 4
 """Images in a network at once: they stay in the processor's cache."""
 
@@ -44,8 +46,9 @@ def batch_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def in_batches(run: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
-    """``run`` on ``images``, (n, h, w, c), a few at a time."""
-    return np.concatenate([run(images[start : start + BATCH]) for start in range(0, max(len(images), 1), BATCH)])
+    """``run`` on ``images``, (n, h, w, c), a few at a time; it may be called by several threads at once."""
+    parts = (images[start : start + BATCH] for start in range(0, max(len(images), 1), BATCH))
+    return np.concatenate(side_by_side(run, parts))
 
 
 def noise(shapes: Mapping[str, Shape], count: int, seed: int = 0) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from models import StudentNet, randomised
 
@@ -48,3 +49,15 @@ def test_the_same_integers_with_more(student: FloatGraph, monkeypatch: pytest.Mo
         compiled = compile_graph(student, Options(effort="best", ranges="mse"), images)
         made.append((store.dump({"integer": compiled.graph}), compiled.golden(images).tobytes()))
     assert made[0] == made[1]
+
+
+def test_batches_side_by_side_are_as_one_after_another(student: FloatGraph) -> None:
+    images = noise(student.inputs, 11)
+    compiled = compile_graph(student, Options(), images[:2])
+    one_by_one = [compiled.graph.run(images[n : n + 1]) for n in range(len(images))]
+    assert np.array_equal(compiled.golden(images), np.concatenate(one_by_one))
+    with threadpoolctl.ThreadpoolController().limit(limits=2, user_api="blas"):
+        assert threads.side_by_side(lambda n: (n, blas_threads()), range(20)) == [(n, {1}) for n in range(20)]
+        assert blas_threads() == {2}
+    with pytest.raises(ZeroDivisionError):
+        threads.side_by_side(lambda n: 1 // (n - 3), range(20))
