@@ -118,8 +118,8 @@ def _fitted(file: Path, opened: ImageFile, shape: Shape, fit: Fit) -> Pixels:
     if fit == "crop":
         if opened.height < height or opened.width < width:
             raise UserError(
-                f"{file}: {opened.height}x{opened.width} pixels are too few to crop {height}x{width} from; use --fit "
-                "resize"
+                f"{file}: {opened.height}x{opened.width} pixels are too few to crop {height}x{width} from; use "
+                '`fit="resize"`'
             )
         image = _centre(opened, height, width).convert(mode)
     else:

@@ -64,13 +64,13 @@ class Options:
         """What is wrong with the target, whatever the network."""
         target, problems = self.target, []
         if target.fps is not None and not _positive(target.fps, Real):
-            problems.append(f"--fps {target.fps}: a number greater than 0 is expected")
+            problems.append(f"`fps={target.fps}`: a number greater than 0 is expected")
         if not _positive(target.clock_mhz, Real):
-            problems.append(f"--clock {target.clock_mhz}: a number of MHz greater than 0 is expected")
+            problems.append(f"`clock_mhz={target.clock_mhz}`: a number of MHz greater than 0 is expected")
         if target.multipliers is not None and not _positive(target.multipliers, Integral):
-            problems.append(f"--multipliers {target.multipliers}: a whole number, at least 1, is needed")
+            problems.append(f"`multipliers={target.multipliers}`: a whole number, at least 1, is needed")
         if target.dsps is not None and not (isinstance(target.dsps, Integral) and target.dsps >= 0):
-            problems.append(f"--dsps {target.dsps}: a whole number, at least 0, is needed")
+            problems.append(f"`dsps={target.dsps}`: a whole number, at least 0, is needed")
         return problems
 
     def recipe(self, graph: FloatGraph, scores: Collection[str]) -> Recipe:
@@ -85,12 +85,12 @@ class Options:
             elif own.weights is not None and not node.op.weights:
                 why = f"its kind, {node.op.kind}, has no weights; give it a width of activations alone"
             elif own.activations is not None and name in scores:
-                why = "its activations are the network's output, whose width is --output-bits"
+                why = "its activations are the network's output, whose width is `output_bits=`"
             elif own.activations is not None and node.op.keeps_format(node.clamp):
                 why = f"it passes its input's codes on; give their width to `{node.inputs[0]}`"
             else:
                 continue
-            problems.append(f"--layer {name}: {why}")
+            problems.append(f"`layers={name}`: {why}")
         if problems:
             raise UserError(problems)
         return Recipe(

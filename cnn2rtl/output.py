@@ -42,15 +42,15 @@ def check_target(out: Path, force: bool = False) -> None:
 def _check_place(out: Path) -> None:
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         what = "link" if out.is_symlink() else "file"
-        raise UserError(f"{out}: exists and is a {what}, not a folder; choose another name with -o")
+        raise UserError(f"{out}: exists and is a {what}, not a folder; choose another name with `out=`")
     if out.exists() and Path.cwd().is_relative_to(out.resolve()):
         raise UserError(
             f"{out}: the current folder is in it, so it cannot be replaced; run cnn2rtl from elsewhere, or choose "
-            "another folder with -o"
+            "another folder with `out=`"
         )
     if os.path.ismount(out):
-        raise UserError(f"{out}: is a mount point and cannot be replaced; choose a folder within it with -o")
-    _check_above(out, "choose another place with -o")
+        raise UserError(f"{out}: is a mount point and cannot be replaced; choose a folder within it with `out=`")
+    _check_above(out, "choose another place with `out=`")
 
 
 def _check_above(out: Path, remedy: str) -> None:
@@ -64,17 +64,19 @@ def _check_contents(out: Path, force: bool) -> None:
     manifest = _manifest(out)
     if manifest is None:
         raise UserError(
-            f"{out}: exists and is not a folder that cnn2rtl made; it stays as it is: choose another one with -o"
+            f"{out}: exists and is not a folder that cnn2rtl made; it stays as it is: choose another one with `out=`"
         )
     mounted = [path for path in out.rglob("*") if os.path.ismount(path)]
     if mounted:
-        raise UserError(f"{out}: {mounted[0]} is a mount point and cannot be replaced; choose another folder with -o")
+        raise UserError(
+            f"{out}: {mounted[0]} is a mount point and cannot be replaced; choose another folder with `out=`"
+        )
     own = [path for path in _files(out) if not path.startswith(tuple(f"{b}/" for b in BUILD_FOLDERS))]
     changed = [p for p in own if p != MANIFEST and (p not in manifest or manifest[p] != _digest_of(out / p))]
     if changed and not force:
         raise UserError(
             f"{out}: holds files that were added or changed since it was generated ({few(changed)}); "
-            "choose another folder with -o, or give --force to discard them"
+            "choose another folder with `out=`, or give `force=True` to discard them"
         )
 
 
@@ -127,7 +129,7 @@ def check_file(path: Path, force: bool = False) -> None:
         if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
             raise UserError(f"{path}: exists and is no plain file; it stays as it is: choose another name")
         if path.exists() and not force:
-            raise UserError(f"{path}: exists; choose another name, or give --force to replace it")
+            raise UserError(f"{path}: exists; choose another name, or give `force=True` to replace it")
         _check_above(path, "choose another place")
 
 

@@ -29,8 +29,8 @@ from cnn2rtl.tensors import in_batches
 from cnn2rtl.wording import refused
 
 NO_IMAGES = (
-    "No calibration images: ranges are estimated from the BatchNorm statistics; real images (--calib) keep more of the "
-    "accuracy."
+    "No calibration images: ranges are estimated from the BatchNorm statistics; images to calibrate on keep more of "
+    "the accuracy."
 )
 
 
@@ -163,8 +163,8 @@ def auto_widths(
     graph, recipe, images = found.graph, found.recipe, found.images
     if len(graph.outputs) > 1:
         raise UserError(
-            f"--auto-bits: the network has {len(graph.outputs)} outputs, and only one can be told right from wrong; "
-            "choose widths with --bits and --layer"
+            f"the network has {len(graph.outputs)} outputs, and only one can be told right from wrong to find widths; "
+            "choose them with `bits=` and `layers=`"
         )
     assert images is not None
     output = graph[graph.output].op

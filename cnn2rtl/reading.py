@@ -87,14 +87,14 @@ class TorchFile(Source):
             if not is_fresh(self.path):
                 archive = content_of(self.path, read_file(self.path)) == "archive"
             elif not self.path.name.startswith(ZOO):
-                split_arch(str(self.path), "MODEL")
+                split_arch(str(self.path), "model")
             if not (sized or self.shapes or archive):
                 raise UserError(
-                    f"{self.path}: does not tell its input's size; say it with --input, like --input 3x128x128"
+                    f"{self.path}: does not tell its input's size; say it with `example=`, like `example=(3, 128, 128)`"
                 )
         with problems.gather():
             if self.arch is not None and is_fresh(self.path):
-                raise UserError(f"{self.path}: is a network, not a file of weights; leave out --arch {self.arch}")
+                raise UserError(f"{self.path}: is a network, not a file of weights; leave out `arch={self.arch}`")
             if self.arch is not None:
                 split_arch(self.arch)
         problems.check()
@@ -118,7 +118,7 @@ class TorchFile(Source):
 
 @dataclass(frozen=True)
 class OnnxFile(Source):
-    """An ONNX file of a network in floats, or of one that is quantised already; ``needless`` options were given."""
+    """An ONNX file of a network in floats, or of one that is quantised already; ``needless`` parameters were given."""
 
     path: Path
     name: str
@@ -159,7 +159,7 @@ class OnnxFile(Source):
 
 @dataclass(frozen=True)
 class TrainedFile(Source):
-    """What training leaves: a network with its integers; ``needless`` options were given."""
+    """What training leaves: a network with its integers; ``needless`` parameters were given."""
 
     path: Path
     name: str
@@ -203,8 +203,8 @@ def open_file(
     ``arch``, ``shapes`` and ``trust_pickle`` are for :class:`TorchFile`; ``name`` is the file's own if not given.
     """
     name = name or name_of(path)
-    given = {"--arch": arch, "--input": shapes, "--trust-pickle": trust_pickle}
-    needless = tuple(option for option, value in given.items() if value)
+    given = {"arch": arch, "example": shapes, "trust_pickle": trust_pickle}
+    needless = tuple(name for name, value in given.items() if value)
     if path.suffix.lower() == ".onnx":
         return OnnxFile(path, name, needless)
     if path.suffix.lower() == SUFFIX:
@@ -246,12 +246,12 @@ def _name(model: object) -> str:
     return "network" if cls.__module__.startswith("torch.") else cls.__name__
 
 
-def _not_needed(path: Path, options: Sequence[str]) -> list[str]:
-    return [f"{option}: {path} needs none; leave it out" for option in options]
+def _not_needed(path: Path, parameters: Sequence[str]) -> list[str]:
+    return [f"`{parameter}=`: {path} needs none; leave it out" for parameter in parameters]
 
 
 def _untrainable(path: Path, kind: str) -> UserError:
     return UserError(
         f"{path}: holds {kind}, which cannot be trained; give the network that it was made from: what torch.save wrote "
-        "of the module, or its state_dict with --arch FILE.py:NAME"
+        'of the module, or its state_dict with `arch="FILE.py:NAME"`'
     )

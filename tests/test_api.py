@@ -163,7 +163,7 @@ def test_all_mistakes_at_once() -> None:
     expected = (
         "mean 'x': a number", "scheme 'log': one of pow2, scale is expected", "width 1 of weights and activations",
         "width 17 of outputs",
-        "--clock 0", "--multipliers 2.5", "none: no such file or folder",
+        "`clock_mhz=0`", "`multipliers=2.5`", "none: no such file or folder",
     )  # fmt: skip
     assert len(given) == len(expected)
     # What takes the network to tell comes after.
@@ -185,7 +185,7 @@ def test_each_mistake() -> None:
     assert problems(3, SHAPE) == ("model: a int, where a file, an nn.Module or an ExportedProgram is expected",)
     for options, expected in (
         ({"bits": "8"}, "width '8' of weights and activations"),
-        ({"fps": "fast"}, "--fps fast: a number greater than 0"),
+        ({"fps": "fast"}, "`fps=fast`: a number greater than 0"),
         ({"fps": 1e12}, "frames/s at 100 MHz leave 0 cycles per frame"),
         ({"multipliers": 1}, "1 multipliers are too few"),
         ({"calibration": [1, 2]}, "calibration: holds a list where an array of images is expected"),

@@ -138,7 +138,7 @@ def test_bisection_ends_at_the_limit(limit: float) -> None:
     assert choice.cost == cost(graph, recipe, choice.layers) and choice.widest == cost(graph, recipe, {})
     assert len(asked) <= 6
     with pytest.raises(
-        UserError, match=r"--max-drop 0\.5: already with 8-bit weights and 8-bit activations the drop is 2"
+        UserError, match=r"`max_drop=0\.5`: already with 8-bit weights and 8-bit activations the drop is 2"
     ):
         cheapest(graph, recipe, knobs, lambda layers: 2.0, 0.5)
 

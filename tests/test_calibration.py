@@ -225,10 +225,10 @@ def test_widths_that_no_layer_can_have() -> None:
     with pytest.raises(UserError) as caught:
         compiled(layers=wrong)
     assert list(caught.value.problems) == [
-        "--layer 44: no such layer; there are 4",
-        "--layer 3: it passes its input's codes on; give their width to `0`",
-        "--layer 8: its kind, avgpool2d, has no weights; give it a width of activations alone",
-        "--layer 10: its activations are the network's output, whose width is --output-bits",
+        "`layers=44`: no such layer; there are 4",
+        "`layers=3`: it passes its input's codes on; give their width to `0`",
+        "`layers=8`: its kind, avgpool2d, has no weights; give it a width of activations alone",
+        "`layers=10`: its activations are the network's output, whose width is `output_bits=`",
     ]
     with pytest.raises(UserError, match="width 17 of `4`'s weights: widths are whole numbers from 2 to 16 bits"):
         compiled(layers={"4": Widths(weights=17)})

@@ -88,28 +88,28 @@ def test_found_in_any_case() -> None:
     assert find("lfe5u-85f").name == "LFE5U-85F"
 
 
-def refusal(name: str, option: str = "--device") -> str:
+def refusal(name: str, parameter: str = "device") -> str:
     with pytest.raises(UserError) as caught:
-        find(name, option)
+        find(name, parameter)
     (message,) = caught.value.problems
     return message
 
 
 def test_a_name_that_is_not_there_brings_the_ones_that_are() -> None:
     message = refusal("xc7a50t")
-    assert message.startswith("--device xc7a50t: no such device; did you mean xc7a")
+    assert message.startswith("`device=xc7a50t`: no such device; did you mean xc7a")
     assert all(name in message for name in load())
     assert "did you mean Basys 3? " in refusal("basis3")
-    assert refusal("").startswith("--device : no such device; there are ")
-    assert refusal("_" * 4000).startswith("--device ____")
+    assert refusal("").startswith("`device=`: no such device; there are ")
+    assert refusal("_" * 4000).startswith("`device=____")
 
 
 BOARDS = {
-    "basys3": "xc7a35t", "Basys 3": "xc7a35t", "arty-a7-35t": "xc7a35t", "arty": "xc7a35t or --device xc7a100t",
+    "basys3": "xc7a35t", "Basys 3": "xc7a35t", "arty-a7-35t": "xc7a35t", "arty": "xc7a35t or xc7a100t",
     "nexys-a7": "xc7a100t", "nexys a7-100t": "xc7a100t", "nexys4ddr": "xc7a100t", "tang nano 9k": "GW1NR-9",
     "tangnano20k": "GW2AR-18", "Tang-Nano-20K": "GW2AR-18", "icebreaker": "iCE40UP5K", "upduino": "iCE40UP5K",
-    "ulx3s-12f": "LFE5U-12F", "ulx3s_85f": "LFE5U-85F", "orangecrab": "LFE5U-25F or --device LFE5U-85F",
-    "de10-nano": "5CSEBA6", "de10lite": "10M50", "pynq-z2": "xc7z020", "zybo-z7": "xc7z010 or --device xc7z020",
+    "ulx3s-12f": "LFE5U-12F", "ulx3s_85f": "LFE5U-85F", "orangecrab": "LFE5U-25F or LFE5U-85F",
+    "de10-nano": "5CSEBA6", "de10lite": "10M50", "pynq-z2": "xc7z020", "zybo-z7": "xc7z010 or xc7z020",
     "zybo-z7-20": "xc7z020", "cora-z7": "xc7z007s", "zcu104": "xczu7ev", "zc706": "xc7z045", "cyc1000": "10CL025",
 }  # fmt: skip
 
@@ -117,16 +117,16 @@ BOARDS = {
 @pytest.mark.parametrize("name", BOARDS)
 def test_a_board_is_answered_with_its_chip(name: str) -> None:
     message = refusal(name)
-    assert message.startswith(f"--device {name}: ") and " is a board" in message
-    chips = BOARDS[name].replace("--device ", "")
-    assert message.endswith(f": --device {chips}")
+    assert message.startswith(f"`device={name}`: ") and " is a board" in message
+    chips = " or ".join(f"`device={chip}`" for chip in BOARDS[name].split(" or "))
+    assert message.endswith(f": {chips}")
 
 
 def test_what_boards_are_told() -> None:
-    assert refusal("basys3") == "--device basys3: Basys 3 is a board; its FPGA is xc7a35t: --device xc7a35t"
-    assert refusal("ulx3s", "--fit") == (
-        "--fit ulx3s: ULX3S is a board that comes with LFE5U-12F, LFE5U-25F, LFE5U-45F or LFE5U-85F: "
-        "--fit LFE5U-12F, LFE5U-25F, LFE5U-45F or LFE5U-85F"
+    assert refusal("basys3") == "`device=basys3`: Basys 3 is a board; its FPGA is xc7a35t: `device=xc7a35t`"
+    assert refusal("ulx3s", "fit") == (
+        "`fit=ulx3s`: ULX3S is a board that comes with LFE5U-12F, LFE5U-25F, LFE5U-45F or LFE5U-85F: "
+        "`fit=LFE5U-12F`, `fit=LFE5U-25F`, `fit=LFE5U-45F` or `fit=LFE5U-85F`"
     )
     message = refusal("Tang Primer 25K")
     assert "its FPGA is GW5A-25, whose figures are not known here; there are xc7" in message
@@ -151,7 +151,7 @@ def test_no_name_is_two_boards_or_a_device() -> None:
     ],
 )  # fmt: skip
 def test_a_part_is_answered_with_its_device(name: str, device: str) -> None:
-    assert f"its device is {device}: --device {device}" in refusal(name)
+    assert f"its device is {device}: `device={device}`" in refusal(name)
 
 
 def test_place_and_route_is_for_devices_that_are_there() -> None:

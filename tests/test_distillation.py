@@ -161,7 +161,7 @@ def test_a_teacher_with_its_own_normalisation() -> None:
 def test_numbers_that_make_no_sense(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         distillation(Counting(), bars.data().train, RECIPE, tmp_path, 1.5, 0.0)
-    assert caught.value.problems == ("--alpha 1.5: 0 to 1 is expected", "--temperature 0.0: 0.01 to 1000 is expected")
+    assert caught.value.problems == ("`alpha=1.5`: 0 to 1 is expected", "`temperature=0.0`: 0.01 to 1000 is expected")
 
 
 # ------------------------------------------------------------------------------------------------------- command line

@@ -120,7 +120,7 @@ def test_all_bad_files_at_once(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         load_images([tmp_path / f for f in ("a.png", "b.png", "c.png", "d.jpg", "e.png")], RGB)
     small, nonsense, cut, missing = caught.value.problems
-    assert small == f"{tmp_path / 'b.png'}: 7x20 pixels are too few to crop 8x8 from; use --fit resize"
+    assert small == f'{tmp_path / "b.png"}: 7x20 pixels are too few to crop 8x8 from; use `fit="resize"`'
     assert nonsense.startswith(f"{tmp_path / 'c.png'}: not a readable image (")
     assert cut.startswith(f"{tmp_path / 'd.jpg'}: not a readable image (")
     assert missing == f"{tmp_path / 'e.png'}: no such file"

@@ -216,8 +216,8 @@ def test_malicious_pickle_never_runs(tmp_path: Path, kind: str, suffix: str) -> 
     if kind == "plain":
         assert "a Python pickle that torch.save did not write" in message
     else:
-        assert "exec`" in message and "--arch FILE.py:NAME" in message
-        assert "torch.export.save" in message and "--trust-pickle" in message
+        assert "exec`" in message and '`arch="FILE.py:NAME"`' in message
+        assert "torch.export.save" in message and "`trust_pickle=True`" in message
 
 
 class Custom(nn.Module):
@@ -322,7 +322,7 @@ def test_malicious_archives_never_run(tmp_path: Path) -> None:
         message = refusal(path)
         assert not marker.exists(), name
         assert any(part in message for part in expected.split("|")), (name, message)
-        assert "--trust-pickle" in message
+        assert "`trust_pickle=True`" in message
         if real:
             # Else the archive proves nothing.
             with contextlib.suppress(Exception):
@@ -400,9 +400,9 @@ def test_architecture_mistakes(tmp_path: Path, arch: str) -> None:
     def of(name: str) -> str:
         return refusal(path, name)
 
-    assert "say which network with --arch FILE.py:NAME" in refusal(path)
+    assert 'say which network with `arch="FILE.py:NAME"`' in refusal(path)
     for bad in ("net.py", "net.py:", ":Net", "net.py:a b"):
-        assert of(bad) == f"--arch {bad}: expected FILE.py:NAME, for instance student.py:StudentNet"
+        assert of(bad) == f"`arch={bad}`: expected FILE.py:NAME, for instance student.py:StudentNet"
     assert "absent.py: no such file" in of(f"{tmp_path / 'absent.py'}:Net")
     assert "is not a Python file" in of(f"{path}:Net")
     assert "does not define `Nat`; it defines Net, factory, needs, broken, number" in of(f"{arch}:Nat")
@@ -447,7 +447,7 @@ def test_state_dict_of_another_architecture(tmp_path: Path, arch: str) -> None:
 
 def test_architecture_beside_a_whole_network(tmp_path: Path, arch: str) -> None:
     (tmp_path / "model.pt").write_bytes(saved(small()))
-    assert "holds a whole nn.Module, network included; leave out --arch" in refusal(
+    assert "holds a whole nn.Module, network included; leave out `arch=" in refusal(
         tmp_path / "model.pt", f"{arch}:Net"
     )
     (tmp_path / "model.pt").write_bytes(exported())

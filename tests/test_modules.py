@@ -199,7 +199,7 @@ def test_files_that_cannot_be_trained(tmp_path: Path) -> None:
         assert refusal(read_module, file).startswith(expected)
     assert refusal(read_module, tmp_path / "d.pt").endswith("d.pt: no such file")
     missing = tmp_path / "e.py"
-    assert refusal(read_module, tmp_path / "e.py:Net") == f"MODEL: {missing}: no such file"
+    assert refusal(read_module, tmp_path / "e.py:Net") == f"`model=`: {missing}: no such file"
 
 
 def test_half_precision_is_read_as_float(tmp_path: Path) -> None:
@@ -210,7 +210,10 @@ def test_half_precision_is_read_as_float(tmp_path: Path) -> None:
 def test_no_file_is_lost(tmp_path: Path) -> None:
     file, network = tmp_path / "net.pt", nn.Sequential(nn.Conv2d(3, 2, 1))
     file.write_bytes(b"mine")
-    assert refusal(write_module, network, file) == f"{file}: exists; choose another name, or give --force to replace it"
+    assert (
+        refusal(write_module, network, file)
+        == f"{file}: exists; choose another name, or give `force=True` to replace it"
+    )
     assert refusal(check_module_file, tmp_path / "net.npz").endswith("a name that ends with .pt is expected")
     assert file.read_bytes() == b"mine"
     write_module(network, file, force=True)

@@ -88,7 +88,7 @@ def test_changes_in_a_project(out: Path) -> None:
     (out / "notes" / "todo.txt").write_text("mine")
     (out / "sim" / "builder.sh").write_text("mine")
     message = refusal(out)
-    assert "holds files that were added or changed" in message and "--force" in message
+    assert "holds files that were added or changed" in message and "`force=True`" in message
     assert "(notes/todo.txt, rtl/a.v, sim/builder.sh)" in message
     write_project(out, NEW, force=True)
     assert holds(out, NEW)

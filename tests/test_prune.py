@@ -176,7 +176,7 @@ def test_channels_are_chosen_by_name() -> None:
     with pytest.raises(UserError) as wrong:
         find_channels(Residual(), (2, 6, 6), ["outer", "first", "x*"])
     there = "no layer of that name makes channels that can be removed; there are first, inner"
-    assert wrong.value.problems == (f"--only outer: {there}", f"--only x*: {there}")
+    assert wrong.value.problems == (f"`only=outer`: {there}", f"`only=x*`: {there}")
 
 
 def test_slimming_ranks_by_gamma() -> None:
@@ -190,7 +190,7 @@ def test_slimming_ranks_by_gamma() -> None:
     assert channels[0].best(scores["0"], 3) == (1, 3, 4)
     # Of equals, the first ones.
     assert channels[0].best(np.ones(7), 2) == (0, 1)
-    with pytest.raises(UserError, match="--by slimming ranks channels by the scales of BatchNorm"):
+    with pytest.raises(UserError, match="`by=slimming` ranks channels by the scales of BatchNorm"):
         slimming(module, channels[1:])
     module[1] = nn.BatchNorm2d(7, affine=False)
     assert np.allclose(slimming(module, channels)["0"], (1 + gammas[1].abs()) / 2)
@@ -228,7 +228,7 @@ def test_taylor_is_the_gradient_of_a_gate() -> None:
     scores = taylor(module, channels, batches)
     assert np.allclose(scores["0"], np.mean(wanted, 0), rtol=1e-4)
     assert all(parameter.grad is None for parameter in module.parameters())
-    with pytest.raises(UserError, match="--by taylor ranks channels by their effect on images, and there are none"):
+    with pytest.raises(UserError, match="`by=taylor` ranks channels by their effect on images, and there are none"):
         taylor(module, channels, [])
 
 

@@ -120,7 +120,7 @@ def test_what_is_chosen() -> None:
     assert choose(zoo.standard_cnn(0.1, 32)) == ["cnn.1.0", "cnn.2.0", "cnn.3.0", "cnn.4.0"]
     assert choose(zoo.standard_cnn(0.1, 32), ["cnn.2.0", "cnn.0.0"]) == ["cnn.0.0", "cnn.2.0"]
     # All the others are separable already.
-    with pytest.raises(UserError, match=r"beside its first one; --layer cnn\.0\.0 rewrites that"):
+    with pytest.raises(UserError, match=r"beside its first one; `layers=cnn\.0\.0` rewrites that"):
         choose(zoo.student_net())
     with pytest.raises(UserError, match=r"has no standard convolution with kernels to rewrite$"):
         choose(nn.Conv2d(3, 4, 3))

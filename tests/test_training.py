@@ -175,7 +175,7 @@ def test_another_run_is_refused(tmp_path: Path) -> None:
         trained(tmp_path, replace(RECIPE, rate=0.02, epochs=4, device="cpu"))
     assert str(caught.value) == (
         f"{tmp_path}: holds 2 epochs of a run with epochs 3 (now 4), rate 0.01 (now 0.02); run it as it was begun, "
-        "choose another folder with --run, or give --restart --force to discard it"
+        "choose another folder with `folder=`, or give `restart=True` `force=True` to discard it"
     )
     with pytest.raises(UserError, match=r"a run with images \w{16} \(now \w{16}\);"):
         trained(tmp_path, data=bars.data(51))
@@ -210,7 +210,7 @@ def test_folders_that_hold_something_else(tmp_path: Path) -> None:
     assert check_folder(tmp_path) == 0
     trained(tmp_path, epochs=1)
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match="holds a run; give --force as well to discard it"):
+    with pytest.raises(UserError, match="holds a run; give `force=True` as well to discard it"):
         check_folder(tmp_path, restart=True)
     assert check_folder(tmp_path, restart=True, force=True) == 0 and check_folder(tmp_path) == 1
     checkpoint.discard(tmp_path)
@@ -219,7 +219,7 @@ def test_folders_that_hold_something_else(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number(tmp_path: Path) -> None:
     objective = Objective(lambda scores, batch: scores.sum() * float("nan"))
-    with pytest.raises(UserError, match=r"epoch 1: the loss is no number any more; a smaller --rate than 0.01"):
+    with pytest.raises(UserError, match=r"epoch 1: the loss is no number any more; a smaller `rate=` than 0.01"):
         list(train(bars.small_net(), bars.data(), RECIPE, objective, tmp_path))
     assert contents(tmp_path) == {}
 
@@ -228,7 +228,7 @@ def test_networks_that_cannot_be_trained(tmp_path: Path) -> None:
     fixed = bars.small_net().requires_grad_(False)
     with pytest.raises(UserError, match="the network has no weights that can be trained"):
         train(fixed, bars.data(), RECIPE, cross_entropy(), tmp_path)
-    with pytest.raises(UserError, match=r"net: does not take an input of 3x8x8 .*; see --input"):
+    with pytest.raises(UserError, match=r"net: does not take an input of 3x8x8 .*; see `example=`"):
         classes_of(bars.small_net(), (3, 8, 8), "net")
     with pytest.raises(UserError, match="net: one score per class is expected for an image, but its output is 1x4x6x6"):
         classes_of(nn.Conv2d(1, 4, 3), (1, 8, 8), "net")

@@ -42,7 +42,7 @@ def test_all_that_is_wrong_with_a_recipe() -> None:
         "--rate nan: 1e-09 to 100 is expected", "--smoothing 1.0: 0 to 0.9999 is expected",
         "--zoom 0.5: 1 to 16 is expected", "--seed -1: 0 to 2.14748e+09 is expected",
     )  # fmt: skip
-    with pytest.raises(UserError, match="--warm-up 3: fewer than the 3 epochs are expected"):
+    with pytest.raises(UserError, match="`warm_up=3`: fewer than the 3 epochs are expected"):
         Recipe(epochs=3, warm_up=3).check()
 
 
@@ -58,9 +58,9 @@ def test_the_split_takes_of_every_class() -> None:
     assert sorted({*train_part.names, *val.names}, key=int) == list(images.names)
     assert all(str(int(image.item())) == name for image, name in zip(val.images, val.names, strict=True))
     assert split(images, 0.2, 0)[1].names == val.names != split(images, 0.2, 1)[1].names
-    with pytest.raises(UserError, match="--val-share 0: a number between 0 and 1"):
+    with pytest.raises(UserError, match="`val_share=0`: a number between 0 and 1"):
         split(images, 0, 0)
-    with pytest.raises(UserError, match="no class has 2 images; give images to validate on with --val"):
+    with pytest.raises(UserError, match="no class has 2 images; give images to validate on with `val=`"):
         split(images.take([0, 32]), 0.5, 0)
 
 
@@ -73,7 +73,7 @@ def test_what_labels_must_be() -> None:
         check_labels(replace(images, class_names=()), 2, "x")
     with pytest.raises(UserError, match="x: the images have no labels"):
         check_labels(replace(images, labels=None), 3, "x")
-    with pytest.raises(UserError, match="v: class folders must be those of --data, but it lacks none and has also no"):
+    with pytest.raises(UserError, match="v: class folders must be those of `data=`, but it lacks none and has also no"):
         check_pair(images, replace(images, class_names=("lying", "no", "standing")), "v")
     with pytest.raises(UserError, match="at least 2 images to train on"):
         check_pair(images.take([0]), images, "v")

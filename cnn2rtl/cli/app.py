@@ -95,4 +95,4 @@ def _report(*problems: str) -> None:
         traceback.print_exc()
     for problem in problems:
         line = problem.replace("\n", r"\n")
-        console.err.print(f"[bold red]error:[/] {console.plain(line)}", soft_wrap=True)
+        console.err.print(f"[bold red]error:[/] {console.message(line)}", soft_wrap=True)

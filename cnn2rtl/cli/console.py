@@ -13,6 +13,7 @@ from rich.segment import SegmentLines
 from rich.table import Table
 from rich.text import Text
 
+from cnn2rtl.cli.naming import with_options
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import Fit, ImageSet, images_for
@@ -116,6 +117,11 @@ def images(
     if not source.exists():
         raise UserError(f"{option} {source}: no such file or folder")
     return None if network is None else images_for(source, network.inputs, fit, limit)
+
+
+def message(text: str) -> str:
+    """What the package says, an error or a note, as a part of what is printed: with options for parameters."""
+    return plain(with_options(text))
 
 
 def plain(text: str) -> str:

@@ -80,4 +80,4 @@ def _keep(project: Path, result: Evaluation, data: str) -> None:
     try:
         record(project, accuracy=found)
     except UserError as error:
-        console.out.print(f"[yellow]note[/] not kept in the report: {console.plain(str(error))}", soft_wrap=True)
+        console.out.print(f"[yellow]note[/] not kept in the report: {console.message(str(error))}", soft_wrap=True)

@@ -35,7 +35,16 @@ from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import Fit, ImageSet, images_for
 from cnn2rtl.options import Options
 from cnn2rtl.output import check_target
-from cnn2rtl.pipeline import Simplified, auto_widths, calibrated, check_feasible, implemented, quantised, simplified
+from cnn2rtl.pipeline import (
+    NO_IMAGES,
+    Simplified,
+    auto_widths,
+    calibrated,
+    check_feasible,
+    implemented,
+    quantised,
+    simplified,
+)
 from cnn2rtl.quantise.auto import Choice
 from cnn2rtl.quantise.calibrate import Progress
 from cnn2rtl.quantised import Quantised
@@ -262,7 +271,8 @@ def _summarise(compiled: Compiled, folder: Path) -> None:
     for name, text in lines.items():
         console.out.print(f"  [bold]{name:9}[/]{console.plain(text)}", soft_wrap=True)
     for note in about["notes"]:
-        console.out.print(f"  [yellow]note[/]     {console.plain(note)}", soft_wrap=True)
+        how = " Give some with --calib." if note == NO_IMAGES else ""
+        console.out.print(f"  [yellow]note[/]     {console.message(note)}{how}", soft_wrap=True)
 
 
 def _needs(about: Mapping[str, Any]) -> str:

@@ -60,7 +60,7 @@ def synth(
         result = _run(runner, tool, freq if pnr else None, seed)
     except SynthesisError as error:
         for reason in error.reasons:
-            console.err.print(f"[bold red]error:[/] {console.plain(reason)}", soft_wrap=True)
+            console.err.print(f"[bold red]error:[/] {console.message(reason)}", soft_wrap=True)
         build = console.plain(f"{project}/syn/{tool}/build")
         console.out.print(f"[bold red]FAIL[/] {opened.about.name}: see {build}", soft_wrap=True)
         raise typer.Exit(1) from None

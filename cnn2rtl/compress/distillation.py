@@ -45,9 +45,9 @@ def check_numbers(alpha: float, temperature: float) -> None:
     """Raise one :class:`UserError` for all that the loss is not defined for."""
     problems = []
     if not 0 <= alpha <= 1:
-        problems.append(f"--alpha {alpha}: 0 to 1 is expected")
+        problems.append(f"`alpha={alpha}`: 0 to 1 is expected")
     if not 0.01 <= temperature <= 1000:
-        problems.append(f"--temperature {temperature}: 0.01 to 1000 is expected")
+        problems.append(f"`temperature={temperature}`: 0.01 to 1000 is expected")
     if problems:
         raise UserError(problems)
 

@@ -33,14 +33,14 @@ def read_module(file: Path, arch: str | None = None, trust_pickle: bool = False,
 
 
 def needs_arch(module: nn.Module) -> bool:
-    """Whether a file of ``module`` is read with ``--arch`` only, as it has classes that are not torch's own."""
+    """Whether a file of ``module`` is read with ``arch`` only, as it has classes that are not torch's own."""
     return any(type(layer) not in LAYER_CLASSES for layer in module.modules())
 
 
 def check_module_file(file: Path, force: bool = False) -> None:
     """Raise :class:`UserError` where :func:`write_module` could not write ``file``, or would lose something."""
     if file.suffix.lower() != SUFFIX:
-        raise UserError(f"-o {file}: a name that ends with {SUFFIX} is expected")
+        raise UserError(f"`out={file}`: a name that ends with {SUFFIX} is expected")
     check_file(file, force)
 
 

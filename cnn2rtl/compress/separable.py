@@ -35,17 +35,17 @@ def choose(network: nn.Module, wanted: Sequence[str] = ()) -> list[str]:
         with problems.gather():
             if name not in layers:
                 offer = f"; those with kernels are {', '.join(found)}" if found else ""
-                raise UserError(f"--layer {name}: the network has no such layer{offer}")
+                raise UserError(f"`layers={name}`: the network has no such layer{offer}")
             reason = _refusal(layers[name])
             if reason:
-                raise UserError(f"--layer {name}: {reason}; a standard convolution with kernels is expected")
+                raise UserError(f"`layers={name}`: {reason}; a standard convolution with kernels is expected")
     problems.check()
     convolutions = [name for name, layer in layers.items() if isinstance(layer, nn.Conv2d)]
     chosen = [name for name in found if name in wanted or (not wanted and name != convolutions[0])]
     if not chosen:
         raise UserError(
             "the network has no standard convolution with kernels to rewrite"
-            + (f" beside its first one; --layer {found[0]} rewrites that" if found else "")
+            + (f" beside its first one; `layers={found[0]}` rewrites that" if found else "")
         )
     return chosen
 

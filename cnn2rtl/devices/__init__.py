@@ -135,18 +135,20 @@ def boards() -> Mapping[str, Board]:
     return {name: Board(name, **{key: _value(value) for key, value in row.items()}) for name, row in rows.items()}
 
 
-def find(name: str, option: str = "--device") -> Device:
+def find(name: str, parameter: str = "device") -> Device:
     """The device ``name``, in upper or lower case; raises :class:`UserError`, which lists those there are.
 
-    A board or a part with its package is answered with its device. ``option`` is where the user named it.
+    A board or a part with its package is answered with its device. ``parameter`` is what the user gave it as.
     """
     devices = {device.name.lower(): device for device in load().values()}
     if name.lower() in devices:
         return devices[name.lower()]
-    raise UserError(f"{option} {name}: {_of_board(name, option) or _of_part(name, option) or _nearest(name)}")
+    raise UserError(
+        f"`{parameter}={name}`: {_of_board(name, parameter) or _of_part(name, parameter) or _nearest(name)}"
+    )
 
 
-def _of_board(name: str, option: str) -> str:
+def _of_board(name: str, parameter: str) -> str:
     """What is on the board of that name; empty where there is none."""
     spelled = {_plain(alias): board for board in boards().values() for alias in (board.name, *board.also)}
     board = spelled.get(_plain(name))
@@ -156,21 +158,21 @@ def _of_board(name: str, option: str) -> str:
     what = f"a board that comes with {_either(board.fpga)}" if several else f"a board; its FPGA is {board.fpga[0]}"
     known = [chip for chip in board.fpga if chip in load()]
     then = (
-        f": {option} {_either(known)}"
+        f": {_either([f'`{parameter}={chip}`' for chip in known])}"
         if known
         else f", whose figures are not known here; there are {', '.join(load())}"
     )
     return f"{board.name} is {what}{then}"
 
 
-def _of_part(name: str, option: str) -> str:
+def _of_part(name: str, parameter: str) -> str:
     """The device of a part, which is called like it and then by its package and speed grade; empty for any other."""
     parts = {_plain(device.part): device.name for device in load().values()}
     longest = sorted(load(), key=len, reverse=True)
     found = parts.get(_plain(name)) or next((d for d in longest if _plain(name).startswith(_plain(d))), None)
     if found is None:
         return ""
-    return f"a part, with package and speed grade; its device is {found}: {option} {found}"
+    return f"a part, with package and speed grade; its device is {found}: `{parameter}={found}`"
 
 
 def _either(names: Sequence[str]) -> str:
@@ -182,7 +184,7 @@ def _nearest(name: str) -> str:
     close = [names[match] for match in difflib.get_close_matches(_plain(name), names, n=3)]
     meant = f"did you mean {' or '.join(close)}? " if close else ""
     there = ", ".join(load())
-    return f"no such device; {meant}there are {there}; for another one, see what the design takes with --family"
+    return f"no such device; {meant}there are {there}; for another one, see what the design takes with `family=`"
 
 
 def _plain(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The network that a state_dict belongs to: ``--arch FILE.py:NAME``."""
+"""The network that a state_dict belongs to: ``arch``, ``FILE.py:NAME``."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from cnn2rtl.frontend.content import split_arch
 from cnn2rtl.frontend.quiet import first_line
 
 
-def instantiate(arch: str, option: str = "--arch") -> nn.Module:
+def instantiate(arch: str, parameter: str = "arch") -> nn.Module:
     """Run FILE.py and call (or take) NAME; raises :class:`UserError` if that does not give an ``nn.Module``.
 
-    ``option`` is where the user wrote it.
+    ``parameter`` is what the user gave it as.
     """
-    path, name = split_arch(arch, option)
+    path, name = split_arch(arch, parameter)
     file = str(path)
-    module = _run(path, option)
+    module = _run(path, parameter)
     if not hasattr(module, name):
         defined = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__]
         offer = f"; it defines {', '.join(defined)}" if defined else ""
-        raise UserError(f"{option} {arch}: {file} does not define `{name}`{offer}")
+        raise UserError(f"`{parameter}={arch}`: {file} does not define `{name}`{offer}")
     factory = getattr(module, name)
     if isinstance(factory, nn.Module):
         return factory
     if not callable(factory):
-        raise UserError(f"{option} {arch}: `{name}` is a {type(factory).__name__}, neither a class nor a factory")
+        raise UserError(f"`{parameter}={arch}`: `{name}` is a {type(factory).__name__}, neither a class nor a factory")
     try:
         model = factory()
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"{option} {arch}: calling {name}() failed: {_describe(error, file)}; "
+            f"`{parameter}={arch}`: calling {name}() failed: {_describe(error, file)}; "
             "if it takes arguments, write a factory without any that passes them"
         ) from None
     if not isinstance(model, nn.Module):
-        raise UserError(f"{option} {arch}: {name}() gives a {type(model).__name__}, not an nn.Module")
+        raise UserError(f"`{parameter}={arch}`: {name}() gives a {type(model).__name__}, not an nn.Module")
     return model
 
 
-def _run(file: Path, option: str) -> ModuleType:
+def _run(file: Path, parameter: str) -> ModuleType:
     name = f"cnn2rtl_arch_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise UserError(f"{option}: {file}: is not a Python file (.py)")
+        raise UserError(f"`{parameter}=`: {file}: is not a Python file (.py)")
     module = importlib.util.module_from_spec(spec)
     # Registered, as dataclasses look their module up; its folder on the path, as a network may import its neighbours.
     sys.modules[name] = module
@@ -59,7 +59,7 @@ def _run(file: Path, option: str) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise UserError(f"{option}: running {file} failed: {_describe(error, str(file))}") from None
+        raise UserError(f"`{parameter}=`: running {file} failed: {_describe(error, str(file))}") from None
     finally:
         sys.path.remove(str(file.parent))
     return module

@@ -24,16 +24,16 @@ def is_fresh(path: Path) -> bool:
     return path.name.startswith(ZOO) or (".py:" in path.name and not path.exists())
 
 
-def split_arch(arch: str, option: str = "--arch") -> tuple[Path, str]:
-    """The file and the name in ``FILE.py:NAME``; ``option`` is where the user wrote it.
+def split_arch(arch: str, parameter: str = "arch") -> tuple[Path, str]:
+    """The file and the name in ``FILE.py:NAME``; ``parameter`` is what the user gave it as.
 
     Raises :class:`UserError` where it is no such thing, or the file is not there.
     """
     file, colon, name = arch.rpartition(":")
     if not colon or not file or not name.isidentifier():
-        raise UserError(f"{option} {arch}: expected FILE.py:NAME, for instance student.py:StudentNet")
+        raise UserError(f"`{parameter}={arch}`: expected FILE.py:NAME, for instance student.py:StudentNet")
     if not Path(file).is_file():
-        raise UserError(f"{option}: {file}: no such file")
+        raise UserError(f"`{parameter}=`: {file}: no such file")
     return Path(file), name
 
 

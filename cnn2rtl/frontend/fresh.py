@@ -16,7 +16,7 @@ from cnn2rtl.frontend.content import ZOO
 def fresh(path: Path, arch: str | None, seed: int) -> nn.Module:
     """The network that ``path`` names; raises :class:`UserError` where it names none, or with ``arch`` another one."""
     if arch is not None:
-        raise UserError(f"{path}: is a network, not a file of weights; leave out --arch {arch}")
+        raise UserError(f"{path}: is a network, not a file of weights; leave out `arch={arch}`")
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        return zoo.build(path.name) if path.name.startswith(ZOO) else instantiate(str(path), "MODEL")
+        return zoo.build(path.name) if path.name.startswith(ZOO) else instantiate(str(path), "model")

@@ -72,7 +72,7 @@ def load_model(path: str | Path, arch: str | None = None, trust_pickle: bool = F
             if arch is None:
                 raise UserError(
                     f"{path}: holds weights without a network (a state_dict); "
-                    "say which network with --arch FILE.py:NAME, a class or a factory without arguments"
+                    'say which network with `arch="FILE.py:NAME"`, a class or a factory without arguments'
                 )
             model = instantiate(arch)
             if isinstance(loaded, Mapping) and structure.EDITS in loaded:
@@ -84,7 +84,7 @@ def load_model(path: str | Path, arch: str | None = None, trust_pickle: bool = F
 
 def _refuse_arch(path: Path, arch: str | None, content: str) -> None:
     if arch is not None:
-        raise UserError(f"{path}: holds {content}, network included; leave out --arch {arch}")
+        raise UserError(f"{path}: holds {content}, network included; leave out `arch={arch}`")
 
 
 def _load_archive(path: Path, data: bytes, trust_pickle: bool) -> ExportedProgram:
@@ -96,7 +96,7 @@ def _load_archive(path: Path, data: bytes, trust_pickle: bool) -> ExportedProgra
                 + [
                     (
                         "an archive that torch.export.save wrote for a plain CNN holds none of this: export the model "
-                        "again, or, if you trust the file to run code, give --trust-pickle"
+                        "again, or, if you trust the file to run code, give `trust_pickle=True`"
                     )
                 ]
             )
@@ -121,21 +121,23 @@ def _unpickle(path: Path, data: bytes, content: str, trust_pickle: bool) -> obje
             named = ", ".join(f"`{name}`" for name in classes)
             raise UserError(
                 f"{path}: holds Python objects other than torch.nn layers: {named}. Reading them would run code "
-                "of the file's choosing. Save the weights (model.state_dict()) and name the network with --arch "
-                "FILE.py:NAME, or save with torch.export.save, or, if you trust the file, give --trust-pickle"
+                "of the file's choosing. Save the weights (model.state_dict()) and name the network with "
+                '`arch="FILE.py:NAME"`, or save with torch.export.save, or, if you trust the file, give '
+                "`trust_pickle=True`"
             ) from None
         if "Only persistent_load of storage" in str(error):
             raise UserError(
                 f"{path}: holds a whole nn.Module in the format that torch wrote before 1.6, which cannot be read "
-                "without running its code. Save the weights (model.state_dict()) and name the network with --arch "
-                "FILE.py:NAME, or, if you trust the file, give --trust-pickle"
+                "without running its code. Save the weights (model.state_dict()) and name the network with "
+                '`arch="FILE.py:NAME"`, or, if you trust the file, give '
+                "`trust_pickle=True`"
             ) from None
         problem = "the file is truncated or damaged"
     except (ImportError, AttributeError) as error:
         if trust_pickle:
             raise UserError(
                 f"{path}: the network's own Python code is not at hand ({first_line(error)}); "
-                "save the weights (model.state_dict()) and name the network with --arch FILE.py:NAME"
+                'save the weights (model.state_dict()) and name the network with `arch="FILE.py:NAME"`'
             ) from None
         problem = "the file is truncated or damaged"
     except Exception as error:

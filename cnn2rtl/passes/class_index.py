@@ -16,8 +16,8 @@ def with_class_index(graph: FloatGraph) -> FloatGraph:
     """
     if len(graph.outputs) > 1:
         raise UserError(
-            f"--class-index: the network has {len(graph.outputs)} outputs; let the model take the argmax of those that "
-            "are scores of classes"
+            f"`class_index=True`: the network has {len(graph.outputs)} outputs; let the model take the argmax of those "
+            "that are scores of classes"
         )
     if isinstance(graph[graph.output].op, ArgMax):
         return graph

@@ -116,9 +116,9 @@ def cheapest(
     found, drops = 0, {0: drop(path[0])}
     if drops[0] > limit:
         raise UserError(
-            f"--max-drop {limit:g}: already with {recipe.weight_bits}-bit weights and {recipe.activation_bits}-bit "
-            f"activations the drop is {drops[0]:.2f} points; allow more of it, or raise --bits, or try --scheme scale "
-            "or --effort best"
+            f"`max_drop={limit:g}`: already with {recipe.weight_bits}-bit weights and {recipe.activation_bits}-bit "
+            f"activations the drop is {drops[0]:.2f} points; allow more of it, or raise `bits=`, or try "
+            '`scheme="scale"` or `effort="best"`'
         )
     progress("choosing widths", 1, steps)
     beyond = len(path)

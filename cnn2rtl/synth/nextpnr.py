@@ -96,16 +96,16 @@ def nextpnr_for(target: Target) -> Nextpnr:
     """nextpnr for the device of ``target``."""
     names = ", ".join(CHIPS)
     if target.device is None:
-        raise UserError(f"--pnr: needs a device to place on: give --device, one of {names}")
+        raise UserError(f"`pnr=True`: needs a device to place on: give `device=`, one of {names}")
     chip = CHIPS.get(target.device.name)
     if chip is None:
         raise UserError(
-            f"--pnr: nextpnr does not know {target.device.name}; it places and routes on {names}; for other devices "
-            "use the maker's tool with the script in syn/"
+            f"`pnr=True`: nextpnr does not know {target.device.name}; it places and routes on {names}; for other "
+            "devices use the maker's tool with the script in syn/"
         )
     program = next(programs(chip.program, f"yowasp-{chip.program}"), None)
     if program is None:
-        raise UserError(f"--pnr: {chip.program} not found; pip install yowasp-{chip.program}, or cnn2rtl[pnr]")
+        raise UserError(f"`pnr=True`: {chip.program} not found; pip install yowasp-{chip.program}, or cnn2rtl[pnr]")
     return Nextpnr(chip, program, version(program, "--version"))
 
 

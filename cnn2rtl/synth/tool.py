@@ -48,20 +48,20 @@ class Tool(ABC):
 
 
 def target_for(device: str | None, family: str | None) -> Target:
-    """The target that the options name; the 7 series where neither does."""
+    """The target that these name; the 7 series where neither does."""
     if device is not None and family is not None:
-        raise UserError(f"--device {device} --family {family}: a device has a family already; give one of the two")
+        raise UserError(f"`device={device}` `family={family}`: a device has a family already; give one of the two")
     if device is not None:
         found = devices.find(device)
         return Target(FAMILIES[found.family], found)
     name = family or DEFAULT_FAMILY
     if name not in FAMILIES:
-        raise UserError(f"--family {name}: no such family; there are {', '.join(FAMILIES)}")
+        raise UserError(f"`family={name}`: no such family; there are {', '.join(FAMILIES)}")
     return Target(FAMILIES[name])
 
 
 def tool_for(name: str, project: Project, target: Target) -> Tool:
     """The tool ``name`` for a project."""
     if name not in TOOLS:
-        raise UserError(f"--tool {name}: the tools are {', '.join(sorted(TOOLS))}")
+        raise UserError(f"`tool={name}`: the tools are {', '.join(sorted(TOOLS))}")
     return TOOLS[name](project, target)

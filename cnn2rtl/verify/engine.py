@@ -30,7 +30,7 @@ class Engine(ABC):
         if missing:
             raise UserError(
                 f"{self.name}: {', '.join(missing)} not found; install it (Debian: apt install {self.name_of_package}) "
-                "or choose another --engine; `cnn2rtl doctor` shows what is there"
+                "or choose another `engine=`; `cnn2rtl doctor` shows what is there"
             )
         self.sources = [str(source.resolve()) for source in sources]
         self.work = work.resolve()

@@ -55,7 +55,7 @@ class Verdict:
 def engine_for(name: str, folder: Path, work: Path) -> Engine:
     """The engine ``name`` for the project in ``folder``."""
     if name not in ENGINES:
-        raise UserError(f"--engine {name}: the engines are {', '.join(sorted(ENGINES))}")
+        raise UserError(f"`engine={name}`: the engines are {', '.join(sorted(ENGINES))}")
     sources = sorted((folder / "sim").glob("*.v")) + sorted((folder / "rtl").glob("*.v"))
     return ENGINES[name](sources, work)
 

@@ -17,7 +17,7 @@ class Verilator(Engine):
         if any(character.isspace() for character in str(self.work)):
             raise UserError(
                 f"verilator: cannot build in {self.work}: make allows no blanks in a path; move the project to one "
-                "without any, or choose --engine icarus"
+                'without any, or choose `engine="icarus"`'
             )
         # The design is linted in its own tests; here warnings would only hide errors.
         self.call(

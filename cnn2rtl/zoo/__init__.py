@@ -1,6 +1,6 @@
 """Networks to begin with: factories whose arguments all have defaults, made of torch's own layers alone.
 
-A network of such layers needs no ``--arch`` once it is in a file. On the command line one is called
+A network of such layers needs no ``arch`` once it is in a file. On the command line one is called
 ``zoo:NAME``, or with arguments ``zoo:NAME,KEY=VALUE,...``; several numbers for one key are joined by dashes.
 """
 

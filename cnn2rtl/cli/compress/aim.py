@@ -83,7 +83,7 @@ class Aim:
             self._options(None, Calibration()).check()
 
     def _device(self) -> Device | None:
-        return None if self.fpga is None else find(self.fpga, "--fit")
+        return None if self.fpga is None else find(self.fpga, "fit")
 
     def _target(self, device: Device | None) -> Target:
         return Target(self.fps, default_clock(device) if self.clock is None else self.clock, device=device)

@@ -192,7 +192,7 @@ def introduce(session: Session) -> None:
         f"seed {recipe.seed}"
     )
     for line in session.skipped:
-        say(f"[yellow]skipped[/] {console.plain(line)}")
+        say(f"[yellow]skipped[/] {console.message(line)}")
     if session.done:
         say(f"{console.plain(str(session.folder))}: goes on after epoch {session.done} of {recipe.epochs}")
     if not CAN_DRAW:

@@ -70,7 +70,7 @@ def find_channels(module: nn.Module, shape: Shape, only: Sequence[str] = ()) -> 
     if not found:
         raise UserError("the network has no channels that could be removed: those of its outputs must stay")
     problems = [
-        f"--only {pattern}: no layer of that name makes channels that can be removed; there are "
+        f"`only={pattern}`: no layer of that name makes channels that can be removed; there are "
         f"{', '.join(channels.name for channels in found)}"
         for pattern in only
         if not any(fnmatchcase(channels.name, pattern) for channels in found)

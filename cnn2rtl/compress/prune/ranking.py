@@ -33,8 +33,8 @@ def slimming(module: nn.Module, channels: Sequence[Channels]) -> Scores:
     scores = {c.name: _mean(module, c.scales, c.width, _gamma) for c in channels if c.scales}
     if not scores:
         raise UserError(
-            "--by slimming ranks channels by the scales of BatchNorm, which the network, or what was chosen of it, has "
-            "none of; use --by magnitude, or --by taylor"
+            "`by=slimming` ranks channels by the scales of BatchNorm, which the network, or what was chosen of it, has "
+            "none of; use `by=magnitude`, or `by=taylor`"
         )
     return scores
 
@@ -70,7 +70,7 @@ def taylor(module: nn.Module, channels: Sequence[Channels], batches: Iterable[Ba
     module.zero_grad()
     module.train(training)
     if not count:
-        raise UserError("--by taylor ranks channels by their effect on images, and there are none")
+        raise UserError("`by=taylor` ranks channels by their effect on images, and there are none")
     return {name: total / count for name, total in scores.items()}
 
 

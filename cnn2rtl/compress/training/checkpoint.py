@@ -49,7 +49,7 @@ class Checkpoint:
             was = ", ".join(f"{name} {self.about.get(name)} (now {about.get(name)})" for name in differing)
             raise UserError(
                 f"{folder}: holds {len(self.scores)} epochs of a run with {was}; run it as it was begun, choose "
-                "another folder with --run, or give --restart --force to discard it"
+                "another folder with `folder=`, or give `restart=True` `force=True` to discard it"
             )
 
 
@@ -71,13 +71,15 @@ def check_folder(folder: Path, restart: bool = False, force: bool = False) -> in
     """
     with tidy_errors(folder):
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise UserError(f"{folder}: exists and is no folder; choose another one with --run")
+            raise UserError(f"{folder}: exists and is no folder; choose another one with `folder=`")
         others = sorted(f.name for f in folder.glob("*") if f.name not in FILES and not f.name.startswith("."))
         there = (folder / CHECKPOINT).is_file()
     if others and not there:
-        raise UserError(f"{folder}: exists and holds {others[0]}, but no run; choose another folder with --run")
+        raise UserError(f"{folder}: exists and holds {others[0]}, but no run; choose another folder with `folder=`")
     if restart and there and not force:
-        raise UserError(f"{folder}: holds a run; give --force as well to discard it, or another folder with --run")
+        raise UserError(
+            f"{folder}: holds a run; give `force=True` as well to discard it, or another folder with `folder=`"
+        )
     run = None if restart else load(folder)
     return 0 if run is None else len(run.scores)
 
@@ -120,4 +122,4 @@ def read_tensors(file: Path) -> dict[str, Any] | None:
 
 
 def _damaged(file: Path) -> UserError:
-    return UserError(f"{file}: damaged, or nothing that a run wrote; give --restart --force to begin anew")
+    return UserError(f"{file}: damaged, or nothing that a run wrote; give `restart=True` `force=True` to begin anew")

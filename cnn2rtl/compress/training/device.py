@@ -16,7 +16,7 @@ def choose(name: str) -> torch.device:
     """``cpu``, ``cuda``, or ``auto``: a GPU where there is one."""
     there = torch.cuda.is_available()
     if name == "cuda" and not there:
-        raise UserError("--device cuda: torch finds no GPU here; leave it out to train on the CPU")
+        raise UserError("`device=cuda`: torch finds no GPU here; leave it out to train on the CPU")
     return torch.device("cuda" if there and name != "cpu" else "cpu")
 
 

@@ -72,7 +72,7 @@ def split(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet
     """``images`` to train and to validate on: of every class, ``share`` at random, but no class is left without images
     to train on. Raises :class:`UserError` where nothing would be left to validate on."""
     if not 0 < share < 1:
-        raise UserError(f"--val-share {share}: a number between 0 and 1 is expected")
+        raise UserError(f"`val_share={share}`: a number between 0 and 1 is expected")
     labels = np.array(images.labels)
     random = np.random.default_rng(seed)
     chosen = np.zeros(len(images), bool)
@@ -80,7 +80,7 @@ def split(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet
         members = random.permutation(np.flatnonzero(labels == label))
         chosen[members[: min(max(1, round(share * len(members))), len(members) - 1)]] = True
     if not chosen.any():
-        raise UserError(f"--val-share {share}: no class has 2 images; give images to validate on with --val")
+        raise UserError(f"`val_share={share}`: no class has 2 images; give images to validate on with `val=`")
     train, val = (np.flatnonzero(part).tolist() for part in (~chosen, chosen))
     return images.take(train), images.take(val)
 
@@ -107,4 +107,4 @@ def check_pair(train: ImageSet, val: ImageSet, source: str) -> None:
             for lacks, names in zip((True, False), lists, strict=True)
             if names
         )
-        raise UserError(f"{source}: class folders must be those of --data, but it {found}")
+        raise UserError(f"{source}: class folders must be those of `data=`, but it {found}")

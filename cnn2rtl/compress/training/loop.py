@@ -128,8 +128,8 @@ class _Run:
             loss, correct = self._step(indices, rate, generator)
             if not isfinite(loss):
                 raise UserError(
-                    f"epoch {epoch}: the loss is no number any more; a smaller --rate than {self.recipe.rate:g}, or a "
-                    "--warm-up, may help"
+                    f"epoch {epoch}: the loss is no number any more; a smaller `rate=` than {self.recipe.rate:g}, or a "
+                    "`warm_up=`, may help"
                 )
             loss_sum += loss * len(indices)
             right += correct

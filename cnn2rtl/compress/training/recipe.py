@@ -61,7 +61,7 @@ class Recipe:
                 rule = f"at least {least:g}" if most == inf else f"{least:g} to {most:g}"
                 problems.append(f"--{name.replace('_', '-')} {value}: {rule} is expected")
         if not problems and self.warm_up >= self.epochs:
-            problems.append(f"--warm-up {self.warm_up}: fewer than the {self.epochs} epochs are expected")
+            problems.append(f"`warm_up={self.warm_up}`: fewer than the {self.epochs} epochs are expected")
         if problems:
             raise UserError(problems)
 

@@ -57,7 +57,7 @@ def classes_of(module: nn.Module, shape: Shape, name: str) -> int:
         with torch.no_grad():
             found = module.eval()(torch.zeros(1, *shape))
     except Exception as error:
-        raise UserError(f"{name}: does not take an input of {size} ({first_line(error)}); see --input") from None
+        raise UserError(f"{name}: does not take an input of {size} ({first_line(error)}); see `example=`") from None
     finally:
         module.train(training)
     if not isinstance(found, Tensor) or found.ndim < 2 or found.shape[1] != found.numel():
