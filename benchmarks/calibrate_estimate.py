@@ -2,7 +2,7 @@
 
     python benchmarks/calibrate_estimate.py [--family xc7 ecp5] [--modules mac_array ...] [--measured FILE]
 
-writes ``cnn2rtl/estimate/coefficients.json`` and prints the errors. Run it after any change of the Verilog. With
+writes ``cnn2rtl/estimation/coefficients.json`` and prints the errors. Run it after any change of the Verilog. With
 ``--measured`` what Yosys counted is kept in a file; only modules named by ``--modules`` are synthesised again then.
 ``ice40up`` and ``gw1n`` need few samples: what those leave open stays as it is on ``ecp5``.
 """
@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn2rtl.estimate import FAMILIES, Family, model
-from cnn2rtl.estimate.resources import Resources
+from cnn2rtl.estimation import FAMILIES, Family, model
+from cnn2rtl.estimation.resources import Resources
 from cnn2rtl.hardware import units
 from cnn2rtl.hardware.constants import Constants, Matrix
 from cnn2rtl.hardware.moves import Sources
@@ -35,9 +35,9 @@ from cnn2rtl.hardware.window import Window
 from cnn2rtl.ops.functions import FUNCTIONS
 from cnn2rtl.quant.qformat import QFormat, signed_bits
 from cnn2rtl.render import templates
-from cnn2rtl.synth import FAMILIES as FLOWS
-from cnn2rtl.synth.packing import logic_cells
-from cnn2rtl.synth.process import programs
+from cnn2rtl.synthesis import FAMILIES as FLOWS
+from cnn2rtl.synthesis.packing import logic_cells
+from cnn2rtl.synthesis.process import programs
 
 LOGIC_CELLS = "logic cells"
 """Counted beside the cells of the netlist."""

@@ -24,7 +24,7 @@ from cnn2rtl.frontend import capture  # noqa: E402
 from cnn2rtl.graph import FloatGraph  # noqa: E402
 from cnn2rtl.images import Pixels, load_images  # noqa: E402
 from cnn2rtl.project import open_project  # noqa: E402
-from cnn2rtl.synth import SynthResult, target_for, tool_for  # noqa: E402
+from cnn2rtl.synthesis import SynthResult, target_for, tool_for  # noqa: E402
 from cnn2rtl.tensors import Shape  # noqa: E402
 from cnn2rtl.verify import Verdict  # noqa: E402
 

@@ -26,6 +26,7 @@ from common import head, number, row, simulated, synthesised, test_digits
 from torch import nn
 
 from cnn2rtl import zoo
+from cnn2rtl.accuracy import evaluate
 from cnn2rtl.compress import separable
 from cnn2rtl.compress.distillation import distillation
 from cnn2rtl.compress.prune import find_channels, keep_share, prune, slimming, with_gammas
@@ -34,7 +35,6 @@ from cnn2rtl.compress.training.loop import train
 from cnn2rtl.compress.training.objective import Objective, cross_entropy
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.counting import total
-from cnn2rtl.evaluate import evaluate
 from cnn2rtl.frontend import capture
 from cnn2rtl.images import ImageSet
 from cnn2rtl.options import Options

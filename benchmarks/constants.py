@@ -18,9 +18,9 @@ import numpy as np
 from cnn2rtl.hardware.constants import Constants, Matrix
 from cnn2rtl.quant.qformat import QFormat, signed_bits
 from cnn2rtl.render import templates
-from cnn2rtl.synth import FAMILIES
-from cnn2rtl.synth.process import programs
-from cnn2rtl.synth.result import Usage
+from cnn2rtl.synthesis import FAMILIES
+from cnn2rtl.synthesis.process import programs
+from cnn2rtl.synthesis.result import Usage
 
 COMMAND = "synth_xilinx -family xc7 -nodsp -noiopad -top layer"
 

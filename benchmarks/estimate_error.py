@@ -22,13 +22,13 @@ from estimate_networks import NETWORKS, compiled
 
 from cnn2rtl import devices
 from cnn2rtl.devices import Device
-from cnn2rtl.estimate import FAMILIES, Resources
+from cnn2rtl.estimation import FAMILIES, Resources
 from cnn2rtl.output import listed_files
 from cnn2rtl.project import open_project
 from cnn2rtl.schedule import takes_of
-from cnn2rtl.synth import FAMILIES as FLOWS
-from cnn2rtl.synth import Family, SynthesisError, target_for, tool_for
-from cnn2rtl.synth.nextpnr import CHIPS
+from cnn2rtl.synthesis import FAMILIES as FLOWS
+from cnn2rtl.synthesis import Family, SynthesisError, target_for, tool_for
+from cnn2rtl.synthesis.nextpnr import CHIPS
 
 DEVICES = {"xc7": "xc7a35t", "ecp5": "LFE5U-25F", "ice40up": "iCE40UP5K", "gw1n": "GW1NR-9"}
 """For each family the device that a design is to fit."""

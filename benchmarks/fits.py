@@ -17,7 +17,7 @@ from common import ROOT, SHAPE, student
 
 from cnn2rtl.devices import Device, default_clock, find, load
 from cnn2rtl.errors import UserError
-from cnn2rtl.estimate import FAMILIES
+from cnn2rtl.estimation import FAMILIES
 from cnn2rtl.options import Options
 from cnn2rtl.pipeline import quantise_graph, scheduled
 from cnn2rtl.quantised import Quantised

@@ -17,8 +17,8 @@ from common import ROOT, head, row, simulated, test_digits
 from model import DigitNet
 from torch import nn
 
+from cnn2rtl.accuracy import evaluate
 from cnn2rtl.compress.qat import Training, train
-from cnn2rtl.evaluate import evaluate
 from cnn2rtl.frontend import capture
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import Pixels

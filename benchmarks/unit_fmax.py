@@ -25,10 +25,10 @@ from cnn2rtl.hardware.window import Window
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.render import templates
 from cnn2rtl.render.verilog import literal
-from cnn2rtl.synth import FAMILIES, target_for
-from cnn2rtl.synth.nextpnr import Nextpnr, nextpnr_for
-from cnn2rtl.synth.process import programs
-from cnn2rtl.synth.yosys import Register
+from cnn2rtl.synthesis import FAMILIES, target_for
+from cnn2rtl.synthesis.nextpnr import Nextpnr, nextpnr_for
+from cnn2rtl.synthesis.process import programs
+from cnn2rtl.synthesis.yosys import Register
 
 DEVICE = "LFE5U-85F"
 MHZ = 150.0

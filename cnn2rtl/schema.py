@@ -205,7 +205,7 @@ class Simulation(Part, frozen=True):
 
 
 class LayerAccuracy(Part, frozen=True):
-    """See :class:`cnn2rtl.evaluate.LayerFigures`; ``sqnr`` is in dB, ``None`` where nothing is lost."""
+    """See :class:`cnn2rtl.accuracy.LayerFigures`; ``sqnr`` is in dB, ``None`` where nothing is lost."""
 
     sqnr: float | None
     clipped: Share
@@ -215,7 +215,7 @@ class LayerAccuracy(Part, frozen=True):
 
 
 class Accuracy(Part, frozen=True):
-    """See :class:`cnn2rtl.evaluate.Evaluation`. ``data`` is what it was measured on."""
+    """See :class:`cnn2rtl.accuracy.Evaluation`. ``data`` is what it was measured on."""
 
     images: Positive
     agreement: Share
@@ -243,7 +243,7 @@ class Available(Part, frozen=True):
 
 
 class Routed(Part, frozen=True):
-    """See :class:`cnn2rtl.synth.Routed`."""
+    """See :class:`cnn2rtl.synthesis.Routed`."""
 
     tool: str
     version: str
@@ -253,7 +253,7 @@ class Routed(Part, frozen=True):
 
 
 class Synthesis(Part, frozen=True):
-    """See :class:`cnn2rtl.synth.SynthResult`; ``available`` and ``fits`` are of a device, if there was one."""
+    """See :class:`cnn2rtl.synthesis.SynthResult`; ``available`` and ``fits`` are of a device, if there was one."""
 
     tool: str
     version: str

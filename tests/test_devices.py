@@ -9,8 +9,8 @@ import pytest
 
 from cnn2rtl.devices import Device, boards, clock_words, families, find, load
 from cnn2rtl.errors import UserError
-from cnn2rtl.synth import FAMILIES
-from cnn2rtl.synth.nextpnr import CHIPS
+from cnn2rtl.synthesis import FAMILIES
+from cnn2rtl.synthesis.nextpnr import CHIPS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "synthesis.md"
 DEVICES = tuple(load().values())

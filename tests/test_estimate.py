@@ -16,7 +16,7 @@ from torch import nn
 from work import calls
 
 from cnn2rtl.compiled import Compiled
-from cnn2rtl.estimate import FAMILIES, Resources, chain, fifo, multiplier, unit
+from cnn2rtl.estimation import FAMILIES, Resources, chain, fifo, multiplier, unit
 from cnn2rtl.frontend import capture
 from cnn2rtl.hardware.parts import DESCRIPTIONS, Memory, Parts, Product, describes
 from cnn2rtl.hardware.unit import Bits, Place, pack
@@ -25,8 +25,8 @@ from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.project import open_project
 from cnn2rtl.render import templates
 from cnn2rtl.schedule import Target, takes_of
-from cnn2rtl.synth import FAMILIES as FLOWS
-from cnn2rtl.synth import target_for, tool_for
+from cnn2rtl.synthesis import FAMILIES as FLOWS
+from cnn2rtl.synthesis import target_for, tool_for
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -37,7 +37,7 @@ def texts() -> Iterator[tuple[Path, str]]:
 
 def for_another_program(path: Path, text: str) -> bool:
     """Whether it is an argument, alone, in a package that runs other programs; theirs may be called as ours are."""
-    return path.parts[0] in ("synth", "verify") and " " not in text
+    return path.parts[0] in ("synthesis", "verify") and " " not in text
 
 
 def command_in_a_document(path: Path, text: str) -> bool:

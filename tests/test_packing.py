@@ -15,12 +15,12 @@ import pytest
 import torch
 
 from cnn2rtl.devices import families, find
-from cnn2rtl.estimate import FAMILIES, unit
+from cnn2rtl.estimation import FAMILIES, unit
 from cnn2rtl.project import open_project
-from cnn2rtl.synth import SynthResult, target_for, tool_for
-from cnn2rtl.synth.packing import PACKERS, logic_cells
-from cnn2rtl.synth.process import programs
-from cnn2rtl.synth.result import Usage
+from cnn2rtl.synthesis import SynthResult, target_for, tool_for
+from cnn2rtl.synthesis.packing import PACKERS, logic_cells
+from cnn2rtl.synthesis.process import programs
+from cnn2rtl.synthesis.result import Usage
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "rtl_tests" / "networks"))
 from generator import random_case

@@ -12,7 +12,7 @@ from models import ResNet8, StudentNet, randomised
 from torch import nn
 
 from cnn2rtl.devices import find
-from cnn2rtl.estimate import FAMILIES
+from cnn2rtl.estimation import FAMILIES
 from cnn2rtl.frontend import capture
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.hardware.unit import Place, Style

@@ -15,7 +15,7 @@ from torch import nn
 
 import cnn2rtl
 from cnn2rtl import schema
-from cnn2rtl.evaluate import evaluate
+from cnn2rtl.accuracy import evaluate
 from cnn2rtl.project import open_project, record
 from cnn2rtl.tensors import noise
 from cnn2rtl.verify import write_vectors

@@ -29,8 +29,8 @@ from cnn2rtl.options import Options
 from cnn2rtl.pipeline import implemented
 from cnn2rtl.project import open_project
 from cnn2rtl.quantised import from_given
-from cnn2rtl.synth.nextpnr import Nextpnr
-from cnn2rtl.synth.yosys import wrapper
+from cnn2rtl.synthesis.nextpnr import Nextpnr
+from cnn2rtl.synthesis.yosys import wrapper
 from cnn2rtl.tensors import noise
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "networks" / "fusion.py"

@@ -21,10 +21,10 @@ from cnn2rtl import devices
 from cnn2rtl.output import check_target
 from cnn2rtl.project import open_project
 from cnn2rtl.render import templates
-from cnn2rtl.synth import FAMILIES, nextpnr, problems
-from cnn2rtl.synth.nextpnr import CHIPS, Nextpnr
-from cnn2rtl.synth.process import OnStage
-from cnn2rtl.synth.yosys import wrapper
+from cnn2rtl.synthesis import FAMILIES, nextpnr, problems
+from cnn2rtl.synthesis.nextpnr import CHIPS, Nextpnr
+from cnn2rtl.synthesis.process import OnStage
+from cnn2rtl.synthesis.yosys import wrapper
 
 FREE = re.compile(r"CARRY\d|MUXF\d|BUFG|SB_CARRY|GND|VCC|MUX2_LUT\d|MISTRAL_NOT|\$not|fiftyfivenm_mac_out")
 """Cells that take nothing that is counted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnn2rtl.estimate import unit
+from cnn2rtl.estimation import unit
 from cnn2rtl.hardware.units.lookup import functions
 
 CODES = np.arange(256)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import typer
 
 from cnn2rtl.cli import console
-from cnn2rtl.synth.process import programs
+from cnn2rtl.synthesis.process import programs
 from cnn2rtl.version import __version__
 
 

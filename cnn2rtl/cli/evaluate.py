@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 import typer
 
 from cnn2rtl import schema
+from cnn2rtl.accuracy import Evaluation
+from cnn2rtl.accuracy import evaluate as compare
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.evaluate import Evaluation
-from cnn2rtl.evaluate import evaluate as compare
 from cnn2rtl.images import ImageSet
 from cnn2rtl.project import Project, open_project, record
 from cnn2rtl.reading import readable

@@ -11,8 +11,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems
 from cnn2rtl.project import Project, open_project, record
-from cnn2rtl.synth import SynthesisError, SynthResult, Target, Tool, target_for, tool_for
-from cnn2rtl.synth.nextpnr import nextpnr_for
+from cnn2rtl.synthesis import SynthesisError, SynthResult, Target, Tool, target_for, tool_for
+from cnn2rtl.synthesis.nextpnr import nextpnr_for
 
 RESOURCES = {
     "luts": "look-up tables",

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from cnn2rtl import schema
 from cnn2rtl.design import Design, Layer, Module, Stream
 from cnn2rtl.devices import Device
-from cnn2rtl.estimate import FAMILIES, Resources
+from cnn2rtl.estimation import FAMILIES, Resources
 from cnn2rtl.hardware.block import Block
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.schedule.resources import Takes, takes_of

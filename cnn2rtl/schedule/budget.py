@@ -9,8 +9,8 @@ from functools import cached_property
 from math import inf
 
 from cnn2rtl.devices import Device, load
-from cnn2rtl.estimate import FAMILIES, Resources, fifo
-from cnn2rtl.estimate import unit as estimate_unit
+from cnn2rtl.estimation import FAMILIES, Resources, fifo
+from cnn2rtl.estimation import unit as estimate_unit
 from cnn2rtl.graph import QuantGraph
 from cnn2rtl.hardware.block import Block, Places
 from cnn2rtl.hardware.unit import Folding, Instance, ParameterValue, Place, RomFile

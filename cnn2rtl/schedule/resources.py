@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cnn2rtl.estimate import Resources, chain, fifo, unit
+from cnn2rtl.estimation import Resources, chain, fifo, unit
 from cnn2rtl.graph import QuantGraph
 from cnn2rtl.hardware.parts import DESCRIPTIONS
 from cnn2rtl.schedule.build import frame_beats, lanes_of

@@ -12,7 +12,7 @@ import pytest
 from external import yosys
 from unit_bench import UNITS
 
-from cnn2rtl.synth import FAMILIES
+from cnn2rtl.synthesis import FAMILIES
 
 MEMORY = re.compile(r"(?:\(\* (?P<attributes>[^*]*) \*\)\s*)?reg \[[^\]]*\] mem \[0:")
 BLOCKS = {"g_block", "g_tables", "g_registers", "g_any"}

@@ -14,10 +14,10 @@ from typing import ClassVar
 from cnn2rtl.devices import load
 from cnn2rtl.errors import UserError
 from cnn2rtl.render.verilog import WRAPPER
-from cnn2rtl.synth.problems import SynthesisError
-from cnn2rtl.synth.process import OnStage, programs, run, version
-from cnn2rtl.synth.result import Routed
-from cnn2rtl.synth.tool import Target
+from cnn2rtl.synthesis.problems import SynthesisError
+from cnn2rtl.synthesis.process import OnStage, programs, run, version
+from cnn2rtl.synthesis.result import Routed
+from cnn2rtl.synthesis.tool import Target
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from cnn2rtl.output import few, listed_files, tidy_errors
 from cnn2rtl.project import Project
 from cnn2rtl.render import templates
 from cnn2rtl.rom_files import wrong_roms
-from cnn2rtl.synth import problems
-from cnn2rtl.synth.families import BUILD
-from cnn2rtl.synth.nextpnr import Nextpnr, nextpnr_for
-from cnn2rtl.synth.packing import PACKERS, logic_cells
-from cnn2rtl.synth.problems import SynthesisError
-from cnn2rtl.synth.process import OnStage, programs, run, version
-from cnn2rtl.synth.result import SynthResult
-from cnn2rtl.synth.tool import Target, Tool
+from cnn2rtl.synthesis import problems
+from cnn2rtl.synthesis.families import BUILD
+from cnn2rtl.synthesis.nextpnr import Nextpnr, nextpnr_for
+from cnn2rtl.synthesis.packing import PACKERS, logic_cells
+from cnn2rtl.synthesis.problems import SynthesisError
+from cnn2rtl.synthesis.process import OnStage, programs, run, version
+from cnn2rtl.synthesis.result import SynthResult
+from cnn2rtl.synthesis.tool import Target, Tool
 
 MINIMUM = (0, 50)
 """Earlier versions do not know all options of the script."""
@@ -106,7 +106,7 @@ class Yosys(Tool):
         )
 
     def _logic_cells(self) -> int:
-        """See :func:`cnn2rtl.synth.packing.logic_cells`; the netlist is only read where it matters."""
+        """See :func:`cnn2rtl.synthesis.packing.logic_cells`; the netlist is only read where it matters."""
         family = self.target.family.name
         if family not in PACKERS:
             return 0

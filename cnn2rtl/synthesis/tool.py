@@ -10,9 +10,9 @@ from cnn2rtl import devices
 from cnn2rtl.devices import Device
 from cnn2rtl.errors import UserError
 from cnn2rtl.project import Project
-from cnn2rtl.synth.families import FAMILIES, Family
-from cnn2rtl.synth.process import OnStage
-from cnn2rtl.synth.result import SynthResult
+from cnn2rtl.synthesis.families import FAMILIES, Family
+from cnn2rtl.synthesis.process import OnStage
+from cnn2rtl.synthesis.result import SynthResult
 
 TOOLS: dict[str, type[Tool]] = {}
 DEFAULT_FAMILY = "xc7"
@@ -40,7 +40,7 @@ class Tool(ABC):
 
     @abstractmethod
     def synthesise(self, on_stage: OnStage) -> SynthResult:
-        """Map the design; raises :class:`~cnn2rtl.synth.problems.SynthesisError` where that does not come out right."""
+        """Map the design; raises :class:`SynthesisError` where that does not come out right."""
 
     @abstractmethod
     def place_and_route(self, mhz: float, seed: int, on_stage: OnStage) -> SynthResult:

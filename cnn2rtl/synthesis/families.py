@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cnn2rtl.synth.result import Usage
+from cnn2rtl.synthesis.result import Usage
 
 BUILD = "../syn/yosys/build"
 """Where the files of a run are, as seen from where the ROM files lie, which is where Yosys runs."""
@@ -60,7 +60,7 @@ class Family:
         )
 
     def cells_of(self, resource: str, cells: Mapping[str, int]) -> Mapping[str, int]:
-        """Those of ``cells`` that take a resource, which goes by its name in :class:`~cnn2rtl.synth.result.Usage`."""
+        """Those of ``cells`` that take a resource, which goes by its name in ``Usage``."""
         return {cell: count for cell, count in cells.items() if getattr(self.usage({cell: 1}), resource)}
 
     def cost(self, cell: str) -> Cost:

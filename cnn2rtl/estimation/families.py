@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cnn2rtl.estimate.memory import Cell, Library
-from cnn2rtl.estimate.multiplier import Block
+from cnn2rtl.estimation.memory import Cell, Library
+from cnn2rtl.estimation.multiplier import Block
 
 
 @dataclass(frozen=True)

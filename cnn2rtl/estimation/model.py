@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
-from cnn2rtl.estimate.families import FAMILIES, Family
-from cnn2rtl.estimate.features import ram_features, rom_features
-from cnn2rtl.estimate.multiplier import blocks
-from cnn2rtl.estimate.resources import Resources
+from cnn2rtl.estimation.families import FAMILIES, Family
+from cnn2rtl.estimation.features import ram_features, rom_features
+from cnn2rtl.estimation.multiplier import blocks
+from cnn2rtl.estimation.resources import Resources
 from cnn2rtl.hardware.parts import DESCRIPTIONS, Features, Parameters, Parts
 from cnn2rtl.hardware.unit import Instance, ParameterValue
 
