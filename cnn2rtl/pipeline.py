@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from math import ceil, inf
 
 import msgspec
 import numpy as np
@@ -16,10 +17,10 @@ from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import ImageSet, Pixels
 from cnn2rtl.options import Options
 from cnn2rtl.passes import absorb_input, scores_of, simplify, with_class_index
-from cnn2rtl.quantise.auto import Choice, cheapest
+from cnn2rtl.quantise.auto import Choice, Layers, Unfit, cheapest
 from cnn2rtl.quantise.calibrate import Progress, Seen, measure, seen_by_statistics, silent
-from cnn2rtl.quantise.integers import Recipe, Widths, quantise, sketch
-from cnn2rtl.quantise.sensitivity import sensitivities
+from cnn2rtl.quantise.integers import Recipe, quantise, sketch
+from cnn2rtl.quantise.sensitivity import NARROWEST, sensitivities
 from cnn2rtl.quantised import Quantised, border_notes
 from cnn2rtl.render import render
 from cnn2rtl.render.describe import Facts
@@ -108,6 +109,12 @@ def refusal_of(simple: Simplified, target: Target) -> Refusal | None:
     return found if isinstance(found, Refusal) else None
 
 
+def narrowest(simple: Simplified) -> Simplified:
+    """The same with the fewest bits that :func:`auto_widths` tries; layers with widths of their own keep them."""
+    options = replace(simple.options, weight_bits=NARROWEST, activation_bits=NARROWEST)
+    return Simplified(simple.graph, options, options.recipe(simple.graph, scores_of(simple.graph)))
+
+
 def check_feasible(simple: Simplified, target: Target) -> None:
     """Raise :class:`UserError` where :func:`refusal_of` finds a reason, with what would work instead.
 
@@ -158,7 +165,8 @@ def auto_widths(
 
     None is wider than the options say, and those of layers that have widths of their own stay. The drop is that of the
     accuracy on ``check`` where it has labels, else the share of its images, in percent, whose class is no longer the
-    float network's. Raises :class:`UserError` where even the widest lose more.
+    float network's. On a device, they are widths with which a design fits, if any are found. Raises
+    :class:`UserError` where even the widest lose more, or none that fit are found.
     """
     graph, recipe, images = found.graph, found.recipe, found.images
     if len(graph.outputs) > 1:
@@ -170,23 +178,48 @@ def auto_widths(
     output = graph[graph.output].op
     exact = output.classes(in_batches(graph.forward, check.images))
     truth = exact if check.labels is None else np.asarray(check.labels)
+    target = found.options.target.unhurried
     made: dict[tuple[tuple[int, int], ...], QuantGraph] = {}
 
-    def integers(layers: Mapping[str, Widths]) -> QuantGraph:
+    def integers(layers: Layers) -> QuantGraph:
         own = replace(recipe, layers=layers)
         widths = tuple((own.weights_of(node.name), own.activations_of(node.name)) for node in graph.nodes)
         if widths not in made:
             made[widths] = quantise(graph, found.seen, own, images)
         return made[widths]
 
-    def drop(layers: Mapping[str, Widths]) -> float:
+    def network(layers: Layers) -> Quantised:
+        """In the form that is scheduled."""
+        own = _quantised(found, integers(layers), replace(found.options, layers=layers), source)
+        return own.with_class_index() if found.options.class_index else own
+
+    def drop(layers: Layers) -> float:
         guess = output.classes(in_batches(integers(layers).run, check.images))
         # Of counts: a difference of shares would be a rounding error off a limit that it meets.
         return 100 * int((exact == truth).sum() - (guess == truth).sum()) / len(check)
 
+    def fits(layers: Layers) -> bool:
+        return target.device is None or isinstance(schedule(network(layers).integers, target), Schedule)
+
     knobs = sensitivities(graph, integers(recipe.layers), found.seen, recipe, images, progress)
-    choice = cheapest(graph, recipe, knobs, drop, max_drop, progress)
-    return _quantised(found, integers(choice.layers), replace(found.options, layers=choice.layers), source), choice
+    choice = cheapest(graph, recipe, knobs, drop, max_drop, progress, fits)
+    if isinstance(choice, Unfit):
+        raise _unfit(choice, network(choice.layers), max_drop)
+    return network(choice.layers), choice
+
+
+def _unfit(unfit: Unfit, network: Quantised, max_drop: float) -> UserError:
+    """Why the widths that may be chosen do not do, and how much more accuracy would have to go."""
+    try:
+        scheduled(network, network.options.target)
+    except UserError as error:
+        needed = ceil(100 * unfit.needed) / 100 if unfit.needed < inf else None
+        more = "nor do narrower ones" if needed is None else f"`max_drop={needed:g}` would do"
+        return UserError(
+            f"`max_drop={max_drop:g}`: of the widths that were tried, none that cost so little fit; {more}: {problem}"
+            for problem in error.problems
+        )
+    raise AssertionError("fits after all")
 
 
 def scheduled(network: Quantised, target: Target) -> Schedule:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from math import inf
 from pathlib import Path
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -14,7 +18,8 @@ from command_line import DIGITS, EXAMPLE, mistakes, succeed
 from models import randomised
 from torch import nn
 
-from cnn2rtl import store
+from cnn2rtl import pipeline, store
+from cnn2rtl.devices import find
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture, load_model
 from cnn2rtl.graph import FloatGraph
@@ -22,10 +27,10 @@ from cnn2rtl.images import ImageSet
 from cnn2rtl.options import Options
 from cnn2rtl.passes import absorb_input, simplify
 from cnn2rtl.pipeline import auto_widths, calibrated, compile_graph, simplified
-from cnn2rtl.quantise.auto import Layers, cheapest, cost, narrowing
+from cnn2rtl.quantise.auto import Choice, Layers, Unfit, cheapest, cost, narrowing
 from cnn2rtl.quantise.calibrate import measure
 from cnn2rtl.quantise.integers import Recipe, Widths, quantise
-from cnn2rtl.quantise.sensitivity import Knob, sensitivities
+from cnn2rtl.quantise.sensitivity import Knob, Part, sensitivities
 
 SHAPE = (3, 12, 10)
 WIDE = Recipe(16, 16, 16, "scale", scores=("output",))
@@ -134,6 +139,7 @@ def test_bisection_ends_at_the_limit(limit: float) -> None:
         return float(path.index(layers))
 
     choice = cheapest(graph, recipe, knobs, drop, limit)
+    assert isinstance(choice, Choice)
     assert choice.drop == min(limit, len(path) - 1) and choice.layers == path[int(choice.drop)]
     assert choice.cost == cost(graph, recipe, choice.layers) and choice.widest == cost(graph, recipe, {})
     assert len(asked) <= 6
@@ -141,6 +147,67 @@ def test_bisection_ends_at_the_limit(limit: float) -> None:
         UserError, match=r"`max_drop=0\.5`: already with 8-bit weights and 8-bit activations the drop is 2"
     ):
         cheapest(graph, recipe, knobs, lambda layers: 2.0, 0.5)
+
+
+def test_what_is_found_fits() -> None:
+    graph = on_pixels()
+    recipe = Recipe(8, 8, 16, "pow2", scores=graph.outputs)
+    parts: tuple[Part, ...] = ("weights", "activations")
+    noise = {("7", "weights"): 0.5}
+    knobs = [
+        Knob(name, part, 8, dict.fromkeys(range(2, 8), noise.get((name, part), 0.1)))
+        for name in ("0", "4", "7")
+        for part in parts
+    ]
+    path = narrowing(graph, recipe, knobs)
+
+    def bits(layers: Layers) -> int:
+        return sum(8 - (getattr(own, part) or 8) for own in layers.values() for part in parts)
+
+    def found(limit: float, fits: Callable[[Layers], bool]) -> Choice | Unfit:
+        return cheapest(graph, recipe, knobs, lambda layers: float(bits(layers)), limit, fits=fits)
+
+    # Each step is a bit, and loses a point.
+    assert [bits(layers) for layers in path] == list(range(len(path)))
+    assert found(9, lambda layers: True) == found(9, lambda layers: layers == path[9])
+    # A wider one that fits will do,
+    wider = found(9, lambda layers: bits(layers) <= 6)
+    assert isinstance(wider, Choice) and wider.layers == path[5] and wider.drop == 5
+    # and so will one that saves area alone, where that is what is short: activations then, which take no memory.
+    least = cost(graph, recipe, path[9])
+    saving = found(9, lambda layers: cost(graph, recipe, layers).area < least.area)
+    assert isinstance(saving, Choice) and saving.drop == 9
+    assert saving.cost.area < least.area and saving.cost.memory > least.memory
+    # Of those that fit, what the best of them would lose is told.
+    assert found(9, lambda layers: bits(layers) >= 12) == Unfit(ANY, 12.0)
+    assert found(9, lambda layers: False) == Unfit(ANY, inf)
+
+
+def test_a_device_decides_with_the_drop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def small(rams: int) -> None:
+        monkeypatch.setattr("cnn2rtl.cli.generate.find", lambda name: replace(find(name), rams=rams))
+
+    options = ("generate", *DIGITS, "--calib", EXAMPLE / "images", "--device", "iCE40UP5K")
+    small(14)
+    (line,) = mistakes(*options, cwd=tmp_path)
+    assert line.startswith("iCE40UP5K is too small: ")
+    text = succeed(*options, "--auto-bits", "--max-drop", "2", cwd=tmp_path)
+    assert " of 14 block RAMs on iCE40UP5K" in text
+    # Nothing that loses so little fits; what would have to be lost is told, and does.
+    small(12)
+    (line,) = mistakes(*options, "--auto-bits", "--max-drop", "2", "-o", "less", cwd=tmp_path)
+    assert line.startswith("--max-drop 2: of the widths that were tried, none that cost so little fit; ")
+    assert ": iCE40UP5K is too small: " in line
+    found = re.search(r"--max-drop ([\d.]+) would do", line)
+    assert found is not None
+    needed = found[1]
+    text = succeed(*options, "--auto-bits", "--max-drop", needed, "-o", "less", cwd=tmp_path)
+    assert f"drops by {float(needed):.2f} points" in text and " of 12 block RAMs on iCE40UP5K" in text
+    # What no widths can make fit is told before anything is calibrated.
+    small(2)
+    monkeypatch.setattr(pipeline, "measure", None)
+    (line,) = mistakes(*options, "--auto-bits", "-o", "never", cwd=tmp_path)
+    assert line.startswith("--auto-bits: even the narrowest widths do not fit: iCE40UP5K is too small: ")
 
 
 def test_the_drop_is_that_of_the_network_that_is_compiled() -> None:

@@ -30,7 +30,7 @@ from cnn2rtl.cli.numbers import (
 )
 from cnn2rtl.compiled import Compiled
 from cnn2rtl.devices import Device, LargeRam, clock_words, default_clock, find
-from cnn2rtl.errors import Problems
+from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import Fit, ImageSet, images_for
 from cnn2rtl.options import Options
@@ -42,6 +42,7 @@ from cnn2rtl.pipeline import (
     calibrated,
     check_feasible,
     implemented,
+    narrowest,
     quantised,
     simplified,
 )
@@ -217,10 +218,10 @@ def _integers(
     with problems.gather():
         simple = simplified(network, options)
     found, checking = images.read(network, problems)
-    # Calibration takes long. Widths that are yet to be found make a smaller design, so theirs shows in the end.
-    if simple is not None and images.calib is not None and not images.auto:
+    # Calibration takes long.
+    if simple is not None and images.calib is not None:
         with problems.gather():
-            check_feasible(simple, options.target)
+            _check_feasible(simple, options.target, images.auto)
     problems.check()
     assert simple is not None
     calibration = calibrated(simple, None if found is None else found.images, progress)
@@ -229,6 +230,16 @@ def _integers(
     integers, choice = auto_widths(calibration, checking, max_drop, images.source, progress)
     _tell_widths(choice, checking)
     return integers
+
+
+def _check_feasible(simple: Simplified, target: Target, auto: bool) -> None:
+    """With the fewest bits of all, where widths are yet to be found."""
+    if not auto:
+        return check_feasible(simple, target)
+    try:
+        return check_feasible(narrowest(simple), target)
+    except UserError as error:
+        raise UserError(f"--auto-bits: even the narrowest widths do not fit: {it}" for it in error.problems) from None
 
 
 def _tell_widths(choice: Choice, checking: ImageSet) -> None:

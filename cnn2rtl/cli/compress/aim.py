@@ -123,7 +123,8 @@ class Aim:
             return []
         bits = None if self.bits == Options.weight_bits else self.bits
         given = {"--device": self.fpga, "--bits": bits, "--fps": self.fps, "--clock": self.clock}
-        return [word for option, value in given.items() if value is not None for word in (option, f"{value}")]
+        said = {option: f"{value:g}" if isinstance(value, float) else f"{value}" for option, value in given.items()}
+        return [word for option, value in given.items() if value is not None for word in (option, said[option])]
 
     @property
     def reached(self) -> str:
