@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from cnn2rtl import zoo
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.frontend.content import ZOO, content_of, is_fresh, read_file, split_arch
 from cnn2rtl.frontend.onnx_file import OnnxNetwork, read_onnx
@@ -45,6 +46,10 @@ class Source(ABC):
         """
         return
 
+    def check_trainable(self, sized: bool = True) -> None:
+        """As :meth:`check`, of a network that is to be trained."""
+        self.check(sized)
+
     @abstractmethod
     def read(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> FloatGraph | Quantised:
         """The network: floats, to be quantised, or integers.
@@ -63,6 +68,10 @@ class Source(ABC):
 
         Raises :class:`UserError` where it cannot be trained any more.
         """
+        self.check_trainable()
+        return self._module(seed)
+
+    def _module(self, seed: int) -> nn.Module:
         raise NotImplementedError
 
 
@@ -80,13 +89,18 @@ class TorchFile(Source):
     shapes: Shapes | None = None
     trust_pickle: bool = False
 
+    @cached_property
+    def archive(self) -> bool:
+        """Whether it is one of torch.export's; raises :class:`UserError` for files of no known kind."""
+        return not is_fresh(self.path) and content_of(self.path, read_file(self.path)) == "archive"
+
     def check(self, sized: bool = False) -> None:
         problems = Problems()
-        archive = False
         with problems.gather():
-            if not is_fresh(self.path):
-                archive = content_of(self.path, read_file(self.path)) == "archive"
-            elif not self.path.name.startswith(ZOO):
+            archive = self.archive
+            if self.path.name.startswith(ZOO):
+                zoo.settings_of(self.path.name)
+            elif is_fresh(self.path):
                 split_arch(str(self.path), "model")
             if not (sized or self.shapes or archive):
                 raise UserError(
@@ -99,20 +113,24 @@ class TorchFile(Source):
                 split_arch(self.arch)
         problems.check()
 
+    def check_trainable(self, sized: bool = True) -> None:
+        self.check(sized)
+        if self.archive:
+            raise _untrainable(self.path, "a torch.export archive")
+
     def read(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> FloatGraph:
         from cnn2rtl.frontend import capture, load_model
 
         self.check()
         return capture(load_model(self.path, self.arch, self.trust_pickle), self.shapes, self.name)
 
-    def module(self, seed: int = 0) -> nn.Module:
-        from torch.export import ExportedProgram
+    def _module(self, seed: int) -> nn.Module:
+        from torch import nn
 
         from cnn2rtl.frontend import load_model
 
         model = load_model(self.path, self.arch, self.trust_pickle, seed)
-        if isinstance(model, ExportedProgram):
-            raise _untrainable(self.path, "a torch.export archive")
+        assert isinstance(model, nn.Module)
         return model.float()
 
 
@@ -153,7 +171,9 @@ class OnnxFile(Source):
 
         return capture_onnx(self.network, self.name)
 
-    def module(self, seed: int = 0) -> nn.Module:
+    def check_trainable(self, sized: bool = True) -> None:
+        if not self.path.exists():
+            self.check(sized)
         raise _untrainable(self.path, "ONNX")
 
 
@@ -177,7 +197,9 @@ class TrainedFile(Source):
     def read(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> Quantised:
         return load(self.path)
 
-    def module(self, seed: int = 0) -> nn.Module:
+    def check_trainable(self, sized: bool = True) -> None:
+        if not self.path.exists():
+            self.check(sized)
         raise _untrainable(self.path, "a network that has its integers already")
 
 

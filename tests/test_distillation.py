@@ -200,14 +200,16 @@ def test_from_a_teacher_to_a_design(work: Path, tmp_path: Path) -> None:
 
 def test_mistakes(work: Path, tmp_path: Path) -> None:
     given = ("compress", "distill", work / "small.pt", "--data", work / "bars.npz", "--input", "1x8x8")
-    assert mistakes(*given, "--teacher", work / "four.pt", "--alpha", "2", cwd=tmp_path) == [
-        "--alpha 2.0: 0 to 1 is expected",
+    assert mistakes(*given, "--teacher", work / "four.pt", cwd=tmp_path) == [
         f"--teacher {work}/four.pt: has 4 outputs, but MODEL has 3; the same are expected",
     ]
-    assert mistakes(*given, "--teacher", "none.pt", "--epochs", "0", "--teacher-std", "0", cwd=tmp_path) == [
-        "--epochs 0: at least 1 is expected",
+    assert mistakes(
+        *given, "--teacher", "none.pt", "--epochs", "0", "--teacher-std", "0", "--alpha", "2", cwd=tmp_path
+    ) == [
+        "--alpha 2.0: 0 to 1 is expected",
         "none.pt: no such file",
         "teacher-std 0.0: every value must be greater than 0",
+        "--epochs 0: at least 1 is expected",
     ]
     (missing,) = mistakes(*given, cwd=tmp_path)
     assert missing == "--teacher is missing; `cnn2rtl compress distill --help` tells what it is"

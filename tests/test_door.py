@@ -23,24 +23,67 @@ from cnn2rtl.quantise import auto
 ROOT = Path(__file__).resolve().parents[1]
 
 
+NETWORK = "zoo:student_net --input 3x16x16"
+TRAIN = f"{NETWORK} --data {{example}}/images"
+
+
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("command", "said"),
     [
-        ("{model} --bits 77", "width 77 of weights and activations"),
-        ("{model} --device xc7a35", "xc7a35: no such device; did you mean xc7a35t"),
-        ("none.pt --input 1x8x8", "none.pt: no such file"),
-        ("{model} --calib none", "--calib none: no such file or folder"),
-        ("{model} --arch none.py:Net", "none.py: no such file"),
-        ("{example}/images/0 --input 1x8x8", "is a folder; a model file is expected"),
-        ("{readme} --input 1x8x8", "not a PyTorch file"),
-        ("none.onnx", "none.onnx: "),
-        ("none.npz", "none.npz: no such file"),
+        ("generate {model} --bits 77", ["width 77 of weights and activations"]),
+        ("generate {model} --device xc7a35", ["xc7a35: no such device; did you mean xc7a35t"]),
+        ("generate none.pt --input 1x8x8", ["none.pt: no such file"]),
+        ("generate {model} --calib none", ["--calib none: no such file or folder"]),
+        ("generate {model} --arch none.py:Net", ["none.py: no such file"]),
+        ("generate {example}/images/0 --input 1x8x8", ["is a folder; a model file is expected"]),
+        ("generate {readme} --input 1x8x8", ["not a PyTorch file"]),
+        ("generate none.onnx", ["none.onnx: "]),
+        ("generate none.npz", ["none.npz: no such file"]),
+        ("generate zoo:student --input 3x16x16 --fps 0", ["--fps 0.0: a number", "zoo:student: there is no such"]),
+        ("inspect zoo:student_net,size=3 --input 3x16x16", ["student_net has no `size`; it has widths"]),
+        (
+            f"compress train {TRAIN} --epochs 0 --val none --mean 1,2 -o a.npz --run {{example}}",
+            [
+                "--epochs 0: at least 1", "-o a.npz: a name", ", but no run; choose another folder with --run",
+                "mean 1.0, 2.0: one value, or one for each of the input's 3 channels", "--val none: no such file",
+            ],
+        ),
+        (f"compress train {TRAIN} --val-share 1 --input 3x16", ["--input 3x16: channels x", "--val-share 1.0: a"]),
+        ("compress train {readme} --input 1x8x8 --data none", ["not a PyTorch file", "--data none: no such file"]),
+        (
+            f"compress distill {TRAIN} --teacher none.pt --alpha 2 --std b --teacher-mean c",
+            [
+                "--alpha 2.0: 0 to 1", "none.pt: no such file", "--teacher-mean c: numbers", "--teacher-std b: numbers",
+                "--std b: numbers",
+            ],
+        ),
+        (f"compress distill {TRAIN} --teacher net.onnx", ["net.onnx: "]),
+        (
+            f"compress prune {NETWORK} --fit xc7 --val none --limit 9 -o a.npz",
+            ["--fit xc7: no such device", "--val none: is for", "--limit 9: is for training", "-o a.npz: a name"],
+        ),
+        (f"compress prune {TRAIN} --keep 2 --data none", ["--keep 2: a number above 0", "--data none: no such file"]),
+        ("compress separable zoo:student -o a.npz --input 3x16x16", ["-o a.npz: a name", "zoo:student: there is"]),
+        ("compress separable given.npz -o a.pt --input 3x16x16", ["given.npz: holds a network that has its integers"]),
+        ("compress storage none.pt -o a.npz", ["-o a.npz: a name", "none.pt: no such file"]),
+        (
+            "compress qat zoo:student --input 3x16x16 --data none --bits 1 --calib-limit 0 -o a.pt",
+            [
+                "-o a.pt: a name", "width 1 of weights and activations", "--calib-limit 0: at least", "--data none: no",
+                "zoo:student: there is no such",
+            ],
+        ),
+        ("simulate none --images nothing", ["none: no cnn2rtl project", "--images nothing: no such file"]),
+        ("evaluate none --data nothing", ["none: no cnn2rtl project", "--data nothing: no such file"]),
+        ("synth none --device xc7", ["none: no cnn2rtl project", "xc7: no such device"]),
+        ("export none", ["say what to write: --onnx", "none: no cnn2rtl project"]),
     ],
-)
-def test_refused_without_torch(options: str, said: str, tmp_path: Path) -> None:
-    arguments = options.format(model=" ".join(DIGITS), example=EXAMPLE, readme=ROOT / "README.md").split()
+)  # fmt: skip
+def test_refused_without_torch(command: str, said: list[str], tmp_path: Path) -> None:
+    (tmp_path / "given.npz").write_bytes(b"")
+    arguments = command.format(model=" ".join(DIGITS), example=EXAMPLE, readme=ROOT / "README.md").split()
     code = (
-        "import sys; from cnn2rtl.cli import main; sys.argv = ['cnn2rtl', 'generate', *sys.argv[1:]]\n"
+        "import sys; from cnn2rtl.cli import main; sys.argv = ['cnn2rtl', *sys.argv[1:]]\n"
         "try: main()\n"
         "finally: print('torch' in sys.modules)"
     )
@@ -48,7 +91,9 @@ def test_refused_without_torch(options: str, said: str, tmp_path: Path) -> None:
         [sys.executable, "-c", code, *arguments], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True,
         text=True,
     )  # fmt: skip
-    assert done.returncode == 2 and said in done.stderr, done.stderr
+    lines = done.stderr.splitlines()
+    assert done.returncode == 2 and len(lines) == len(said), done.stderr
+    assert all(words in line for words, line in zip(said, lines, strict=True)), done.stderr
     assert done.stdout == "False\n"
 
 

@@ -12,7 +12,8 @@ from models import StudentNet, need_data, randomised
 from torch import nn
 
 from cnn2rtl import zoo
-from cnn2rtl.compress.modules import check_module_file, needs_arch, read_module, write_module
+from cnn2rtl.compress.files import check_module_file
+from cnn2rtl.compress.modules import needs_arch, read_module, write_module
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture, load_model
 from cnn2rtl.frontend.structure import replace_layer, separable
@@ -195,9 +196,12 @@ def test_files_that_cannot_be_trained(tmp_path: Path) -> None:
     kinds = {"a.pt2": "a torch.export archive", "b.onnx": "ONNX", "c.npz": "a network that has its integers already"}
     for name, kind in kinds.items():
         file = tmp_path / name
+        file.touch()
         expected = f"{file}: holds {kind}, which cannot be trained; give the network that it was made from: "
         assert refusal(read_module, file).startswith(expected)
-    assert refusal(read_module, tmp_path / "d.pt").endswith("d.pt: no such file")
+    for name in ("d.pt", "d.npz"):
+        assert refusal(read_module, tmp_path / name).endswith(f"{name}: no such file")
+    assert "d.onnx: cannot be read" in refusal(read_module, tmp_path / "d.onnx")
     missing = tmp_path / "e.py"
     assert refusal(read_module, tmp_path / "e.py:Net") == f"`model=`: {missing}: no such file"
 

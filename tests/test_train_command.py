@@ -16,7 +16,7 @@ from command_line import mistakes, run, succeed
 from torch import nn
 
 from cnn2rtl.compress.modules import read_module
-from cnn2rtl.compress.training.checkpoint import check_folder
+from cnn2rtl.compress.training.checkpoint import epochs_in
 
 
 @pytest.fixture(autouse=True)
@@ -86,9 +86,9 @@ def test_killed_at_any_time_it_gives_the_same_weights(work: Path, tmp_path: Path
             assert any(line.startswith(f"epoch {target + 1} of 24") for line in process.stdout)
             process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL
-        assert target <= check_folder(tmp_path / "killed.run") < 24
+        assert target <= epochs_in(tmp_path / "killed.run") < 24
         assert not (tmp_path / "killed.pt").exists()
-    done = check_folder(tmp_path / "killed.run")
+    done = epochs_in(tmp_path / "killed.run")
     text = succeed(*train_it, "-o", "killed.pt", cwd=tmp_path)
     assert f"killed.run: goes on after epoch {done} of 24\nepoch {done + 1} of 24: loss " in text
     bars.assert_same(read_module(tmp_path / "killed.pt"), read_module(tmp_path / "whole.pt"))

@@ -17,9 +17,10 @@ from torch.nn import functional as F
 
 from cnn2rtl.compress.modules import read_module
 from cnn2rtl.compress.training import checkpoint, loop, record
-from cnn2rtl.compress.training.checkpoint import Checkpoint, check_folder
+from cnn2rtl.compress.training.checkpoint import Checkpoint, epochs_in
 from cnn2rtl.compress.training.device import repeatable
 from cnn2rtl.compress.training.feed import Batch, Data
+from cnn2rtl.compress.training.folder import check_folder, discard
 from cnn2rtl.compress.training.loop import train
 from cnn2rtl.compress.training.objective import Objective, cross_entropy
 from cnn2rtl.compress.training.recipe import Recipe
@@ -55,7 +56,7 @@ def test_it_learns_and_keeps_the_best(tmp_path: Path) -> None:
     module, seen = bars.small_net(), []
     for score in train(module, data, recipe, cross_entropy(), tmp_path):
         seen.append(score)
-        assert check_folder(tmp_path) == score.epoch
+        assert epochs_in(tmp_path) == score.epoch
         # What the score says of the weights, it has measured.
         assert measure(module, data.val, CPU, 5) == pytest.approx((score.val_loss, score.val_accuracy))
     best = max(seen, key=lambda s: (s.val_accuracy, -s.val_loss))
@@ -193,27 +194,30 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     for damage in (file.read_bytes()[:-100], b"", b"nonsense"):
         file.write_bytes(damage)
         with pytest.raises(UserError, match=r"checkpoint\.pt: damaged, or nothing that a run wrote"):
-            check_folder(tmp_path)
+            epochs_in(tmp_path)
     checkpoint.write_tensors(file, {"scores": [], "other": 1})
     with pytest.raises(UserError, match=r"checkpoint\.pt: damaged"):
-        check_folder(tmp_path)
+        epochs_in(tmp_path)
 
 
 def test_folders_that_hold_something_else(tmp_path: Path) -> None:
-    assert check_folder(tmp_path / "new") == 0 and check_folder(tmp_path) == 0
+    for folder in (tmp_path / "new", tmp_path):
+        check_folder(folder)
+        assert epochs_in(folder) == 0
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match=r"exists and holds thesis\.txt, but no run"):
         check_folder(tmp_path)
     with pytest.raises(UserError, match="exists and is no folder"):
         check_folder(tmp_path / "thesis.txt")
     (tmp_path / "thesis.txt").rename(tmp_path / "teacher.pt")
-    assert check_folder(tmp_path) == 0
+    check_folder(tmp_path)
     trained(tmp_path, epochs=1)
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match="holds a run; give `force=True` as well to discard it"):
         check_folder(tmp_path, restart=True)
-    assert check_folder(tmp_path, restart=True, force=True) == 0 and check_folder(tmp_path) == 1
-    checkpoint.discard(tmp_path)
+    check_folder(tmp_path, restart=True, force=True)
+    assert epochs_in(tmp_path) == 1
+    discard(tmp_path)
     assert list(contents(tmp_path)) == ["thesis.txt"]
 
 

@@ -87,7 +87,8 @@ def read_trainable(
         shape = parse_shape(size)
     source = open_file(file, arch, shapes=shape and (shape,), trust_pickle=trust_pickle)
     with problems.gather():
-        source.check(sized=size is not None)
+        source.check_trainable(sized=size is not None)
+    # What follows imports torch, which takes seconds.
     problems.check()
     with problems.gather():
         network = source.module(seed)

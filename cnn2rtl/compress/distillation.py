@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cnn2rtl.compress.training.checkpoint import TEACHER, digest, read_tensors, write_tensors
+from cnn2rtl.compress.training.checkpoint import digest, read_tensors, write_tensors
 from cnn2rtl.compress.training.device import choose
 from cnn2rtl.compress.training.feed import Batch, Feed
+from cnn2rtl.compress.training.folder import TEACHER
 from cnn2rtl.compress.training.objective import Fact, Objective
-from cnn2rtl.compress.training.recipe import Recipe
+from cnn2rtl.compress.training.recipe import Recipe, check_distillation
 from cnn2rtl.compress.training.score import scores_of
 from cnn2rtl.errors import UserError
 from cnn2rtl.quantise.calibrate import Progress, silent
@@ -39,17 +40,6 @@ def distillation_loss(
     divergence = F.kl_div(student, teacher, log_target=True, reduction="batchmean")
     exact = F.cross_entropy(scores, labels, label_smoothing=smoothing)
     return alpha * temperature**2 * divergence + (1 - alpha) * exact
-
-
-def check_numbers(alpha: float, temperature: float) -> None:
-    """Raise one :class:`UserError` for all that the loss is not defined for."""
-    problems = []
-    if not 0 <= alpha <= 1:
-        problems.append(f"`alpha={alpha}`: 0 to 1 is expected")
-    if not 0.01 <= temperature <= 1000:
-        problems.append(f"`temperature={temperature}`: 0.01 to 1000 is expected")
-    if problems:
-        raise UserError(problems)
 
 
 def renormalised(teacher: nn.Module, feed: Feed, own: tuple[Sequence[float], Sequence[float]]) -> nn.Module:
@@ -90,7 +80,7 @@ def distillation(
     every step for the very pixels that the student sees, which teaches better (Beyer et al., arXiv 2106.05237) and
     takes longer. Raises :class:`UserError` for numbers that make no sense.
     """
-    check_numbers(alpha, temperature)
+    check_distillation(alpha, temperature)
     if sees == "original" or not recipe.augments:
         answers = _remembered(teacher_scores(teacher, feed, recipe, folder / TEACHER, progress))
     else:

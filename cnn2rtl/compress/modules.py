@@ -10,14 +10,13 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import nn
 
+from cnn2rtl.compress.files import check_module_file
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import structure
 from cnn2rtl.frontend.load import LAYER_CLASSES
 from cnn2rtl.frontend.storage import STATE, packed
-from cnn2rtl.output import check_file, write_file
+from cnn2rtl.output import write_file
 from cnn2rtl.reading import open_file
-
-SUFFIX = ".pt"
 
 Storage: TypeAlias = Literal["float32", "float16", "int8"]
 """Numbers in a file; int8 is that of :mod:`cnn2rtl.frontend.storage`."""
@@ -35,13 +34,6 @@ def read_module(file: Path, arch: str | None = None, trust_pickle: bool = False,
 def needs_arch(module: nn.Module) -> bool:
     """Whether a file of ``module`` is read with ``arch`` only, as it has classes that are not torch's own."""
     return any(type(layer) not in LAYER_CLASSES for layer in module.modules())
-
-
-def check_module_file(file: Path, force: bool = False) -> None:
-    """Raise :class:`UserError` where :func:`write_module` could not write ``file``, or would lose something."""
-    if file.suffix.lower() != SUFFIX:
-        raise UserError(f"`out={file}`: a name that ends with {SUFFIX} is expected")
-    check_file(file, force)
 
 
 def write_module(module: nn.Module, file: Path, force: bool = False) -> None:

@@ -7,32 +7,35 @@ A network of such layers needs no ``arch`` once it is in a file. On the command 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-
-from torch import nn
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.zoo.mobilenet_v1 import mobilenet_v1
 from cnn2rtl.zoo.standard_cnn import standard_cnn
 from cnn2rtl.zoo.student_net import student_net
 
-__all__ = ["ZOO", "build", "mobilenet_v1", "standard_cnn", "student_net"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["ZOO", "build", "mobilenet_v1", "settings_of", "standard_cnn", "student_net"]
 
 ZOO: dict[str, Callable[..., nn.Sequential]] = {
     factory.__name__: factory for factory in (mobilenet_v1, standard_cnn, student_net)
 }
 
 
-def build(text: str) -> nn.Sequential:
-    """The network that ``zoo:NAME,KEY=VALUE,...`` names, with weights from torch's global generator.
+def settings_of(text: str) -> tuple[str, Mapping[str, object]]:
+    """The name and the arguments of the network that ``zoo:NAME,KEY=VALUE,...`` names; needs no torch.
 
-    Raises :class:`UserError` for names and values that make none.
+    Raises :class:`UserError` for names that there are not, and for values of another kind.
     """
     name, *settings = text.removeprefix("zoo:").split(",")
     if name not in ZOO:
         raise UserError(f"{text}: there is no such network in the zoo; it has {', '.join(sorted(ZOO))}")
     parameters = inspect.signature(ZOO[name]).parameters
-    arguments, problems = {}, Problems()
+    arguments: dict[str, object] = {}
+    problems = Problems()
     for setting in settings:
         key, _, value = setting.partition("=")
         with problems.gather():
@@ -40,6 +43,15 @@ def build(text: str) -> nn.Sequential:
                 raise UserError(f"{text}: {name} has no `{key}`; it has {', '.join(parameters)}")
             arguments[key] = _read(text, key, value, parameters[key].default)
     problems.check()
+    return name, arguments
+
+
+def build(text: str) -> nn.Sequential:
+    """The network that ``zoo:NAME,KEY=VALUE,...`` names, with weights from torch's global generator.
+
+    Raises :class:`UserError` for names and values that make none.
+    """
+    name, arguments = settings_of(text)
     try:
         return ZOO[name](**arguments)
     except UserError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
 STAGES = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
 """Channels and stride of each depthwise separable pair."""
@@ -18,6 +20,8 @@ def mobilenet_v1(alpha: float = 1.0, size: int = 128, channels: int = 3, classes
     ``alpha`` scales all widths. The network of the paper halves its maps five times; for a small input,
     (channels, size, size), the first halvings are left out that would make the last map smaller than ``LAST_MAP``.
     """
+    from torch import nn
+
     width = [max(1, int(alpha * c)) for c in (32, *(c for c, _ in STAGES))]
     strides = [2, *(stride for _, stride in STAGES)]
     spare = 5 - max((n for n in range(6) if size >> n >= LAST_MAP), default=0)
@@ -33,6 +37,8 @@ def mobilenet_v1(alpha: float = 1.0, size: int = 128, channels: int = 3, classes
 
 
 def _pair(c: int, d: int, stride: int) -> nn.Sequential:
+    from torch import nn
+
     depthwise = nn.Conv2d(c, c, 3, stride, 1, groups=c, bias=False)
     pointwise = nn.Conv2d(c, d, 1, bias=False)
     return nn.Sequential(depthwise, nn.BatchNorm2d(c), nn.ReLU(), pointwise, nn.BatchNorm2d(d), nn.ReLU())

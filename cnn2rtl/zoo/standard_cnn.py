@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from itertools import pairwise
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from cnn2rtl.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def standard_cnn(width: float = 1.0, size: int = 128, channels: int = 3, classes: int = 11) -> nn.Sequential:
@@ -16,6 +18,8 @@ def standard_cnn(width: float = 1.0, size: int = 128, channels: int = 3, classes
     ``width`` scales all hidden layers (64, 128, 256, 512, 512 channels; 1024, 512 features). The input is
     (channels, size, size), at least 32 pixels a side.
     """
+    from torch import nn
+
     if size < 32:
         raise UserError(f"size={size}: five poolings leave nothing of it; at least 32 is needed")
     maps = [channels, *(max(1, round(width * c)) for c in (64, 128, 256, 512, 512))]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from itertools import pairwise
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from cnn2rtl.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 WIDTHS = (16, 32, 64, 128, 256, 256, 256, 256)
 
@@ -18,6 +20,8 @@ def student_net(widths: tuple[int, ...] = WIDTHS, channels: int = 3, classes: in
     ``widths`` are the channels after each of them, one per pair. Maps are halved four times, by max pooling after the
     first convolution and the next three pairs; the input is (channels, h, w), at least 16 pixels a side.
     """
+    from torch import nn
+
     if len(widths) < 2:
         raise UserError(f"widths={'-'.join(map(str, widths))}: at least two are needed")
     first = nn.Sequential(
@@ -29,6 +33,8 @@ def student_net(widths: tuple[int, ...] = WIDTHS, channels: int = 3, classes: in
 
 
 def _pair(c: int, d: int, pool: bool) -> nn.Sequential:
+    from torch import nn
+
     depthwise = nn.Conv2d(c, c, 3, 1, 1, groups=c)
     layers: list[nn.Module] = [depthwise, nn.BatchNorm2d(c), nn.ReLU6(), nn.Conv2d(c, d, 1)]
     return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pool else []))

@@ -11,6 +11,7 @@ import typer
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.numbers import Fitting, Mean, Std
+from cnn2rtl.compress.training.recipe import check_share
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.images import ImageSet, load_images
 from cnn2rtl.passes.absorb_input import check_normalisation
@@ -42,6 +43,16 @@ class DataOptions:
     mean: Mean = "0"
     std: Std = "1"
 
+    def check(self, channels: int | None, problems: Problems) -> None:
+        """Tell ``problems`` of what is wrong whatever is in the images; ``channels`` are the input's, if known."""
+        read_normalisation(self.mean, self.std, channels, problems)
+        for option, source in (("--data", self.data), ("--val", self.val)):
+            if source is not None and not source.exists():
+                problems.found.append(f"{option} {source}: no such file or folder")
+        if self.val is None:
+            with problems.gather():
+                check_share(self.val_share)
+
 
 def read_normalisation(
     mean: str, std: str, channels: int | None, problems: Problems, whose: str = ""
@@ -62,15 +73,15 @@ def read_normalisation(
 
 
 def read_data(
-    options: DataOptions, shape: Shape | None, classes: int | None, seed: int, problems: Problems
+    options: DataOptions, shape: Shape, classes: int, seed: int, problems: Problems
 ) -> tuple[Data | None, Sequence[str]]:
     """The images, and what is wrong with those that were skipped; what cannot be skipped goes to ``problems``.
 
-    ``shape`` and ``classes`` are those of the network, where they are known; without them nothing is read.
+    ``shape`` and ``classes`` are those of the network.
     """
     from cnn2rtl.compress.training.feed import Data, Feed, check_pair, split
 
-    mean, std = read_normalisation(options.mean, options.std, None if shape is None else shape[0], problems)
+    mean, std = read_normalisation(options.mean, options.std, shape[0], problems)
     skipped: list[str] = []
     train = _read("--data", options.data, options, options.limit, (shape, classes), skipped, problems)
     if options.val is not None:
@@ -87,17 +98,13 @@ def read_data(
 
 
 def _read(
-    option: str, source: Path, options: DataOptions, limit: int | None, network: tuple[Shape | None, int | None],
+    option: str, source: Path, options: DataOptions, limit: int | None, network: tuple[Shape, int],
     skipped: list[str], problems: Problems,
 ) -> ImageSet | None:  # fmt: skip
     from cnn2rtl.compress.training.feed import check_labels
 
     shape, classes = network
     with problems.gather(), console.progress() as bar:
-        if not source.exists():
-            raise UserError(f"{option} {source}: no such file or folder")
-        if shape is None or classes is None:
-            return None
         task = bar.add_task(f"reading {console.plain(readable(source.name))}", total=None)
         found = load_images(
             source, shape, options.fit, limit, skipped.append, lambda n, of: bar.update(task, completed=n, total=of)

@@ -11,9 +11,10 @@ from cnn2rtl.cli.compress.data import DataOptions, read_normalisation
 from cnn2rtl.cli.compress.training import RECIPE, RunOptions, Session, begin, train_session
 from cnn2rtl.cli.model import Arch, ModelFile, TrustPickle
 from cnn2rtl.cli.spread import spread
-from cnn2rtl.compress.training.recipe import Recipe
+from cnn2rtl.compress.training.recipe import Recipe, check_distillation
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.quantise.calibrate import Progress
+from cnn2rtl.reading import Source, open_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,17 +51,23 @@ def distill(
 
     As `compress train`, with the loss alpha T^2 KL(teacher/T, student/T) + (1 - alpha) cross entropy.
     """
-    from cnn2rtl.compress.distillation import check_numbers, distillation, renormalised
-
     problems = Problems()
-    session = begin(model, arch, trust_pickle, data, recipe, run, "distilled", problems)
+    learned_from = open_file(teacher, teacher_arch, trust_pickle=trust_pickle)
     with problems.gather():
-        check_numbers(alpha, temperature)
-    taught = _teacher(teacher, teacher_arch, trust_pickle, session, problems)
-    if teacher_mean or teacher_std:
-        channels = None if session is None else session.data.train.shape[0]
-        own = read_normalisation(teacher_mean or data.mean, teacher_std or data.std, channels, problems, "teacher-")
-        taught = None if taught is None or session is None else renormalised(taught, session.data.train, own)
+        check_distillation(alpha, temperature)
+    with problems.gather():
+        learned_from.check_trainable()
+    own = teacher_mean or data.mean, teacher_std or data.std
+    renormalise = bool(teacher_mean or teacher_std)
+    if renormalise:
+        read_normalisation(*own, None, problems, "teacher-")
+    session = begin(model, arch, trust_pickle, data, recipe, run, "distilled", problems)
+    from cnn2rtl.compress.distillation import distillation, renormalised
+
+    taught = _teacher(learned_from, f"--teacher {teacher}", session, problems)
+    if renormalise and session is not None and taught is not None:
+        channels = session.data.train.shape[0]
+        taught = renormalised(taught, session.data.train, read_normalisation(*own, channels, problems, "teacher-"))
     problems.check()
     assert session is not None and taught is not None
 
@@ -72,21 +79,16 @@ def distill(
     train_session(session, objective)
 
 
-def _teacher(
-    file: Path, arch: str | None, trust_pickle: bool, session: Session | None, problems: Problems
-) -> nn.Module | None:
+def _teacher(source: Source, named: str, session: Session | None, problems: Problems) -> nn.Module | None:
     """The network to learn from; with its classes held against those of the student, where that is known."""
-    from cnn2rtl.compress.modules import read_module
     from cnn2rtl.compress.training.score import classes_of
 
     with problems.gather():
-        module = read_module(file, arch, trust_pickle)
+        module = source.module()
         if session is None:
             return None
-        classes = classes_of(module, session.data.train.shape, f"--teacher {file}")
+        classes = classes_of(module, session.data.train.shape, named)
         if classes != session.classes:
-            raise UserError(
-                f"--teacher {file}: has {classes} outputs, but MODEL has {session.classes}; the same are expected"
-            )
+            raise UserError(f"{named}: has {classes} outputs, but MODEL has {session.classes}; the same are expected")
         return module
     return None

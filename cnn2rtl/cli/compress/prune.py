@@ -14,11 +14,12 @@ import typer
 from cnn2rtl.cli import console
 from cnn2rtl.cli.compress.aim import Aim, Calibration
 from cnn2rtl.cli.compress.data import DataOptions, read_normalisation
-from cnn2rtl.cli.compress.stages import Stages, check_stages, discard_stages
+from cnn2rtl.cli.compress.stages import Stages, discard_stages
 from cnn2rtl.cli.compress.training import RECIPE, RunOptions, Session, begin, result_of, say
 from cnn2rtl.cli.model import Arch, NetworkFile, TrustPickle, read_trainable, tell_written
 from cnn2rtl.cli.numbers import CALIBRATING
 from cnn2rtl.cli.spread import spread
+from cnn2rtl.compress.files import check_module_file
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.counting import total
 from cnn2rtl.errors import Problems, UserError
@@ -53,6 +54,12 @@ class Images(DataOptions):
         Literal["crop", "resize"],
         typer.Option("--fit-images", help="Cut out an image's centre, or resize its shorter side first."),
     ] = "crop"
+
+    def check_needless(self, problems: Problems) -> None:
+        """Tell ``problems`` of what is for training, where nothing is trained."""
+        for option, value in (("--val", self.val), ("--limit", self.limit)):
+            if value is not None and self.data is None:
+                problems.found.append(f"{option} {value}: is for training; say on which images, with --data")
 
 
 @dataclass(frozen=True)
@@ -126,22 +133,22 @@ def prune(
 
     `--keep 0.75` keeps three quarters of every layer's channels; `--fit xc7a35t` as many as that FPGA has room for.
     """
-    from cnn2rtl.compress.modules import write_module
-    from cnn2rtl.compress.prune import find_channels
-    from cnn2rtl.compress.prune import prune as in_rounds
-
     problems = Problems()
     aim.check(problems)
     manner.check(recipe, data.data is not None, problems)
+    data.check_needless(problems)
     on = Calibration()
     if data.data is None:
         on = Calibration(*read_normalisation(data.mean, data.std, None, problems))
         session, opened = None, _open(model, arch, data, run, recipe.seed, trust_pickle, problems)
     else:
-        check = partial(check_stages, manner.stages)
-        session = begin(model, arch, trust_pickle, data, recipe, run, "pruned", problems, check)
+        session = begin(model, arch, trust_pickle, data, recipe, run, "pruned", problems, manner.stages)
         opened = None if session is None else (session.module, session.data.train.shape)
     problems.check()
+    from cnn2rtl.compress.modules import write_module
+    from cnn2rtl.compress.prune import find_channels
+    from cnn2rtl.compress.prune import prune as in_rounds
+
     assert opened is not None
     module, shape = opened
     if session is not None:
@@ -190,8 +197,6 @@ def _open(
     model: Path, arch: str | None, data: Images, run: RunOptions, seed: int, trust_pickle: bool, problems: Problems
 ) -> tuple[nn.Module, Shape] | None:
     """The network where nothing is trained."""
-    from cnn2rtl.compress.modules import check_module_file
-
     with problems.gather():
         check_module_file(run.places(model, "pruned")[0], run.force)
     return read_trainable(model, arch, data.size, trust_pickle, problems, seed)

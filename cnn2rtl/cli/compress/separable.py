@@ -9,6 +9,7 @@ import typer
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.model import Arch, InputSize, NetworkFile, TrustPickle, read_trainable, tell_written
+from cnn2rtl.compress.files import check_module_file
 from cnn2rtl.counting import Count, per_layer, total
 from cnn2rtl.errors import Problems
 from cnn2rtl.graph import FloatGraph
@@ -37,16 +38,16 @@ def separable(
 
     Shapes stay as they are. What such a pair cannot hold of the old weights is lost: train the network again.
     """
-    import torch
-
-    from cnn2rtl.compress.modules import check_module_file, write_module
-    from cnn2rtl.compress.separable import choose, make_separable
-    from cnn2rtl.frontend import capture
-
     problems = Problems()
     with problems.gather():
         check_module_file(out, force)
     given = read_trainable(model, arch, size, trust_pickle, problems, seed)
+    import torch
+
+    from cnn2rtl.compress.modules import write_module
+    from cnn2rtl.compress.separable import choose, make_separable
+    from cnn2rtl.frontend import capture
+
     names: list[str] = []
     if given is not None:
         with problems.gather():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnn2rtl.cli.compress.training import Session, introduce, say, train_epochs
-from cnn2rtl.errors import UserError
+from cnn2rtl.compress.training.folder import discard
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,26 +17,8 @@ if TYPE_CHECKING:
     from cnn2rtl.compress.training.recipe import Recipe
 
 
-def check_stages(stages: Sequence[str], folder: Path, restart: bool, force: bool) -> int:
-    """As ``check_folder``, for all trainings of the run in ``folder``; where they are is seen when they go on."""
-    from cnn2rtl.compress.training.checkpoint import check_folder
-
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise UserError(f"{folder}: exists and is no folder; choose another one with --run")
-    others = sorted(f.name for f in folder.glob("*") if f.name not in stages and not f.name.startswith("."))
-    if others:
-        raise UserError(
-            f"{folder}: exists and holds {others[0]}, which is no part of this run; choose another folder with --run"
-        )
-    for stage in stages:
-        check_folder(folder / stage, restart, force)
-    return 0
-
-
 def discard_stages(stages: Sequence[str], folder: Path) -> None:
     """Remove all trainings of the run in ``folder``, and nothing else."""
-    from cnn2rtl.compress.training.checkpoint import discard
-
     for stage in stages:
         discard(folder / stage)
 
@@ -55,10 +37,10 @@ class Stages:
 
     def train(self, stage: str, title: str, module: nn.Module, recipe: Recipe, objective: Objective) -> nn.Module:
         """Train ``module`` in the folder of the ``stage``, or take from there what has been done already."""
-        from cnn2rtl.compress.training.checkpoint import check_folder
+        from cnn2rtl.compress.training.checkpoint import epochs_in
 
         folder = self._session.folder / stage
-        done = check_folder(folder)
+        done = epochs_in(folder)
 
         def begins(part: Session) -> None:
             if not self._introduced:

@@ -9,7 +9,9 @@ import typer
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.model import Arch, NetworkFile, TrustPickle
+from cnn2rtl.compress.files import check_module_file
 from cnn2rtl.errors import Problems
+from cnn2rtl.output import write_file
 from cnn2rtl.reading import open_file, stem_of
 
 
@@ -29,9 +31,6 @@ def storage(
 
     What makes hardware smaller is `generate --bits`, which computes in integers.
     """
-    from cnn2rtl.compress.modules import check_module_file, module_bytes, needs_arch
-    from cnn2rtl.output import write_file
-
     problems = Problems()
     file = out or Path(f"{stem_of(model)}_{numbers}.pt")
     before, after = b"", b""
@@ -39,8 +38,11 @@ def storage(
         check_module_file(file, force)
     source = open_file(model, arch, trust_pickle=trust_pickle)
     with problems.gather():
-        source.check(sized=True)
+        source.check_trainable()
+    # What follows imports torch, which takes seconds.
     problems.check()
+    from cnn2rtl.compress.modules import module_bytes, needs_arch
+
     with problems.gather():
         module = source.module()
         before, after = module_bytes(module), module_bytes(module, numbers)

@@ -23,10 +23,10 @@ def train(
 
     MODEL is a network that is trained already, or `zoo:NAME`, or `FILE.py:NAME`.
     """
-    from cnn2rtl.compress.training.objective import cross_entropy
-
     problems = Problems()
     session = begin(model, arch, trust_pickle, data, recipe, run, "trained", problems)
     problems.check()
+    from cnn2rtl.compress.training.objective import cross_entropy
+
     assert session is not None
     train_session(session, lambda progress: cross_entropy(recipe.smoothing))

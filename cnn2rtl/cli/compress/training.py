@@ -13,10 +13,12 @@ from typer.models import OptionInfo
 
 from cnn2rtl.cli import console
 from cnn2rtl.cli.compress.data import DataOptions, read_data
+from cnn2rtl.compress.files import check_module_file
+from cnn2rtl.compress.training.folder import NETWORK, check_run, discard
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.errors import Problems
 from cnn2rtl.quantise.calibrate import Progress
-from cnn2rtl.reading import stem_of
+from cnn2rtl.reading import open_file, stem_of
 from cnn2rtl.tensors import Shape
 
 if TYPE_CHECKING:
@@ -98,48 +100,57 @@ def begin(
     run: RunOptions,
     suffix: str,
     problems: Problems,
-    check: Callable[[Path, bool, bool], int] | None = None,
+    stages: Sequence[str] = (),
 ) -> Session | None:
     """Read all that training needs; what is wrong goes to ``problems``. Writes nothing.
 
-    ``check`` stands in for :func:`check_folder` where the run's folder is another kind of folder.
+    Raises :class:`UserError` for all that is wrong so far before anything is imported that is slow. Where there are
+    ``stages``, each has a folder of its own within that of the run.
     """
-    from cnn2rtl.compress.modules import check_module_file, read_module
-    from cnn2rtl.compress.training.checkpoint import check_folder
-    from cnn2rtl.compress.training.device import choose
-    from cnn2rtl.compress.training.score import classes_of
-
     file, folder = run.places(model, suffix)
-    module: nn.Module | None = None
+    source = open_file(model, arch, trust_pickle=trust_pickle)
     shape: Shape | None = None
-    classes: int | None = None
-    done = 0
     with problems.gather():
         recipe.check()
     with problems.gather():
-        choose(recipe.device)
-    with problems.gather():
         check_module_file(file, run.force)
     with problems.gather():
-        done = (check or check_folder)(folder, run.restart, run.force)
+        check_run(folder, stages, run.restart, run.force)
     with problems.gather():
         shape = console.parse_shape(options.size)
     with problems.gather():
-        module = read_module(model, arch, trust_pickle, recipe.seed)
-    if module is not None and shape is not None:
-        with problems.gather():
-            classes = classes_of(module, shape, str(model))
+        source.check_trainable()
+    options.check(None if shape is None else shape[0], problems)
+    # What follows imports torch, which takes seconds.
+    problems.check()
+    assert shape is not None
+    from cnn2rtl.compress.training.checkpoint import epochs_in
+    from cnn2rtl.compress.training.device import choose
+    from cnn2rtl.compress.training.score import classes_of
+
+    module: nn.Module | None = None
+    classes: int | None = None
+    done: list[int] = []
+    with problems.gather():
+        choose(recipe.device)
+    with problems.gather():
+        done = [0 if run.restart else epochs_in(folder / stage) for stage in stages or [""]]
+    with problems.gather():
+        module = source.module(recipe.seed)
+        classes = classes_of(module, shape, str(model))
+    if module is None or classes is None:
+        return None
     data, skipped = read_data(options, shape, classes, recipe.seed, problems)
-    if problems.found or module is None or data is None or classes is None:
+    if problems.found or data is None:
         return None
     generate = generate_command(file, module, model, arch, options)
-    return Session(module, data, classes, recipe, folder, file, run, done, generate, skipped)
+    # Where each stage of several is, is seen when it goes on.
+    return Session(module, data, classes, recipe, folder, file, run, 0 if stages else done[0], generate, skipped)
 
 
 def train_session(session: Session, objective: Callable[[Progress], Objective]) -> None:
     """Train, say how it goes, and write the result; Ctrl-C ends it with what there is."""
     from cnn2rtl.compress.modules import write_module
-    from cnn2rtl.compress.training.checkpoint import discard
 
     if session.options.restart:
         discard(session.folder)
@@ -155,7 +166,6 @@ def train_epochs(
     session: Session, objective: Callable[[Progress], Objective], begins: Callable[[Session], None]
 ) -> None:
     """Train the session's module and say how it goes; ``begins`` has the first word, once it is sure that it will."""
-    from cnn2rtl.compress.training.checkpoint import NETWORK
     from cnn2rtl.compress.training.loop import train
 
     recipe, folder, done = session.recipe, session.folder, session.done

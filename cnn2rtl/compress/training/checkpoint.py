@@ -12,14 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from cnn2rtl.compress.training.folder import CHECKPOINT
 from cnn2rtl.compress.training.objective import Fact
 from cnn2rtl.compress.training.score import EpochScore
 from cnn2rtl.errors import UserError
 from cnn2rtl.output import tidy_errors, write_file
-
-CHECKPOINT, NETWORK, TEACHER = "checkpoint.pt", "network.pt", "teacher.pt"
-FILES = (CHECKPOINT, NETWORK, TEACHER, "log.csv", "log.json", "curve.png")
-"""All that a run leaves in its folder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,31 +61,10 @@ def load(folder: Path) -> Checkpoint | None:
         raise _damaged(folder / CHECKPOINT) from None
 
 
-def check_folder(folder: Path, restart: bool = False, force: bool = False) -> int:
-    """How many epochs of a run are in ``folder``; 0 with ``restart``, which means to discard them.
-
-    Raises :class:`UserError` for a folder of anything else, and for ``restart`` without ``force``.
-    """
-    with tidy_errors(folder):
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise UserError(f"{folder}: exists and is no folder; choose another one with `folder=`")
-        others = sorted(f.name for f in folder.glob("*") if f.name not in FILES and not f.name.startswith("."))
-        there = (folder / CHECKPOINT).is_file()
-    if others and not there:
-        raise UserError(f"{folder}: exists and holds {others[0]}, but no run; choose another folder with `folder=`")
-    if restart and there and not force:
-        raise UserError(
-            f"{folder}: holds a run; give `force=True` as well to discard it, or another folder with `folder=`"
-        )
-    run = None if restart else load(folder)
+def epochs_in(folder: Path) -> int:
+    """How many epochs of a run are in ``folder``; raises :class:`UserError` where they are damaged."""
+    run = load(folder)
     return 0 if run is None else len(run.scores)
-
-
-def discard(folder: Path) -> None:
-    """Remove the run in ``folder``, and nothing else."""
-    with tidy_errors(folder):
-        for name in FILES:
-            (folder / name).unlink(missing_ok=True)
 
 
 def digest(module: nn.Module) -> str:

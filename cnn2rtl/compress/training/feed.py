@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnn2rtl.compress.training.recipe import check_share
 from cnn2rtl.errors import UserError
 from cnn2rtl.images import ImageSet
 from cnn2rtl.tensors import Shape
@@ -71,8 +72,7 @@ class Data:
 def split(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
     """``images`` to train and to validate on: of every class, ``share`` at random, but no class is left without images
     to train on. Raises :class:`UserError` where nothing would be left to validate on."""
-    if not 0 < share < 1:
-        raise UserError(f"`val_share={share}`: a number between 0 and 1 is expected")
+    check_share(share)
     labels = np.array(images.labels)
     random = np.random.default_rng(seed)
     chosen = np.zeros(len(images), bool)

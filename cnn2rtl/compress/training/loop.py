@@ -19,6 +19,7 @@ from cnn2rtl.compress.training.augment import augmented
 from cnn2rtl.compress.training.checkpoint import Checkpoint
 from cnn2rtl.compress.training.device import choose, repeatable
 from cnn2rtl.compress.training.feed import Data
+from cnn2rtl.compress.training.folder import NETWORK
 from cnn2rtl.compress.training.objective import Fact, Objective
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.compress.training.score import EpochScore, measure, scores_of
@@ -61,7 +62,7 @@ def _epochs(run: _Run, started: Checkpoint | None, about: Mapping[str, Fact], fo
             scores = (*scores, score)
             if score.best or recipe.keep == "last":
                 kept = copy.deepcopy(module.state_dict())
-                write_module(module, folder / checkpoint.NETWORK, force=True)
+                write_module(module, folder / NETWORK, force=True)
             Checkpoint(about, scores, kept=kept, **run.state()).save(folder)
             record.write(folder, about, scores)
             if time.monotonic() - drawn > REDRAWN:

@@ -77,3 +77,20 @@ class Recipe:
                 return self.rate * 0.1 ** ((passed >= 0.5) + (passed >= 0.75))
             case "constant":
                 return self.rate
+
+
+def check_distillation(alpha: float, temperature: float) -> None:
+    """Raise one :class:`UserError` for all that the loss of distillation is not defined for."""
+    problems = []
+    if not 0 <= alpha <= 1:
+        problems.append(f"`alpha={alpha}`: 0 to 1 is expected")
+    if not 0.01 <= temperature <= 1000:
+        problems.append(f"`temperature={temperature}`: 0.01 to 1000 is expected")
+    if problems:
+        raise UserError(problems)
+
+
+def check_share(share: float) -> None:
+    """Raise :class:`UserError` unless it is a share of images that others can be validated on."""
+    if not 0 < share < 1:
+        raise UserError(f"`val_share={share}`: a number between 0 and 1 is expected")
