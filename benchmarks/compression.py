@@ -26,7 +26,7 @@ from common import head, number, row, simulated, synthesised, test_digits
 from torch import nn
 
 from cnn2rtl import zoo
-from cnn2rtl.accuracy import evaluate
+from cnn2rtl.accuracy import compare
 from cnn2rtl.compress import separable
 from cnn2rtl.compress.distillation import distillation
 from cnn2rtl.compress.prune import find_channels, keep_share, prune, slimming, with_gammas
@@ -151,7 +151,7 @@ def step(name: str, module: nn.Module, synthesis: bool) -> Step:
     options = Options(target=Target(multipliers=MULTIPLIERS), ranges="mse")
     compiled = compile_graph(graph, options, data.train.images.images[:CALIBRATION])
     test = data.val.images
-    found = evaluate(compiled.float_graph, compiled.graph, test.images, test.labels)
+    found = compare(compiled.float_graph, compiled.graph, test.images, test.labels)
     assert found.float_accuracy is not None and found.integer_accuracy is not None
     verdicts = simulated(compiled, test.images[:2], 0, None)
     used = synthesised(compiled, "xc7").usage if synthesis else None

@@ -17,7 +17,7 @@ from common import ROOT, head, row, simulated, test_digits
 from model import DigitNet
 from torch import nn
 
-from cnn2rtl.accuracy import evaluate
+from cnn2rtl.accuracy import compare
 from cnn2rtl.compress.qat import Training, train
 from cnn2rtl.frontend import capture
 from cnn2rtl.graph import FloatGraph, QuantGraph
@@ -105,7 +105,7 @@ def digits() -> Task:
 
 def accuracies(task: Task, float_graph: FloatGraph, graph: QuantGraph) -> tuple[float, float]:
     """Of the float network and of the integers, in percent."""
-    found = evaluate(float_graph, graph, task.test_images, tuple(task.test_labels.tolist()))
+    found = compare(float_graph, graph, task.test_images, tuple(task.test_labels.tolist()))
     assert found.float_accuracy is not None and found.integer_accuracy is not None
     return 100 * found.float_accuracy, 100 * found.integer_accuracy
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import inf, log10
@@ -12,7 +12,7 @@ import numpy as np
 from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
 from cnn2rtl.images import Pixels
 from cnn2rtl.quant.qformat import IntArray, signed_bits
-from cnn2rtl.quantise.calibrate import batch_for
+from cnn2rtl.quantise.calibrate import Progress, batch_for, silent
 from cnn2rtl.tensors import FloatArray
 
 BATCH = 8
@@ -21,13 +21,14 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class LayerFigures:
-    """One layer's tensor, compared. ``sqnr`` is in dB; shares run from 0 to 1.
+    """One layer's tensor, compared. ``format`` is its codes'; ``sqnr`` is in dB; shares run from 0 to 1.
 
     ``clipped`` is the share of the values that lie beyond the format's ends, ``used`` the share of its codes between
     the smallest and the largest that occurred. The accumulator's sums needed ``needed_bits`` of the ``acc_bits`` that
     no input whatever can exceed; both are 0 where there is none.
     """
 
+    format: str
     sqnr: float
     clipped: float
     used: float
@@ -35,11 +36,12 @@ class LayerFigures:
     acc_bits: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Shares run from 0 to 1; accuracies are ``None`` without labels. ``layers`` go by name.
 
-    ``agreement`` is the share of images that both networks put into the same class.
+    ``agreement`` is the share of images that both networks put into the same class. Of several ``outputs``, both are
+    told of the first.
     """
 
     images: int
@@ -47,6 +49,15 @@ class Evaluation:
     float_accuracy: float | None
     integer_accuracy: float | None
     layers: Mapping[str, LayerFigures]
+    outputs: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        right = (
+            ""
+            if self.integer_accuracy is None or self.float_accuracy is None
+            else f", {self.integer_accuracy:.1%} right in integers, {self.float_accuracy:.1%} in floats"
+        )
+        return f"<Evaluation on {self.images:,} images: {self.agreement:.1%} top-1 agreement{right}>"
 
 
 @dataclass
@@ -76,6 +87,7 @@ class _Tally:
         sqnr = 10 * log10(self.signal / self.noise) if self.noise and self.signal else inf
         span = max(node.out.hi - node.out.lo, 1)
         return LayerFigures(
+            format=str(node.out),
             sqnr=sqnr,
             clipped=self.clipped / max(self.values, 1),
             used=(self.codes[1] - self.codes[0]) / span,
@@ -88,14 +100,14 @@ def _wider(ends: tuple[int, int], values: np.ndarray) -> tuple[int, int]:
     return min(ends[0], int(values.min())), max(ends[1], int(values.max()))
 
 
-def evaluate(
+def compare(
     float_graph: FloatGraph,
     graph: QuantGraph,
     images: Pixels,
     labels: tuple[int, ...] | None,
-    on_image: Callable[[int], None] = lambda more: None,
+    progress: Progress = silent,
 ) -> Evaluation:
-    """Compare both networks on ``images`` (n, h, w, c), raw pixels; ``on_image`` hears how many more are done.
+    """Compare both networks on ``images`` (n, h, w, c), raw pixels; ``progress`` hears how many are done.
 
     What class an output stands for is its layer's to say: for most, the channel that is largest.
     SQNR of a layer = 10 log10(sum of squares of its float values / sum of squares of the difference).
@@ -110,7 +122,7 @@ def evaluate(
         outputs = float_graph.forward(batch, partial(_keep, values))
         integers = graph.run(batch, partial(_compare, values, {}, tallies))
         votes.append(np.stack([output.classes(outputs), output.classes(integers)]))
-        on_image(len(batch))
+        progress("evaluating", start + len(batch), len(images))
     by_float, by_integer = np.concatenate(votes, axis=1)
     truth = None if labels is None else np.asarray(labels)
     return Evaluation(
@@ -119,6 +131,7 @@ def evaluate(
         float_accuracy=None if truth is None else float(np.mean(by_float == truth)),
         integer_accuracy=None if truth is None else float(np.mean(by_integer == truth)),
         layers={node.name: tallies[node.name].figures(node) for node in graph.layers},
+        outputs=graph.outputs,
     )
 
 

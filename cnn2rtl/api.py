@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 import numpy as np
 
 from cnn2rtl.compiled import Compiled
-from cnn2rtl.devices import Device, default_clock, find
+from cnn2rtl.devices import Device, default_clock, find, load
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.images import Pixels, from_array, images_for, several
+from cnn2rtl.images import Pixels, given_images
 from cnn2rtl.options import Options
 from cnn2rtl.pipeline import Simplified, calibrated, check_feasible, implemented, quantised, simplified
 from cnn2rtl.project import Project, open_project
@@ -23,7 +23,6 @@ from cnn2rtl.quantise.integers import Effort, Widths
 from cnn2rtl.quantised import Quantised
 from cnn2rtl.reading import Source, open_file, open_module
 from cnn2rtl.schedule import Target
-from cnn2rtl.tensors import Shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,6 +57,12 @@ def compile(
     trust_pickle: bool = False,
 ) -> Compiled:
     """Compile ``model`` to hardware; nothing is written until the result's ``write(folder)``.
+
+    ``model`` is a network in memory or the path of one, of any kind that the command line reads: what
+    ``torch.export.save`` or ``torch.save`` wrote, ONNX, what ``cnn2rtl compress qat`` wrote, or, untrained,
+    ``zoo:NAME`` or ``FILE.py:NAME``. Of a ``state_dict``, ``arch`` names the network, as ``FILE.py:NAME``: a class or a
+    factory without arguments; that file is run. Files that could run code of their own when they are read are refused
+    unless ``trust_pickle`` says that they may. A file that has its integers already keeps them, and takes no ``bits``.
 
     ``example`` tells the input's shape and nothing else: a batch (n, c, h, w) as the model takes it, or the shape
     (c, h, w); of several inputs, a tuple of these; ``None`` will do for an exported program, which knows its own.
@@ -105,7 +110,7 @@ def compile(
     with problems.gather():
         options.check()
     if isinstance(calibration, (str, os.PathLike)) and not Path(calibration).exists():
-        problems.found.append(f"{calibration}: no such file or folder")
+        problems.found.append(f"`calibration={calibration}`: no such file or folder")
     source: Source | None = None
     with problems.gather():
         source = _source(model, example, arch, trust_pickle, name or "")
@@ -125,7 +130,8 @@ def compile(
     images: Pixels | None = None
     if calibration is not None:
         with problems.gather():
-            images = _images(calibration, network.inputs)
+            found = given_images("calibration", calibration, network.inputs)
+            images = None if found is None else found.images
         if simple is not None:
             with problems.gather():
                 check_feasible(simple, options.target)
@@ -134,10 +140,16 @@ def compile(
     return implemented(quantised(calibrated(simple, images)), options)
 
 
+def known_devices() -> tuple[Device, ...]:
+    """The FPGAs that are known, with what they have: their names are what ``device`` may be."""
+    return tuple(load().values())
+
+
 def open(folder: str | os.PathLike[str]) -> Project:
     """What :meth:`Compiled.write` or ``cnn2rtl generate`` wrote into ``folder``: its description, networks, streams.
 
-    Raises :class:`cnn2rtl.UserError` where it is no project, a damaged one, or another version's.
+    Warns (:class:`cnn2rtl.Notice`) of files that were changed since. Raises :class:`cnn2rtl.UserError` where it is no
+    project, a damaged one, another version's, or where the networks in it are not those that were written.
     """
     return open_project(Path(folder))
 
@@ -159,31 +171,6 @@ def _settled(source: Source, given: Mapping[str, Any]) -> list[str]:
         for name, value in given.items()
         if name not in asked and value != defaults[name]
     ]
-
-
-def _images(calibration: Any, shapes: Mapping[str, Shape]) -> Pixels:
-    """Raw pixels to calibrate on, from whatever :func:`compile` takes."""
-    if isinstance(calibration, (str, os.PathLike)):
-        return images_for(os.fspath(calibration), shapes).images
-    if len(shapes) > 1:
-        return _several(calibration, shapes)
-    (only,) = shapes.values()
-    return from_array(_on_cpu(calibration), only, "calibration")
-
-
-def _several(calibration: Any, shapes: Mapping[str, Shape]) -> Pixels:
-    """Images for each of several inputs; a batch of tensors (n, c, h, w) or of arrays (n, h, w, c)."""
-    if not isinstance(calibration, Mapping):
-        raise UserError(
-            f"calibration: a {type(calibration).__name__}, where a mapping is expected, with an array for each of the "
-            f"network's inputs: {', '.join(shapes)}"
-        )
-    tensors = any(hasattr(images, "detach") for images in calibration.values())
-    return several({name: _on_cpu(images) for name, images in calibration.items()}, shapes, "calibration", not tensors)
-
-
-def _on_cpu(images: Any) -> Any:
-    return images.detach().cpu() if hasattr(images, "detach") else images
 
 
 def _example(model: Any, example: Any) -> tuple[tuple[int, ...], ...] | None:

@@ -1,4 +1,4 @@
-"""The one exception a user's mistake may raise."""
+"""The one exception a user's mistake may raise, and what is told without one."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ class UserError(Exception):
         lines = (problems,) if isinstance(problems, str) else problems
         self.problems: tuple[str, ...] = tuple(visible(clipped(line, LONGEST)) for line in lines)
         super().__init__("\n".join(self.problems))
+
+
+class Notice(UserWarning):
+    """What the user should know although it went on: the package warns of it, the command line prints a note."""
 
 
 class Problems:

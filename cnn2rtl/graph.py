@@ -199,6 +199,12 @@ class QuantGraph:
         return self.outputs[0]
 
     @property
+    def classes(self) -> int:
+        """How many classes the (first) output tells apart."""
+        node = self[self.output]
+        return node.op.class_count(self.shapes(node))
+
+    @property
     def layers(self) -> tuple[QuantNode, ...]:
         """Every node that computes."""
         return tuple(node for node in self.nodes if node.layer is not None)

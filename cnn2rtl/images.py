@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,10 @@ from cnn2rtl.image_files import Fit, Pixels, Reading, Skip, read_files
 from cnn2rtl.limits import check_zip, too_many
 from cnn2rtl.tensors import Shape, batch_of, times
 
-__all__ = ["SUFFIXES", "Fit", "ImageSet", "Pixels", "Skip", "from_array", "images_for", "load_images", "several"]
+__all__ = [
+    "SUFFIXES", "Fit", "ImageSet", "Pixels", "Skip", "from_array", "given_images", "images_for", "load_images",
+    "several",
+]  # fmt: skip
 
 Read = TypeVar("Read")
 
@@ -128,6 +132,53 @@ def images_for(
     labels = _labels(path, classes, len(images))
     every = ImageSet(images, labels, (), tuple(f"{path}[{i}]" for i in range(len(images))))
     return every.take(_spread(len(images), labels, limit))
+
+
+def given_images(
+    parameter: str,
+    given: Any,
+    shapes: Mapping[str, Shape] | None,
+    fit: Fit = "crop",
+    limit: int | None = None,
+    labels: Sequence[int] | None = None,
+) -> ImageSet | None:
+    """Images for a network with inputs of ``shapes`` from a path, as :func:`images_for`, or from arrays in memory.
+
+    Those are numpy arrays (n, h, w, c) or tensors (n, c, h, w), as :func:`from_array`; of several inputs, a mapping
+    from their names to such arrays. ``labels`` go with them. ``parameter`` is what the user gave them as. Without
+    ``shapes``, nothing is read: only whether a file is there is told, and the result is ``None``.
+    """
+    if isinstance(given, (str, os.PathLike)):
+        path = Path(given)
+        if not path.exists():
+            raise UserError(f"`{parameter}={path}`: no such file or folder")
+        if labels is not None:
+            raise UserError(f"labels: those of {path} are in it; leave them out")
+        return None if shapes is None else images_for(path, shapes, fit, limit)
+    if shapes is None:
+        return None
+    pixels = _in_memory(parameter, given, shapes)
+    numbers = None if labels is None else np.asarray(labels)
+    classes = _labels(Path("labels"), numbers, len(pixels))
+    every = ImageSet(pixels, classes, (), tuple(f"{parameter}[{i}]" for i in range(len(pixels))))
+    return every.take(_spread(len(pixels), classes, limit))
+
+
+def _in_memory(name: str, given: Any, shapes: Mapping[str, Shape]) -> Pixels:
+    if len(shapes) == 1:
+        (only,) = shapes.values()
+        return from_array(_on_cpu(given), only, name)
+    if not isinstance(given, Mapping):
+        raise UserError(
+            f"{name}: a {type(given).__name__}, where a mapping is expected, with an array for each of the network's "
+            f"inputs: {', '.join(shapes)}"
+        )
+    tensors = any(hasattr(images, "detach") for images in given.values())
+    return several({key: _on_cpu(images) for key, images in given.items()}, shapes, name, not tensors)
+
+
+def _on_cpu(images: Any) -> Any:
+    return images.detach().cpu() if hasattr(images, "detach") else images
 
 
 def several(

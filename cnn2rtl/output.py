@@ -214,6 +214,17 @@ def unchanged(folder: Path, path: str) -> bool:
     return path in manifest and (not os.path.lexists(place) or manifest[path] == _digest_of(place))
 
 
+def changed_files(folder: Path) -> list[str]:
+    """The paths of generated files of the project in ``folder`` that are no longer as we wrote them; those that are
+    gone are not among them."""
+    manifest = _manifest(folder) or {}
+    return sorted(
+        path
+        for path, digest in manifest.items()
+        if os.path.lexists(folder / path) and _digest_of(folder / path) != digest
+    )
+
+
 def listed_files(folder: Path) -> list[str]:
     """The paths of all files that were generated into the project in ``folder``."""
     return sorted(_manifest(folder) or ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +11,18 @@ import msgspec
 
 from cnn2rtl import schema, store
 from cnn2rtl.design import Fifo, Stream
-from cnn2rtl.errors import UserError
+from cnn2rtl.errors import Notice, UserError
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.hardware.block import Port
-from cnn2rtl.output import replace_file, tidy_errors, unchanged
+from cnn2rtl.output import changed_files, few, replace_file, tidy_errors, unchanged
 from cnn2rtl.render.report import report
 from cnn2rtl.schedule import Traffic
 from cnn2rtl.schema import About
+from cnn2rtl.text import visible
 from cnn2rtl.workspace import alone_in
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Project:
     """``about`` is ``design.json``; ``streams`` go by their node's name."""
 
@@ -40,15 +42,15 @@ class Project:
         """Predicted cycles of a frame, from the first pixel to the last result."""
         return self.about.latency
 
-    @property
-    def classes(self) -> int:
-        """How many classes the network tells apart."""
-        node = self.graph[self.graph.output]
-        return node.op.class_count(self.graph.shapes(node))
+    def __repr__(self) -> str:
+        return f"<Project {self.about.name!r} in {self.folder}: {len(self.graph.layers)} layers>"
 
 
 def open_project(folder: Path) -> Project:
-    """Read the project in ``folder``; raises :class:`UserError` if there is none, or a damaged one."""
+    """Read the project in ``folder``; raises :class:`UserError` if there is none, or a damaged one.
+
+    Files that were changed since they were generated are told (:class:`Notice`): somebody may well have edited them.
+    """
     try:
         contents = schema.parse((folder / "design.json").read_bytes())
         networks = (folder / "model.npz").read_bytes()
@@ -76,6 +78,10 @@ def open_project(folder: Path) -> Project:
             f"{folder}: design.json or model.npz is damaged ({type(error).__name__}: {error}); "
             "generate the project again"
         ) from None
+    changed = changed_files(folder)
+    if changed:
+        told = f"{folder}: changed since they were generated, and used as they are: {few(changed)}"
+        warnings.warn(Notice(visible(told)), stacklevel=3)
     return Project(folder, contents, float_graph, graph, streams)
 
 

@@ -163,7 +163,7 @@ def test_all_mistakes_at_once() -> None:
     expected = (
         "mean 'x': a number", "scheme 'log': one of pow2, scale is expected", "width 1 of weights and activations",
         "width 17 of outputs",
-        "`clock_mhz=0`", "`multipliers=2.5`", "none: no such file or folder",
+        "`clock_mhz=0`", "`multipliers=2.5`", "`calibration=none`: no such file or folder",
     )  # fmt: skip
     assert len(given) == len(expected)
     # What takes the network to tell comes after.

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_line import DIGITS, EXAMPLE, contents, mistakes, run, succeed
+from command_line import DIGITS, EXAMPLE, contents, run, succeed
 from PIL import Image
 from torch import nn
 
@@ -160,8 +160,10 @@ def test_simulate_takes_no_rom_of_another_size(project: Path, engine: str) -> No
     }
     for problem, lines in wrong.items():
         rom.write_text("\n".join(lines) + "\n")
-        (line,) = mistakes("simulate", project, "--engine", engine, cwd=project.parent)
-        assert f"rom/{rom.name}" in line and problem in line and line.endswith("; generate the project again")
+        refused = run("simulate", project, "--engine", engine, cwd=project.parent)
+        assert refused.code == 2 and refused.out.endswith(f"used as they are: rom/{rom.name}\n")
+        assert f"rom/{rom.name}" in refused.err and problem in refused.err
+        assert refused.err.count("\n") == 1 and refused.err.endswith("; generate the project again\n")
 
 
 def test_simulate_predicts_the_frame_interval(generated: Path) -> None:

@@ -48,7 +48,7 @@ def test_generate_keeps_the_integers(trained: Path, tmp_path: Path) -> None:
     assert "% integer, the same in hardware" in succeed("evaluate", "out", "--data", EXAMPLE / "images", cwd=tmp_path)
     assert "depthwise_conv2d" in succeed("inspect", trained, cwd=tmp_path)
     succeed("generate", trained, "--class-index", "-o", "index", cwd=tmp_path)
-    assert open_project(tmp_path / "index").classes == 10
+    assert open_project(tmp_path / "index").graph.classes == 10
 
 
 def test_training_goes_on_from_the_integers(trained: Path, tmp_path: Path) -> None:

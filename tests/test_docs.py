@@ -303,7 +303,8 @@ def test_the_tutorial(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if any(b.info == "pycon" for b in blocks(p))], ids=name)
-def test_interpreter_sessions(page: Path) -> None:
+def test_interpreter_sessions(page: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(checkout)
     parser, examples = doctest.DocTestParser(), []
     for block in blocks(page):
         if block.info == "pycon":

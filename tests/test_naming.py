@@ -59,8 +59,8 @@ def test_nothing_but_the_command_line_names_an_option() -> None:
 
 def test_every_parameter_that_a_message_names_has_an_option_and_no_other_has() -> None:
     named = {name for _, text in texts() for name in re.findall(r"(?<!`)`(\w+)=", text)}
-    # Those of find() and instantiate(), which put their caller's words before the sign.
-    assert named | {"arch", "device", "fit", "model"} == set(OPTIONS)
+    # Those of find(), instantiate() and given_images(), which put their caller's words before the sign.
+    assert named | {"arch", "data", "device", "fit", "images", "model"} == set(OPTIONS)
     assert set(OPTIONS.values()) - {"MODEL"} <= set(ours(typer.main.get_command(app)))
 
 

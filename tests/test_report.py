@@ -348,7 +348,7 @@ def test_evaluate_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pyte
         raise cnn2rtl.UserError("out: cannot be written")
 
     succeed("generate", *DIGITS, "-o", "out", cwd=tmp_path)
-    monkeypatch.setattr("cnn2rtl.cli.evaluate.record", refuse)
+    monkeypatch.setattr("cnn2rtl.measuring.evaluation.record", refuse)
     text = succeed("evaluate", "out", "--data", EXAMPLE / "images", "--limit", "10", cwd=tmp_path)
     assert "top-1 agreement" in text and "note not kept in the report: out: cannot be written" in text
 

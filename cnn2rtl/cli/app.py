@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import signal
 import sys
 import traceback
-from typing import Annotated, Any
+import warnings
+from collections.abc import Iterator
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -20,7 +23,7 @@ from cnn2rtl.cli.generate import generate
 from cnn2rtl.cli.inspect import inspect
 from cnn2rtl.cli.simulate import simulate
 from cnn2rtl.cli.synth import synth
-from cnn2rtl.errors import UserError
+from cnn2rtl.errors import Notice, UserError
 from cnn2rtl.version import __version__
 
 app = typer.Typer(
@@ -76,7 +79,8 @@ def main() -> None:
     console.debug = len(arguments) < len(sys.argv) - 1
     try:
         arguments = ["--debug", *arguments] if console.debug else arguments
-        code = app(arguments, prog_name="cnn2rtl", standalone_mode=False)
+        with _notices():
+            code = app(arguments, prog_name="cnn2rtl", standalone_mode=False)
     except UserError as error:
         _report(*error.problems)
         code = 2
@@ -88,6 +92,26 @@ def main() -> None:
             _report(f"{message[0].lower()}{message[1:]}; `{path} --help` tells what there is")
         code = 2
     sys.exit(code)
+
+
+@contextlib.contextmanager
+def _notices() -> Iterator[None]:
+    """Print what the package warns of as a note; other warnings go where they always go."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str, category: type[Warning], filename: str, lineno: int,
+            file: TextIO | None = None, line: str | None = None,
+        ) -> None:  # fmt: skip
+            if issubclass(category, Notice):
+                console.note(message)
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.simplefilter("always", Notice)
+        warnings.showwarning = show
+        yield
 
 
 def _report(*problems: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console as RichConsole
@@ -15,9 +16,8 @@ from rich.text import Text
 
 from cnn2rtl.cli.naming import with_options
 from cnn2rtl.errors import UserError
-from cnn2rtl.graph import FloatGraph, QuantGraph
-from cnn2rtl.images import Fit, ImageSet, images_for
 from cnn2rtl.limits import too_large
+from cnn2rtl.quantise.calibrate import Progress as Watch
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.tensors import Shape
 from cnn2rtl.text import NO_BREAK_SPACE, UNDECODED, visible
@@ -42,6 +42,18 @@ def progress() -> Progress:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
         TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal,
     )  # fmt: skip
+
+
+@contextmanager
+def watched() -> Iterator[Watch]:
+    """A progress bar that shows how far the package is, by what it tells; of 0 steps, that it is at work."""
+    with progress() as bar:
+        task = bar.add_task("", total=None)
+
+        def show(stage: str, done: int, of: int) -> None:
+            bar.update(task, description=plain(stage[:70]), completed=done, total=of or None)
+
+        yield show
 
 
 def table(*columns: str, left: int = 1) -> Table:
@@ -110,13 +122,9 @@ def parse_widths(text: str) -> tuple[str, Widths]:
     return found.group(1), Widths(weights, activations)
 
 
-def images(
-    option: str, source: Path, network: FloatGraph | QuantGraph | None, fit: Fit, limit: int | None
-) -> ImageSet | None:
-    """What :func:`images_for` finds; without a network to fit them to, whether there is anything is all to be told."""
-    if not source.exists():
-        raise UserError(f"{option} {source}: no such file or folder")
-    return None if network is None else images_for(source, network.inputs, fit, limit)
+def note(warning: Warning | str) -> None:
+    """Print what the user should know."""
+    out.print(f"[yellow]note[/] {message(str(warning))}", soft_wrap=True)
 
 
 def message(text: str) -> str:

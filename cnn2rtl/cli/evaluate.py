@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from math import inf
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from cnn2rtl import schema
 from cnn2rtl.accuracy import Evaluation
-from cnn2rtl.accuracy import evaluate as compare
 from cnn2rtl.cli import console
-from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.images import ImageSet
-from cnn2rtl.project import Project, open_project, record
-from cnn2rtl.reading import readable
+from cnn2rtl.measuring.evaluation import evaluate as measure
 
 
 def evaluate(
@@ -32,32 +26,21 @@ def evaluate(
     ] = "crop",
 ) -> None:
     """Compare the float network with the golden model: top-1 agreement, accuracy, SQNR of every layer."""
-    problems = Problems()
-    opened: Project | None = None
-    images: ImageSet | None = None
-    with problems.gather():
-        opened = open_project(project)
-    with problems.gather():
-        images = console.images("--data", data, None if opened is None else opened.graph, fit, limit)
-    problems.check()
-    assert opened is not None and images is not None
-    labels = images.labels
-    mismatch = images.mismatch(opened.classes)
-    if mismatch:
-        console.out.print(f"[yellow]note[/] {mismatch}, so no accuracy is given", soft_wrap=True)
-        labels = None
-    with console.progress() as bar:
-        task = bar.add_task("evaluating", total=len(images))
-        result = compare(opened.float_graph, opened.graph, images.images, labels, lambda more: bar.advance(task, more))
+    with console.watched() as show:
+        result = measure(project, data, limit=limit, fit=fit, progress=show)
+    _show(result)
+
+
+def _show(result: Evaluation) -> None:
     rows = console.table("layer", "format", "SQNR dB", "clipped", "range used", "accumulator bits", left=2)
     for name, layer in result.layers.items():
         rows.add_row(
-            console.plain(name), str(opened.graph[name].out), "exact" if layer.sqnr == inf else f"{layer.sqnr:.1f}",
+            console.plain(name), layer.format, "exact" if layer.sqnr == inf else f"{layer.sqnr:.1f}",
             f"{100 * layer.clipped:.2g} %", f"{100 * layer.used:.0f} %",
             f"{layer.needed_bits} of {layer.acc_bits}" if layer.acc_bits else "",
         )  # fmt: skip
     console.out.print(rows)
-    outputs = opened.graph.outputs
+    outputs = result.outputs
     if len(outputs) > 1:
         console.out.print(f"what follows is told of {console.plain(outputs[0])}, the first of {len(outputs)} outputs")
     agreed = round(result.agreement * result.images)
@@ -65,19 +48,3 @@ def evaluate(
     if result.float_accuracy is not None and result.integer_accuracy is not None:
         console.out.print(f"accuracy         {100 * result.float_accuracy:.1f} % float")
         console.out.print(f"                 {100 * result.integer_accuracy:.1f} % integer, the same in hardware")
-    _keep(project, result, readable(data.resolve().name))
-
-
-def _keep(project: Path, result: Evaluation, data: str) -> None:
-    """Record the result in the project; that may lie where nothing can be written."""
-    figures = {
-        name: schema.LayerAccuracy(**{**asdict(layer), "sqnr": None if layer.sqnr == inf else round(layer.sqnr, 2)})
-        for name, layer in result.layers.items()
-    }
-    found = schema.Accuracy(
-        result.images, result.agreement, result.float_accuracy, result.integer_accuracy, figures, data
-    )
-    try:
-        record(project, accuracy=found)
-    except UserError as error:
-        console.out.print(f"[yellow]note[/] not kept in the report: {console.message(str(error))}", soft_wrap=True)

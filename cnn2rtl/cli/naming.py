@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 
 SAME = """
-    alpha arch bits by class_index data device dsps effort engine family fit force fps max_drop multipliers only
-    output_bits pnr rate restart scheme temperature tool trust_pickle val val_share warm_up
+    alpha arch bits by class_index data device dsps effort engine family fit force fps frames images max_drop
+    multipliers only output_bits pnr rate restart scheme seed stall temperature tool trust_pickle val val_share warm_up
+    waves
 """
 """Parameters whose option has their name."""
 
 OPTIONS = {
     **{name: f"--{name.replace('_', '-')}" for name in SAME.split()},
+    "calibration": "--calib",
     "clock_mhz": "--clock",
     "example": "--input",
     "folder": "--run",
     "layers": "--layer",
+    "mhz": "--freq",
     "model": "MODEL",
     "out": "-o",
 }

@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from cnn2rtl.cli import console
-from cnn2rtl.errors import Problems
-from cnn2rtl.project import Project, open_project, record
-from cnn2rtl.synthesis import SynthesisError, SynthResult, Target, Tool, target_for, tool_for
-from cnn2rtl.synthesis.nextpnr import nextpnr_for
+from cnn2rtl.measuring.synthesis import prepare
+from cnn2rtl.synthesis import SynthesisError, SynthResult, Target
 
 RESOURCES = {
     "luts": "look-up tables",
@@ -38,47 +35,20 @@ def synth(
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**31 - 1, help="Seed of --pnr's placement.")] = 1,
 ) -> None:
     """Synthesise the design for an FPGA: what it takes, whether it fits and, with --pnr, how fast it is there."""
-    problems = Problems()
-    opened: Project | None = None
-    target: Target | None = None
-    runner: Tool | None = None
-    with problems.gather():
-        opened = open_project(project)
-    with problems.gather():
-        target = target_for(device, family)
-    if pnr and target is not None:
-        with problems.gather():
-            nextpnr_for(target)
-    if opened is not None and target is not None:
-        with problems.gather():
-            runner = tool_for(tool, opened, target)
-    problems.check()
-    assert opened is not None and target is not None and runner is not None
+    run = prepare(project, device=device, family=family, tool=tool, pnr=pnr, mhz=freq, seed=seed)
+    target, name = run.target, run.project.about.name
     what = target.family.name if target.device is None else target.device.name
-    console.out.print(f"{opened.about.name} in {tool} for {what}", soft_wrap=True)
+    console.out.print(f"{name} in {tool} for {what}", soft_wrap=True)
     try:
-        result = _run(runner, tool, freq if pnr else None, seed)
+        with console.watched() as show:
+            result = run.run(show)
     except SynthesisError as error:
-        for reason in error.reasons:
+        for reason in error.problems:
             console.err.print(f"[bold red]error:[/] {console.message(reason)}", soft_wrap=True)
         build = console.plain(f"{project}/syn/{tool}/build")
-        console.out.print(f"[bold red]FAIL[/] {opened.about.name}: see {build}", soft_wrap=True)
+        console.out.print(f"[bold red]FAIL[/] {name}: see {build}", soft_wrap=True)
         raise typer.Exit(1) from None
-    record(project, synthesis=result.recorded())
     _show(result, target)
-
-
-def _run(tool: Tool, name: str, mhz: float | None, seed: int) -> SynthResult:
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console.err, transient=True,
-        disable=not console.err.is_terminal,
-    ) as bar:  # fmt: skip
-        task = bar.add_task(name)
-
-        def on_stage(stage: str) -> None:
-            bar.update(task, description=console.plain(stage[:70]))
-
-        return tool.synthesise(on_stage) if mhz is None else tool.place_and_route(mhz, seed, on_stage)
 
 
 def _show(result: SynthResult, target: Target) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cnn2rtl.errors import UserError
 from cnn2rtl.hardware.unit import Place, rom_place
 
 MEMORY_BITS = 4096
@@ -18,12 +19,8 @@ OPERAND_BITS, PRODUCT_BITS = 5, 12
 _PLACES = ("ram_style", "ramstyle", "rom_style", "romstyle")
 
 
-class SynthesisError(Exception):
+class SynthesisError(UserError):
     """The design cannot be synthesised as it is meant. One line per reason."""
-
-    def __init__(self, reasons: Iterable[str]) -> None:
-        self.reasons = tuple(reasons)
-        super().__init__("\n".join(self.reasons))
 
 
 # Patterns of Yosys, and what they mean. A name in a message has a backslash before it.

@@ -53,7 +53,7 @@ class Routed:
     fmax_mhz: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SynthResult:
     """``cells`` counts the netlist's cells by the family's own names. ``interval`` is in cycles per frame.
 
@@ -70,6 +70,15 @@ class SynthResult:
     interval: int
     seconds: float
     routed: Routed | None = None
+
+    def __repr__(self) -> str:
+        where = self.family if self.device is None else self.device.name
+        used, fits = self.usage, {None: "", True: "; fits", False: "; does not fit"}[self.fits]
+        speed = "" if self.routed is None else f", {self.routed.fmax_mhz:.1f} MHz"
+        return (
+            f"<SynthResult for {where}: {used.luts:,} LUTs, {used.flip_flops:,} flip-flops, {used.dsps:,g} DSP blocks, "
+            f"{used.rams:,g} block RAMs{fits}{speed}>"
+        )
 
     @property
     def shares(self) -> tuple[Share, ...]:
