@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from abc import ABC, abstractmethod
@@ -32,10 +33,17 @@ class Engine(ABC):
                 f"{self.name}: {', '.join(missing)} not found; install it (Debian: apt install {self.name_of_package}) "
                 "or choose another `engine=`; `cnn2rtl doctor` shows what is there"
             )
-        self.sources = [str(source.resolve()) for source in sources]
         self.work = work.resolve()
+        # Seen from there, nothing has a name but what is in the project: simulators write these into files of their own
+        # and call programs with them, and what folders around it are called may be anything.
+        self.sources = [os.path.relpath(source.resolve(), self.work) for source in sources]
+        self.check()
 
     name_of_package: ClassVar[str]
+
+    def check(self) -> None:
+        """Raise :class:`UserError` where nothing could be built in ``work``."""
+        return
 
     @abstractmethod
     def build(self) -> None:

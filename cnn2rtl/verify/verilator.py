@@ -13,12 +13,14 @@ class Verilator(Engine):
     programs = ("verilator", "make", "g++")
     name_of_package = "verilator make g++"
 
-    def build(self) -> None:
+    def check(self) -> None:
         if any(character.isspace() for character in str(self.work)):
             raise UserError(
                 f"verilator: cannot build in {self.work}: make allows no blanks in a path; move the project to one "
                 'without any, or choose `engine="icarus"`'
             )
+
+    def build(self) -> None:
         # The design is linted in its own tests; here warnings would only hide errors.
         self.call(
             "verilator", "--binary", "--timing", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-j",
