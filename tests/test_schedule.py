@@ -234,10 +234,12 @@ def test_speed_is_not_bought_with_many_times_the_logic() -> None:
     torch.manual_seed(0)
     stem = nn.Sequential(nn.Conv1d(1, 16, 80, stride=16)).eval()
     graph = integers(capture(stem, (1, 800), "stem"))
-    for target in (Target(), Target(fps=20_000), Target(device=find("xc7a35t"))):
+    for target in (Target(), Target(fps=20_000), Target(multipliers=64), Target(device=find("xc7a35t"))):
         plan = schedule(graph, target)
         assert isinstance(plan, Schedule) and plan.interval == 3680
         assert takes_of(graph, plan, "xc7").total.luts < 2000
+    plan = schedule(graph, Target(fps=100_000))  # who asks for it gets it
+    assert isinstance(plan, Schedule) and plan.interval <= 1000
 
 
 def resnet(bits: int) -> QuantGraph:

@@ -62,7 +62,7 @@ class Search:
             if node.layer is not None
         }
         self.refusal = self._impossible()
-        if not target.limited:
+        if target.device is None and target.fps is None:
             self.options = {name: self._worthwhile(name) for name in self.options}
         self.pick: Callable[[int, bool], dict[str, Folding]] = cache(self._pick)
         self.nearest: Fit | None = None
