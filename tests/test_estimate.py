@@ -117,7 +117,21 @@ def test_products(a: int, b: int, xc7: int, ecp5: int) -> None:
 
 @pytest.mark.parametrize(
     ("a", "b", "units"),
-    [(3, 8, 0), (8, 8, 1), (13, 5, 2), (18, 18, 2), (20, 9, 2), (22, 17, 4), (24, 17, 4), (25, 11, 3), (30, 10, 4)],
+    [
+        (3, 8, 0),
+        (3, 17, 0),
+        (8, 8, 1),
+        (10, 4, 2),
+        (13, 5, 2),
+        (18, 18, 2),
+        (20, 9, 2),
+        (22, 10, 3),
+        (22, 17, 4),
+        (24, 17, 4),
+        (25, 11, 3),
+        (27, 17, 4),
+        (30, 10, 4),
+    ],
 )
 def test_products_on_gowin(a: int, b: int, units: int) -> None:
     """What the largest kind of block leaves of a product, a smaller one takes; a 9x9 counts one."""

@@ -60,7 +60,7 @@ _DSP48 = (Block(25, 18, 18, least_product=9, signed_only=True),)
 _DSP48E2 = (Block(27, 18, 18, least_product=9, signed_only=True),)
 _18X18 = (Block(18, 18, 18),)
 _MAC16 = (Block(16, 16, 16, least_product=11),)
-_GOWIN_DSP = (Block(36, 36, 36, 22, units=8), Block(18, 18, 18, 10, units=2), Block(9, 9, 9, 4))
+_GOWIN_DSP = (Block(36, 36, 36, 22, units=8), Block(18, 18, 18, 4, longer=10, units=2), Block(9, 9, 9, 4))
 _MISTRAL = (
     Block(27, 27, 27, 4, longer=19, units=6), Block(18, 18, 18, 4, longer=10, units=3), Block(9, 9, 9, 4, units=2),
 )  # fmt: skip

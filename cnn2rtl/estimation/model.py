@@ -82,7 +82,7 @@ def features_of(module: str, parts: Parts, family: Family) -> list[tuple[str, Fe
 def bits_in_logic(parts: Parts, family: Family) -> int:
     """Bits times bits of what multiplies without a DSP block."""
     soft = (product for product in parts.products if not blocks(family.blocks, product))
-    return sum(product.a * product.b * product.count for product in soft)
+    return sum(product.a * (product.b * product.count - product.spared) for product in soft)
 
 
 def unit(module: str, parameters: Mapping[str, ParameterValue], family: str) -> Resources | None:

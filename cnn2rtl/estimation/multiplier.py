@@ -41,7 +41,8 @@ def _count(kinds: tuple[Block, ...], a: int, b: int, out: int) -> int:
     if not kinds:
         return 0
     kind = kinds[0]
-    if min(a, b) < kind.least or max(a, b) < kind.longer or out < kind.least_product:
+    # What is left of a longer factor stays the first one, however short it is.
+    if min(a, b) < kind.least or a < kind.longer or out < kind.least_product:
         return _count(kinds[1:], max(a, b), min(a, b), out)
     if a > kind.a:
         slices, last = kind.slices(a, kind.a)

@@ -35,13 +35,15 @@ class Memory:
 class Product:
     """``count`` multiplications of two's complement numbers of ``a`` and ``b`` bits.
 
-    Somebody needs ``out`` bits of the product; 0 stands for all.
+    Somebody needs ``out`` bits of the product; 0 stands for all. Outside a DSP block each bit of ``b`` adds
+    ``a``, but for those that are ``spared``, of all of them together, because ``b`` is constant.
     """
 
     a: int
     b: int
     count: int = 1
     out: int = 0
+    spared: int = 0
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
 from cnn2rtl.hardware.constants import Constants, Matrix
 from cnn2rtl.hardware.parts import Memory, Parameters, Parts, Product, clog2, describes, rom_address
 from cnn2rtl.hardware.timing import Pipeline
-from cnn2rtl.hardware.unit import Folding, Instance, Packed, Rom, RomFile, Style, ceil_div, rom_place
+from cnn2rtl.hardware.unit import Folding, Instance, Packed, ParameterValue, Rom, RomFile, Style, ceil_div, rom_place
 from cnn2rtl.hardware.units.gearbox import gearbox
 from cnn2rtl.hardware.units.lanes import pad_axis
 from cnn2rtl.hardware.units.requantise import requantise
@@ -45,11 +48,44 @@ def dot_product(
     return (sums, *gearbox("serialise", acc_bits, channels, pe, lanes_out), scale), {**roms, "requant": scale_rom}
 
 
+@dataclass(frozen=True, eq=False)
+class MacArray(Instance):
+    """The unit ``mac_array``; ``weights`` (words, pe, simd) are those of its ROM."""
+
+    weights: IntArray | None = None
+
+    @property
+    def facts(self) -> Mapping[str, ParameterValue]:
+        """A single word of weights is constant, which matters to products in logic."""
+        assert self.weights is not None
+        return self._with(spared(self.weights, self._weight_bits))
+
+    @property
+    def typical(self) -> Mapping[str, ParameterValue]:
+        """The same of any weights: these very ones do not count before calibration, which changes them."""
+        assert self.weights is not None
+        return self._with(self.weights.size * self._weight_bits // 2)
+
+    @property
+    def _weight_bits(self) -> int:
+        return Parameters(self.parameters)["W_BITS"]
+
+    def _with(self, spared: int) -> Mapping[str, ParameterValue]:
+        constant = self.parameters["WEIGHT_WORDS"] == 1
+        return {**self.parameters, "SPARED": spared} if constant else self.parameters
+
+
+def spared(weights: IntArray, bits: int) -> int:
+    """Of the bits of constant ``weights``, those that no adder is needed for: zeros, and the first one of each."""
+    ones = ((weights.ravel()[:, None] >> np.arange(bits)) & 1).sum(1)
+    return int(weights.size * bits - np.maximum(ones - 1, 0).sum())
+
+
 def mac_array(layer: QuantLayer, folding: Folding, weights: IntArray, steps: int) -> tuple[Instance, dict[str, Rom]]:
     """The multiply-accumulate array with its ROM; ``weights`` and ``steps`` as for :func:`dot_product`."""
     source, acc_bits, pe, simd = layer.source, layer.acc_bits, folding.pe, folding.simd
     words, word_bits = weights.shape[0], pe * simd * layer.weight_bits
-    instance = Instance(
+    instance = MacArray(
         "mac",
         "mac_array",
         {
@@ -69,6 +105,7 @@ def mac_array(layer: QuantLayer, folding: Folding, weights: IntArray, steps: int
         (1 if folding.shared else pe) * simd * source.bits,
         pe * acc_bits,
         mac_timing(simd=simd, steps=steps, weight_bits=layer.weight_bits, style=folding.style),
+        weights=weights,
     )
     return instance, {"weights": Rom(word_bits, Packed(weights.reshape(words, -1), layer.weight_bits))}
 
@@ -121,7 +158,7 @@ def mac_array_parts(p: Parameters) -> Parts:
     }
     products: tuple[Product, ...] = ()
     if style == 0:
-        products = (Product(a, weight, pe * simd, min(product, sum_bits) if simd == 1 else product),)
+        products = (Product(a, weight, pe * simd, min(product, sum_bits) if simd == 1 else product, p["SPARED"]),)
         features |= {
             "activations": inputs * p["A_BITS"],
             "weights": pe * simd * weight * (words > 1),

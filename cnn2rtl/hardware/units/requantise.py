@@ -79,15 +79,17 @@ def requantise_parts(p: Parameters) -> Parts:
     factor, base, shifts, out = p["MULT_BITS"], p["SHIFT_BASE"], p["SHIFT_BITS"], p["Q_BITS"]
     big = total + (factor or p["PRE_SHIFT"])
     based = max(1, big - base)  # bits that are left when shifted
+    summed = min(total, based)  # of these, those of a sum that is not scaled; the others only carry
     fixed = folds == 1  # the parameters are constants
     least, most = p["LO"] - p["ZERO"], p["HI"] - p["ZERO"]  # what is compared, before the zero point is added
+    below, above = -(1 << (based - 1)) < least, most < (1 << (based - 1)) - 1  # whether anything is
+    clamps = below or above  # else the last registers are a shift register
     symmetric = least == -(most + 1) or (least == 0 and most + 1 == 1 << out)
     choices = shifts * (1 - 2.0 ** (1 - min(folds, 30)))  # a bit of a lane's shift is the same in all of few words
-    clamps = based > out or not symmetric  # else the last registers are a shift register
     features: dict[str, float] = {
         "one": 1,
         "lanes": lanes,
-        "clamped": lanes * out * (not symmetric),
+        "clamped": lanes * out * (clamps and not symmetric),
         **rom_address(folds),
     }
     if factor:
@@ -107,8 +109,10 @@ def requantise_parts(p: Parameters) -> Parts:
     else:
         features |= {
             "accumulators": lanes * acc,
-            "sums": lanes * total * (not fixed),
-            "constant sums": lanes * total * fixed,
+            "sums": lanes * summed * (not fixed),
+            "constant sums": lanes * summed * fixed,
+            "carries": lanes * (total - summed) * (not fixed),
+            "constant carries": lanes * (total - summed) * fixed,
             "shifted": lanes * based * clamps,
             "shift choice": lanes * based * choices,
             "results": lanes * out * clamps,

@@ -109,6 +109,14 @@ class _Axis:
         """Pixels from the padding's first to the first tap of the last step."""
         return (self.windows - 1) * self.stride + (self.reach if self.taps == 1 else 0)
 
+    def starts(self, banks: int, *more: int) -> int:
+        """In how many of so many memories in a ring a window may begin, as far as synthesis sees.
+
+        It sees bits that never change. From a window to the next is a stride, and ``more`` at times.
+        """
+        common = gcd(banks, *more, *([self.stride] if self.windows > 1 else []))
+        return 1 if common == banks else banks // (common & -common)
+
     @property
     def beyond(self) -> bool:
         """Whether the last window reaches beyond the map."""
@@ -139,7 +147,9 @@ def window_buffer_parts(p: Parameters) -> Parts:
     loops = [beats, x.size, p["FOLDS"], p["REPEAT"], p["GROUPS"], p["KERNEL_Y"] // y.taps, p["KERNEL_X"] // x.taps]
     # What is counted only where someone asks: complete frames, rows of the ring, words where they are not dealt out.
     loops += [y.size] * (y.beyond or x.beyond) + [rows] * (y_banks * x_banks > 1) + [words] * (x_banks == 1)
-    slot, column, number = (clog2(n) for n in (y_banks, x_banks, beats if padded else 1))
+    columns = min(x_banks, x.size)  # memories that are not empty
+    y_starts, x_starts = y.starts(y_banks, y.size - (y.windows - 1) * y.stride), min(x.starts(x_banks), columns)
+    slot, column, number = (clog2(n) for n in (y_starts, x_starts, beats if padded else 1))
     places = clog2((rows + y.stride) * x.size + x.pad + 2) + 1
     ahead = clog2(max(rows, y.reach + 1, y.stride) * x.size + x.reach + 2) + 1
     known = [sum(map(bool, axis.comparisons)) and max(axis.comparisons) for axis in (y, x)]
@@ -154,15 +164,15 @@ def window_buffer_parts(p: Parameters) -> Parts:
         "address": address * (1 if x_banks == 1 else 2),
         "ring address": address if ring else 0,
         "bank addresses": address * x_banks if x_banks > 1 else 0,
-        "memories": y_banks * x_banks if y_banks * x_banks > 1 else 0,
+        "memories": y_banks * columns if y_banks * columns > 1 else 0,
         "on the way": slot + column + number + sum(known),
         "banks": slot + column,
         "slots": slot * y.live,
         "columns": column * x.live,
-        "row choice": y.live * (y_banks - 1) * x.live * beat_bits,
-        "column choice": taps * (x_banks - 1) * beat_bits,
-        "words": y_banks * x_banks * beat_bits,
+        "row choice": y.live * (y_starts - 1) * (columns if x_starts > 1 else x.live) * beat_bits,
+        "column choice": taps * (x_starts - 1) * beat_bits,
+        "words": y_banks * columns * beat_bits,
         "data": taps * beat_bits,
         "padding": taps * beat_bits * padded,
     }
-    return Parts(features, (Memory(beat_bits, words, True, p.place, y_banks * x_banks),))
+    return Parts(features, (Memory(beat_bits, words, True, p.place, y_banks * columns),))
