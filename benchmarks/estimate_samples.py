@@ -330,8 +330,8 @@ def resample(rng: random.Random) -> Sample:
 
 
 SAMPLES: dict[str, tuple[Callable[[random.Random], Sample], int]] = {
-    "cyclic_rom": (cyclic_rom, 36),
     "simple_ram": (simple_ram, 36),
+    "cyclic_rom": (cyclic_rom, 36),
     "frame_check": (frame_check, 6),
     "stream_fifo": (stream_fifo, 16),
     "mac_array": (mac_array, 60),

@@ -65,11 +65,12 @@ def features_of(module: str, parts: Parts, family: Family) -> list[tuple[str, Fe
     for memory in parts.memories:
         mapping = family.library.map(memory)
         features: Features
-        kind = "ram" if memory.writable else "rom"
+        # Choosing among several blocks takes the same of a ROM as of a memory that is written.
+        kind = "ram"
         if mapping.logic and memory.contents is not None:
             kind, features = "table", memory.contents
-        elif not memory.writable and mapping.logic:
-            features = rom_features(memory.width, memory.depth)
+        elif mapping.logic and not memory.writable:
+            kind, features = "rom", rom_features(memory.width, memory.depth)
         else:
             features = ram_features(memory.width, memory.depth, mapping.segments, mapping.logic)
         if mapping.luts:
