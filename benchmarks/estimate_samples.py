@@ -150,10 +150,11 @@ def gearbox(rng: random.Random) -> Sample:
 
 
 def mac_array(rng: random.Random) -> Sample:
-    style = rng.choice((0, 0, 1, 2))
-    shapes = ((1, 1), (spread(rng, 1, 12), 1), (1, spread(rng, 1, 12)), (rng.randint(1, 4), rng.randint(1, 9)))
+    style = rng.choice((0, 0, 1, 2, 2))
+    shapes = ((1, 1), (spread(rng, 1, 24), 1), (1, spread(rng, 1, 12)), (rng.randint(1, 4), rng.randint(1, 9)))
     pe, simd = rng.choice(shapes)
-    shared = 1 if style == 1 else rng.randint(0, 1)
+    # Only depthwise layers have activations of their own for each PE.
+    shared = 1 if style == 1 else rng.choice((0, 1, 1))
     a, w = rng.choice(((8, 8), (8, 8), (rng.randint(2, 10), rng.randint(2, 10)), (4, 4)))
     steps = rng.choice((1, 9, spread(rng, 2, 300)))
     words = min(steps * rng.choice((1, spread(rng, 1, 64))), 1024)
