@@ -58,21 +58,21 @@ class MacArray(Instance):
     def facts(self) -> Mapping[str, ParameterValue]:
         """A single word of weights is constant, which matters to products in logic."""
         assert self.weights is not None
-        return self._with(spared(self.weights, self._weight_bits))
+        if len(self.weights) > 1:  # looking at them all would take longer than the rest of the estimate
+            return self.parameters
+        return {**self.parameters, "SPARED": spared(self.weights, self._weight_bits)}
 
     @property
     def typical(self) -> Mapping[str, ParameterValue]:
         """The same of any weights: these very ones do not count before calibration, which changes them."""
         assert self.weights is not None
-        return self._with(self.weights.size * self._weight_bits // 2)
+        if len(self.weights) > 1:
+            return self.parameters
+        return {**self.parameters, "SPARED": self.weights.size * self._weight_bits // 2}
 
     @property
     def _weight_bits(self) -> int:
         return Parameters(self.parameters)["W_BITS"]
-
-    def _with(self, spared: int) -> Mapping[str, ParameterValue]:
-        constant = self.parameters["WEIGHT_WORDS"] == 1
-        return {**self.parameters, "SPARED": spared} if constant else self.parameters
 
 
 def spared(weights: IntArray, bits: int) -> int:
