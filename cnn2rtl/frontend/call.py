@@ -40,8 +40,8 @@ class Call:
     """``operator`` (``aten.conv2d.default``) applied to ``args``, by their schema names, defaults filled in.
 
     An argument is a :class:`Map`, a constant ``torch.Tensor``, or a plain Python value. ``out`` is the
-    result's shape without the batch, ``name`` the layer's, ``target`` what torch runs. ``last`` says that the result
-    is the model's output and nothing else.
+    result's shape without the batch, ``name`` the layer's, ``target`` what torch runs. ``behind`` names the
+    operators of all that depends on the result.
     """
 
     operator: str
@@ -50,7 +50,7 @@ class Call:
     name: str
     target: Callable[..., Any]
     builder: Builder
-    last: bool = False
+    behind: frozenset[str] = frozenset()
 
     @property
     def sources(self) -> tuple[Map, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 from typing import Any, TypeAlias
@@ -16,6 +16,7 @@ from torch.export import ExportedProgram
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters import CONVERTERS, HINTS, INDICES, SUPPORTED, Result
+from cnn2rtl.frontend.dependence import ancestors, operator_of, operators_behind
 from cnn2rtl.frontend.quiet import first_line, quiet
 from cnn2rtl.frontend.relabel import moved
 from cnn2rtl.graph import FloatGraph, Node
@@ -49,6 +50,8 @@ class Conversion:
         self.notes: list[str] = []
         # Which node makes the map of a view that some layer needs.
         self.moved: dict[tuple[object, ...], Map] = {}
+        # The operators of all that depends on a node.
+        self.behind: Mapping[fx.Node, frozenset[str]] = {}
 
     def graph(self) -> FloatGraph:
         """Convert every operation the output depends on; one :class:`UserError` lists those that cannot be."""
@@ -56,13 +59,14 @@ class Conversion:
         signature = self.program.graph_signature
         made = {node.name: node for node in output.all_input_nodes}
         results = [made.get(name, output) for name in signature.user_outputs]
-        live = _ancestors(results)
+        live = ancestors(results)
+        self.behind = operators_behind([node for node in self.program.graph.nodes if node is not output], live)
         for node in self.program.graph.nodes:
             if node.op == "placeholder":
                 self._placeholder(node)
             elif node in live and node is not output:
                 try:
-                    self.values[node] = self._operation(node, last=node in results and len(node.users) == 1)
+                    self.values[node] = self._operation(node)
                 except Refused as refused:
                     self._refuse(node, refused)
                     # The operations behind it are judged all the same.
@@ -93,7 +97,7 @@ class Conversion:
         return ""
 
     def _refuse(self, node: fx.Node, refused: Refused) -> None:
-        self.problems.append(f"`{_layer_name(node)}` ({_operator(node)}): {refused}")
+        self.problems.append(f"`{_layer_name(node)}` ({operator_of(node)}): {refused}")
 
     def layer(self, name: str, op: Op, sources: tuple[Map, ...], clamp: Clamp) -> Map:
         """Add a layer; part of what a converter sees as :class:`~cnn2rtl.frontend.call.Builder`."""
@@ -145,7 +149,7 @@ class Conversion:
             tensors = self.program.state_dict if target in self.program.state_dict else self.program.constants
             self.values[node] = tensors[target]
 
-    def _operation(self, node: fx.Node, last: bool) -> Value:
+    def _operation(self, node: fx.Node) -> Value:
         """Convert one call; raises :class:`Refused`."""
         made = node.meta.get("val")
         if node.target is operator.getitem:
@@ -159,12 +163,12 @@ class Conversion:
             if excess:
                 raise Refused(f"makes too large a tensor: {excess}")
         args = self._arguments(node, node.target._schema)
-        if _constant(args) or _operator(node) in _FACTORIES:
+        if _constant(args) or operator_of(node) in _FACTORIES:
             return _evaluate(node.target, args)
         overload = str(node.target)
         if overload not in CONVERTERS:
-            raise Refused(f"is not supported; {HINTS.get(_operator(node), SUPPORTED)}")
-        call = Call(overload, args, _dims(node), _layer_name(node), node.target, self, last)
+            raise Refused(f"is not supported; {HINTS.get(operator_of(node), SUPPORTED)}")
+        call = Call(overload, args, _dims(node), _layer_name(node), node.target, self, self.behind[node])
         tensors = made if isinstance(made, (tuple, list)) else [made]
         if overload not in INDICES:
             self._require_map(tensors[0])
@@ -207,7 +211,7 @@ class Conversion:
         if isinstance(value, list):
             return value[index]
         if index != 0 and str(producer.target) in CONVERTERS:
-            raise Refused(f"result {index} of {_operator(producer)} (the indices of a pooling) is not supported")
+            raise Refused(f"result {index} of {operator_of(producer)} (the indices of a pooling) is not supported")
         return value
 
     def _require_map(self, value: object) -> None:
@@ -247,15 +251,6 @@ def _constant(args: dict[str, Any]) -> bool:
     return any(isinstance(leaf, torch.Tensor) for leaf in leaves) and not any(isinstance(leaf, Map) for leaf in leaves)
 
 
-def _ancestors(results: Sequence[fx.Node]) -> set[fx.Node]:
-    found, waiting = set(results), list(results)
-    while waiting:
-        fresh = [node for node in waiting.pop().all_input_nodes if node not in found]
-        found.update(fresh)
-        waiting.extend(fresh)
-    return found
-
-
 def _unknown(node: fx.Node) -> Value:
     """What stands for the result of an operation that was refused."""
     made = node.meta.get("val")
@@ -281,11 +276,6 @@ def _dims(node: fx.Node) -> tuple[int, ...]:
     return tuple(made.shape[1:]) if isinstance(made, torch.Tensor) else ()
 
 
-def _operator(node: fx.Node) -> str:
-    """``relu`` for ``aten.relu.default``."""
-    return str(node.target).split(".")[1] if isinstance(node.target, torch._ops.OpOverload) else node.name
-
-
 def _modules(node: fx.Node) -> list[tuple[str, str]]:
     """(path, class) of the modules that the operation is in, outermost first."""
     stack = (node.meta.get("nn_module_stack") or {}).values()
@@ -301,4 +291,4 @@ def _layer_name(node: fx.Node) -> str:
     path, cls = (_modules(node) or [("", "")])[-1]
     if path and cls.startswith(_LAYERS) and not cls.startswith("torch.nn.modules.container."):
         return path
-    return f"{path}.{_operator(node).strip('_')}".lstrip(".")
+    return f"{path}.{operator_of(node).strip('_')}".lstrip(".")

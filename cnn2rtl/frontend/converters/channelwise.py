@@ -9,7 +9,7 @@ import numpy as np
 
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.ops import Add, Affine, ArgMax, Identity, Table
-from cnn2rtl.tensors import Clamp, FloatArray
+from cnn2rtl.tensors import Clamp, FloatArray, times
 
 
 def relu(call: Call) -> Clamp:
@@ -85,18 +85,45 @@ def prelu(call: Call) -> Map:
     return call.layer(Add(), positive, scaled).reshaped(source.dims)
 
 
+KEEPING = frozenset((
+    *("alias", "clone", "contiguous", "detach", "to", "_to_copy", "dropout", "feature_dropout"),
+    *("flatten", "unflatten", "view", "_unsafe_view", "reshape", "squeeze", "unsqueeze"),
+    *("permute", "transpose", "swapaxes", "swapdims", "movedim", "mT", "adjoint", "cat"),
+))  # fmt: skip
+"""Operators that keep every value as it is: whoever looks for the largest of some behind them still finds it."""
+
+
 def softmax(call: Call) -> Map:
-    """Nothing at the end of the network, where it changes no order; elsewhere refused."""
-    if not call.last:
+    """Nothing at the end of the network, over the channels, where it changes no order; elsewhere refused."""
+    source, dim = call.source, call.args["dim"] % (1 + len(call.out))
+    if dim == 0:
+        raise Refused("goes over the images of a batch, each of which is computed by itself; the classes are dim=1")
+    # What each sum goes over, (sums, values), as places in the map.
+    places = np.moveaxis(source.positions, dim - 1, -1).reshape(-1, call.out[dim - 1])
+    channels, height, width = source.shape
+    pixels = places % (height * width)
+    if places.shape[1] == 1:
+        raise Refused(
+            f"goes over dim={dim}, which has one value alone: the result would always be the same; leave it out"
+        )
+    if np.any(places < 0) or np.any(pixels != pixels[:, :1]):
+        raise Refused(
+            f"goes over dim={dim}, that is, over several pixels of a {times(source.shape)} map; it is supported over "
+            "the channels of each pixel alone (the classes), where it is left out. End the network before it"
+        )
+    # The index of the largest of all channels stays the same where all of them are in the sum.
+    allowed = KEEPING | {"argmax"} if places.shape[1] == channels else KEEPING
+    if not call.behind <= allowed:
         raise Refused("is supported at the end of the network alone, where it is left out")
-    call.note("is left out: the outputs are scores, whose order is that of the probabilities.")
-    return call.source
+    if "argmax" not in call.behind:
+        call.note("is left out: the outputs are scores, whose order is that of the probabilities.")
+    return source
 
 
 def argmax(call: Call) -> Map:
     """``argmax`` at the end of the network, over the channels."""
     dim, rank = call.args["dim"], 1 + len(call.source.dims)
-    if not call.last or dim is None or dim % rank != 1:
+    if call.behind or dim is None or dim % rank != 1:
         raise Refused("is supported at the end of the network alone, over the channels (dim=1)")
     return call.layer(ArgMax(), call.source)
 
