@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from warnings import warn
 
 from cnn2rtl import zoo
-from cnn2rtl.errors import Problems, UserError
+from cnn2rtl.errors import Notice, Problems, UserError
 from cnn2rtl.frontend.content import ZOO, content_of, is_fresh, read_file, split_arch
 from cnn2rtl.frontend.onnx_file import OnnxNetwork, read_onnx
 from cnn2rtl.graph import FloatGraph
@@ -128,10 +129,18 @@ class TorchFile(Source):
         from torch import nn
 
         from cnn2rtl.frontend import load_model
+        from cnn2rtl.frontend.reparametrised import masked, plain
 
         model = load_model(self.path, self.arch, self.trust_pickle, seed)
         assert isinstance(model, nn.Module)
-        return model.float()
+        pruned = masked(model)
+        if pruned:
+            warn(
+                f"{self.path}: the pruning masks of {', '.join(pruned)} are merged into the weights; "
+                "training may change the zeros that they made",
+                Notice, stacklevel=2,
+            )  # fmt: skip
+        return plain(model).float()
 
 
 @dataclass(frozen=True)

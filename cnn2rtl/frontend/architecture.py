@@ -13,8 +13,13 @@ import torch
 from torch import nn
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.frontend import reparametrised
 from cnn2rtl.frontend.content import split_arch
 from cnn2rtl.frontend.quiet import first_line
+from cnn2rtl.frontend.reparametrised import plain_names
+
+_COUNTER = "num_batches_tracked"
+"""Checkpoints from before torch 0.4.1 lack BatchNorm's batch counter, which nothing here needs."""
 
 
 def instantiate(arch: str, parameter: str = "arch") -> nn.Module:
@@ -73,22 +78,39 @@ def _describe(error: BaseException, file: str) -> str:
 
 
 def with_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path, arch: str) -> None:
-    """Give ``model`` the weights of ``state``; one :class:`UserError` lists every name and shape that differs."""
+    """Give ``model`` the weights of ``state``; one :class:`UserError` lists every name and shape that differs.
+
+    Weights that are computed from others (:mod:`~cnn2rtl.frontend.reparametrised`) may be stored in either form.
+    """
     own = model.state_dict()
-    # Checkpoints from before torch 0.4.1 lack BatchNorm's batch counter, which nothing here needs.
-    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    if not own.keys() <= state.keys() and plain_names(own) <= plain_names(state):
+        # The same weights, computed by a hook here and plain ones there, or the other way round.
+        reparametrised.merge(model)
+        reparametrised.expect(model, state)
+        own = model.state_dict()
+    missing = [name for name in own if name not in state and not name.endswith(_COUNTER)]
     unexpected = [name for name in state if name not in own]
     problems = []
     if missing:
         problems.append(f"{path}: weights that {arch} needs are missing: {', '.join(missing)}")
     if unexpected:
         problems.append(f"{path}: holds weights that {arch} does not have: {', '.join(unexpected)}")
+    if any(".parametrizations." in f".{name}" for name in (*missing, *unexpected)):
+        problems.append(
+            f"{path}: weights that torch.nn.utils.parametrize computes are stored as what they are computed from; "
+            f"let {arch} have the same parametrisations, or save the weights after remove_parametrizations"
+        )
     for name, value in state.items():
         if name in own and own[name].shape != value.shape:
             problems.append(f"{path}: `{name}` is {_shape(value)}, but {arch} has {_shape(own[name])}")
     if problems:
         raise UserError(problems)
-    model.load_state_dict(dict(state), strict=False)
+    found = model.load_state_dict(dict(state), strict=False)
+    unset = [name for name in found.missing_keys if not name.endswith(_COUNTER)]
+    if unset:
+        raise UserError(
+            f"{path}: {arch} does not take the weights of its own names, but others than {', '.join(unset)}"
+        )
 
 
 def _shape(tensor: torch.Tensor) -> str:

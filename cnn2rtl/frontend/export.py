@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -14,6 +13,7 @@ from torch.export import ExportedProgram
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.conversion import Conversion
 from cnn2rtl.frontend.quiet import first_line, quiet
+from cnn2rtl.frontend.reparametrised import plain
 from cnn2rtl.frontend.sizes import SizesJudged, TooLarge
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.limits import too_large
@@ -89,7 +89,7 @@ def _export(model: nn.Module, shapes: Sequence[tuple[int, ...]] | None) -> Expor
             f"the model takes {len(needed)} inputs ({', '.join(needed)}), but the size of {len(shapes)} is given; "
             "give one for each, like 3x128x128,10"
         )
-    model = copy.deepcopy(model).eval()
+    model = plain(model)
     dtypes = {tensor.dtype for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point()}
     if dtypes & {torch.half, torch.bfloat16}:
         model, dtypes = model.float(), {torch.float32}

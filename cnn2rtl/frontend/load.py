@@ -26,6 +26,7 @@ from cnn2rtl.frontend.archive import refusals
 from cnn2rtl.frontend.content import content_of, is_fresh, read_file
 from cnn2rtl.frontend.fresh import fresh
 from cnn2rtl.frontend.quiet import first_line, quiet
+from cnn2rtl.frontend.reparametrised import merge
 
 Model: TypeAlias = nn.Module | ExportedProgram
 
@@ -76,6 +77,7 @@ def load_model(path: str | Path, arch: str | None = None, trust_pickle: bool = F
                 )
             model = instantiate(arch)
             if isinstance(loaded, Mapping) and structure.EDITS in loaded:
+                merge(model)
                 structure.replay(model, loaded[structure.EDITS], state, path, arch)
             with_state(model, state, path, arch)
     _require_finite(model, path)
