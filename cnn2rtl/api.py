@@ -64,10 +64,11 @@ def compile(
     factory without arguments; that file is run. Files that could run code of their own when they are read are refused
     unless ``trust_pickle`` says that they may. A file that has its integers already keeps them, and takes no ``bits``.
 
-    ``example`` tells the input's shape and nothing else: a batch (n, c, h, w) as the model takes it, or the shape
-    (c, h, w); of several inputs, a tuple of these; ``None`` will do for an exported program, which knows its own.
-    The hardware takes raw pixels, 0 to 255: the model was trained on ``(pixel / 255 - mean) / std``, each one
-    number or one per channel. ``calibration`` are images that show the ranges of all tensors: a path as
+    ``example`` tells the input's shape: a batch (n, c, h, w) as the model takes it, or the shape (c, h, w); of several
+    inputs, a tuple of these; ``None`` will do for an exported program, which knows its own. The hardware takes raw
+    pixels, 0 to 255: the model was trained on ``(pixel / 255 - mean) / std``, each one number or one per channel. A
+    model that takes whole numbers (a program or a file says so, of a module an ``example`` of uint8) gets the pixels as
+    they are. ``calibration`` are images that show the ranges of all tensors: a path as
     :func:`cnn2rtl.images.load_images` takes it, a numpy array (n, h, w, c) or a tensor (n, c, h, w), of 0 to 255,
     or floats of 0 to 1, for several inputs a mapping from their names to such arrays; without, the BatchNorm
     statistics tell them. ``bits`` is the width of weights and activations unless they have their own, ``layers``
@@ -159,7 +160,7 @@ def _source(model: Any, example: Any, arch: str | None, trust_pickle: bool, name
     if isinstance(model, (str, os.PathLike)):
         shapes = None if example is None else _shapes(example)
         return open_file(Path(model), arch, shapes, trust_pickle, name)
-    return open_module(model, _example(model, example), name)
+    return open_module(model, _example(model, example), name, _dtypes(example))
 
 
 def _settled(source: Source, given: Mapping[str, Any]) -> list[str]:
@@ -184,6 +185,13 @@ def _shapes(example: Any) -> tuple[tuple[int, ...], ...]:
     if isinstance(example, (tuple, list)) and example and not all(isinstance(d, (int, np.integer)) for d in example):
         return tuple(_shape(one) for one in example)
     return (_shape(example),)
+
+
+def _dtypes(example: Any) -> tuple[str, ...]:
+    """The type of each input as numpy calls it, where arrays or tensors are given."""
+    several = example if isinstance(example, (tuple, list)) else (example,)
+    found = tuple(str(one.dtype).removeprefix("torch.") for one in several if hasattr(one, "dtype"))
+    return found if len(found) == len(several) else ()
 
 
 def _shape(example: Any) -> tuple[int, ...]:

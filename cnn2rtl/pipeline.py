@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from math import ceil, inf
@@ -12,11 +13,18 @@ import numpy as np
 from cnn2rtl import schema
 from cnn2rtl.compiled import Compiled
 from cnn2rtl.design import lay_out
-from cnn2rtl.errors import UserError
+from cnn2rtl.errors import Notice, UserError
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import ImageSet, Pixels
 from cnn2rtl.options import Options
-from cnn2rtl.passes import absorb_input, scores_of, simplify, with_class_index
+from cnn2rtl.passes import (
+    absorb_input,
+    pixels_as_they_are,
+    scaled_twice,
+    scores_of,
+    simplify,
+    with_class_index,
+)
 from cnn2rtl.quantise.auto import Choice, Layers, Unfit, cheapest
 from cnn2rtl.quantise.calibrate import Progress, Seen, measure, seen_by_statistics, silent
 from cnn2rtl.quantise.integers import Recipe, quantise, sketch
@@ -93,6 +101,11 @@ def simplified(captured: FloatGraph, options: Options) -> Simplified:
     Raises :class:`UserError` for options that do not go with it.
     """
     options.check(captured.channels)
+    mean, std, notes = pixels_as_they_are(captured, options.mean, options.std)
+    for told in scaled_twice(captured, mean, std):
+        warnings.warn(Notice(told), stacklevel=2)
+    options = replace(options, mean=mean, std=std)
+    captured = replace(captured, notes=(*captured.notes, *notes))
     graph = absorb_input(simplify(captured), options.mean, options.std)
     if options.class_index:
         with_class_index(graph)  # which may be refused

@@ -219,11 +219,12 @@ class Module(Source):
     model: nn.Module | ExportedProgram
     name: str
     shapes: Shapes | None
+    dtypes: Sequence[str] = ()
 
     def read(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> FloatGraph:
         from cnn2rtl.frontend import capture
 
-        return capture(self.model, self.shapes, self.name)
+        return capture(self.model, self.shapes, self.name, dtypes=self.dtypes)
 
 
 def open_file(
@@ -243,8 +244,8 @@ def open_file(
     return TorchFile(path, name, arch, shapes, trust_pickle)
 
 
-def open_module(model: Any, shapes: Shapes | None, name: str = "") -> Source:
-    """A network in memory; raises :class:`UserError` for what is none."""
+def open_module(model: Any, shapes: Shapes | None, name: str = "", dtypes: Sequence[str] = ()) -> Source:
+    """A network in memory, whose inputs are of ``dtypes``; raises :class:`UserError` for what is none."""
     from torch import nn
     from torch.export import ExportedProgram
 
@@ -252,7 +253,7 @@ def open_module(model: Any, shapes: Shapes | None, name: str = "") -> Source:
         raise UserError(
             f"model: a {type(model).__name__}, where a file, an nn.Module or an ExportedProgram is expected"
         )
-    return Module(model, name or _name(model), shapes)
+    return Module(model, name or _name(model), shapes, dtypes)
 
 
 def stem_of(file: Path) -> str:

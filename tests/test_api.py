@@ -157,7 +157,7 @@ def test_the_command_line_makes_the_same(tmp_path: Path) -> None:
 
 def test_all_mistakes_at_once() -> None:
     given = problems(
-        net(), SHAPE, 1, output_bits=17, mean="x", std=(1, 2), scheme="log", calibration="none", clock_mhz=0,
+        net(), SHAPE, 1, output_bits=17, mean="x", std=(0.1, 0.2), scheme="log", calibration="none", clock_mhz=0,
         multipliers=2.5,
     )  # fmt: skip
     expected = (
@@ -167,8 +167,8 @@ def test_all_mistakes_at_once() -> None:
     )  # fmt: skip
     assert len(given) == len(expected)
     # What takes the network to tell comes after.
-    (std,) = problems(net(), SHAPE, std=(1, 2))
-    assert std.startswith("std 1.0, 2.0: one value, or one for each of the input's 1 channels")
+    (std,) = problems(net(), SHAPE, std=(0.1, 0.2))
+    assert std.startswith("std 0.1, 0.2: one value, or one for each of the input's 1 channels")
     assert all(any(line.startswith(start) for line in given) for start in expected), given
 
 

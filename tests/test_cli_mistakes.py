@@ -135,7 +135,7 @@ def test_options_of_generate(tmp_path: Path) -> None:
         "--output-bits 1": "width 1 of outputs: widths are",
         "--mean a,b": "--mean a,b: numbers are expected, separated by commas, like",
         "--std ,": "--std ,: numbers are expected",
-        "--mean 1,2": "mean 1.0, 2.0: one value, or one for each of the input's 1 channels, is expected",
+        "--mean .1,.2": "mean 0.1, 0.2: one value, or one for each of the input's 1 channels, is expected",
         "--mean nan": "mean nan: every value must be a finite number",
         "--std 0": "std 0.0: every value must be greater than 0",
         "--fps 0": "--fps 0.0: a number greater than 0 is expected",

@@ -42,10 +42,10 @@ TRAIN = f"{NETWORK} --data {{example}}/images"
         ("generate zoo:student --input 3x16x16 --fps 0", ["--fps 0.0: a number", "zoo:student: there is no such"]),
         ("inspect zoo:student_net,size=3 --input 3x16x16", ["student_net has no `size`; it has widths"]),
         (
-            f"compress train {TRAIN} --epochs 0 --val none --mean 1,2 -o a.npz --run {{example}}",
+            f"compress train {TRAIN} --epochs 0 --val none --mean .1,.2 -o a.npz --run {{example}}",
             [
                 "--epochs 0: at least 1", "-o a.npz: a name", ", but no run; choose another folder with --run",
-                "mean 1.0, 2.0: one value, or one for each of the input's 3 channels", "--val none: no such file",
+                "mean 0.1, 0.2: one value, or one for each of the input's 3 channels", "--val none: no such file",
             ],
         ),
         (f"compress train {TRAIN} --val-share 1 --input 3x16", ["--input 3x16: channels x", "--val-share 1.0: a"]),

@@ -120,7 +120,7 @@ def test_mistakes(tmp_path: Path) -> None:
     assert "the network has 2 outputs, and only one can be told right from wrong" in refused(
         "--auto-bits", "--calib", "data.npz"
     )
-    assert "mean 1.0, 2.0: one value, or one for each of the input's 11 channels" in refused("--mean", "1,2")
+    assert "mean 0.1, 0.2: one value, or one for each of the input's 11 channels" in refused("--mean", ".1,.2")
     short = " ".join(mistakes("generate", MODEL[0], "--input", "3x32x32", cwd=tmp_path))
     assert "takes 2 inputs (image, facts), but the size of 1 is given" in short
     long = " ".join(mistakes("generate", MODEL[0], "--input", "3x32x32,8,7", cwd=tmp_path))
@@ -186,7 +186,7 @@ def test_from_python() -> None:
 def test_normalisation_of_every_input() -> None:
     """The first input's values come first; what is true of the numbers is true of pixels."""
     model = randomised(Net())
-    mean, std = np.linspace(0.1, 0.8, 8), np.linspace(0.5, 1.2, 8)
+    mean, std = np.linspace(0.1, 0.8, 8), np.linspace(0.3, 1.0, 8)
     compiled = cnn2rtl.compile(model, ((3, 8, 6), (5,)), mean=mean, std=std)
     pixels = noise(compiled.graph.inputs, 3)
     found = compiled.float_graph.forward(pixels)

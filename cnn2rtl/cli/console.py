@@ -103,14 +103,19 @@ def _dims(text: str, one: str) -> tuple[int, ...]:
 
 
 def parse_numbers(option: str, text: str) -> tuple[float, ...]:
-    """Comma-separated numbers."""
+    """Comma-separated numbers; 1/255 is one, too."""
     try:
-        numbers = tuple(float(part) for part in text.replace(" ", ",").split(",") if part)
-    except ValueError:
+        numbers = tuple(_number(part) for part in text.replace(" ", ",").split(",") if part)
+    except (ValueError, ZeroDivisionError):
         numbers = ()
     if not numbers:
         raise UserError(f"{option} {text}: numbers are expected, separated by commas, like 0.485,0.456,0.406")
     return numbers
+
+
+def _number(text: str) -> float:
+    top, slash, bottom = text.partition("/")
+    return float(top) / float(bottom) if slash else float(top)
 
 
 def parse_widths(text: str) -> tuple[str, Widths]:

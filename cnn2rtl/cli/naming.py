@@ -6,8 +6,8 @@ import re
 
 SAME = """
     alpha arch bits by class_index data device dsps effort engine family fit force fps frames images max_drop
-    multipliers only output_bits pnr rate restart scheme seed stall temperature tool trust_pickle val val_share warm_up
-    waves
+    mean multipliers only output_bits pnr rate restart scheme seed stall std temperature tool trust_pickle val val_share
+    warm_up waves
 """
 """Parameters whose option has their name."""
 

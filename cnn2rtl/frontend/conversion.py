@@ -15,7 +15,7 @@ from torch.export import ExportedProgram
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.call import Call, Map, Refused
-from cnn2rtl.frontend.converters import CONVERTERS, HINTS, INDICES, SUPPORTED, Result
+from cnn2rtl.frontend.converters import CONVERTERS, HINTS, INDICES, MOVES, SUPPORTED, Result
 from cnn2rtl.frontend.dependence import ancestors, operator_of, operators_behind
 from cnn2rtl.frontend.quiet import first_line, quiet
 from cnn2rtl.frontend.relabel import moved
@@ -136,7 +136,8 @@ class Conversion:
         if node in self.sources:
             source = _whole(self._unique(self.sources[node]), _dims(node))
             self.values[node] = source
-            self.nodes.append(Node(source.node, Input(source.shape), (), source.shape))
+            dtype = str(node.meta["val"].dtype).removeprefix("torch.")
+            self.nodes.append(Node(source.node, Input(source.shape, dtype), (), source.shape))
             return
         signature = self.program.graph_signature
         constants = {
@@ -171,7 +172,7 @@ class Conversion:
         call = Call(overload, args, _dims(node), _layer_name(node), node.target, self, self.behind[node])
         tensors = made if isinstance(made, (tuple, list)) else [made]
         if overload not in INDICES:
-            self._require_map(tensors[0])
+            self._require_map(tensors[0], whole=overload in MOVES and _keeps_type(node))
         # What comes of constants that cannot be (a variance below 0) is refused with the layer that it ends in.
         with np.errstate(all="ignore"):
             result = CONVERTERS[overload](call)
@@ -214,9 +215,9 @@ class Conversion:
             raise Refused(f"result {index} of {operator_of(producer)} (the indices of a pooling) is not supported")
         return value
 
-    def _require_map(self, value: object) -> None:
-        """Refuse what is not one float tensor of fixed size per image."""
-        if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+    def _require_map(self, value: object, whole: bool = False) -> None:
+        """Refuse what is not one tensor of fixed size per image, of floats or, if ``whole``, of any real numbers."""
+        if not isinstance(value, torch.Tensor) or not (whole or value.is_floating_point()):
             raise Refused(f"does not give a tensor of floats; {SUPPORTED}")
         if not value.shape or str(value.shape[0]) != self.batch:
             raise Refused("mixes the images of a batch or drops the batch dimension; keep it first, as in flatten(1)")
@@ -249,6 +250,14 @@ def _constant(args: dict[str, Any]) -> bool:
     """Whether an operator's arguments hold tensors, and only constant ones."""
     leaves = [leaf for value in args.values() for leaf in (value if isinstance(value, list) else [value])]
     return any(isinstance(leaf, torch.Tensor) for leaf in leaves) and not any(isinstance(leaf, Map) for leaf in leaves)
+
+
+def _keeps_type(node: fx.Node) -> bool:
+    """Whether the result's type is that of the tensors that go in."""
+    made = node.meta["val"]
+    made = made[0] if isinstance(made, (tuple, list)) else made
+    given = (source.meta.get("val") for source in node.all_input_nodes)
+    return all(tensor.dtype == made.dtype for tensor in given if isinstance(tensor, torch.Tensor))
 
 
 def _unknown(node: fx.Node) -> Value:

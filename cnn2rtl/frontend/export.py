@@ -22,21 +22,29 @@ from cnn2rtl.tensors import INPUT, times
 Dims: TypeAlias = "Sequence[int] | Sequence[Sequence[int]]"
 """Of one image, (c, h, w), (c, length) or (features,); of several inputs, one for each."""
 
+WHOLE = {"uint8": torch.uint8, "int16": torch.int16, "int32": torch.int32, "int64": torch.int64}
+"""Types of whole numbers that a module's example may have, by numpy's names."""
+
 
 def capture(
-    model: nn.Module | ExportedProgram, shape: Dims | None, name: str, inputs: Sequence[str] = ()
+    model: nn.Module | ExportedProgram,
+    shape: Dims | None,
+    name: str,
+    inputs: Sequence[str] = (),
+    dtypes: Sequence[str] = (),
 ) -> FloatGraph:
     """The float graph, called ``name``, of ``model`` for inputs of ``shape``; ``inputs`` names several.
 
-    ``shape`` may be ``None`` for an :class:`ExportedProgram`, which knows its own. A module is copied,
-    never changed. Raises one :class:`UserError` that lists every operation without a counterpart in
+    ``shape`` may be ``None`` for an :class:`ExportedProgram`, which knows its own. Inputs of a module are floats,
+    unless ``dtypes`` has a type of whole numbers for them and the module runs on these. A module is copied, never
+    changed. Raises one :class:`UserError` that lists every operation without a counterpart in
     hardware, or says why the model cannot be captured at all.
     """
     shapes = None if shape is None else _each(shape)
     problems = [f"the model's input: {why}" for each in shapes or () if (why := too_large(each))]
     if problems:
         raise UserError(problems)
-    program = model if isinstance(model, ExportedProgram) else _export(model, shapes)
+    program = model if isinstance(model, ExportedProgram) else _export(model, shapes, dtypes)
     _check_inputs(_user_inputs(program), shapes)
     if any(isinstance(n.target, torch._ops.OpOverload) and n.target._schema.is_mutable for n in program.graph.nodes):
         # Tensors that change under their name (ReLU(inplace=True)) become values; all else stays as it is.
@@ -76,7 +84,7 @@ def _listed(shapes: Sequence[Sequence[object]]) -> str:
     return " and ".join(f"({', '.join(map(str, dims))})" for dims in shapes)
 
 
-def _export(model: nn.Module, shapes: Sequence[tuple[int, ...]] | None) -> ExportedProgram:
+def _export(model: nn.Module, shapes: Sequence[tuple[int, ...]] | None, declared: Sequence[str]) -> ExportedProgram:
     if shapes is None or not all(1 <= len(shape) <= 3 and min(shape) >= 1 for shape in shapes):
         raise UserError("the model file does not tell its input's shape; give channels, height and width")
     parameters = list(inspect.signature(model.forward).parameters.values())
@@ -95,7 +103,12 @@ def _export(model: nn.Module, shapes: Sequence[tuple[int, ...]] | None) -> Expor
         model, dtypes = model.float(), {torch.float32}
     dtype = max(dtypes, key=lambda d: d.itemsize, default=torch.float32)
     examples = tuple(torch.zeros(1, *shape, dtype=dtype) for shape in shapes)
-    _try(model, examples)
+    kinds = [WHOLE.get(kind, dtype) for kind in declared] or [dtype] * len(examples)
+    asked = tuple(example.to(kind) for example, kind in zip(examples, kinds, strict=True))
+    if kinds.count(dtype) < len(kinds) and _runs(model, asked):
+        examples = asked
+    else:
+        _try(model, examples)
     try:
         with quiet():
             return torch.export.export(model, examples)
@@ -104,6 +117,15 @@ def _export(model: nn.Module, shapes: Sequence[tuple[int, ...]] | None) -> Expor
             f"torch.export cannot capture the model: {first_line(error)}; "
             "the usual reason is a forward() whose course depends on the values of a tensor"
         ) from None
+
+
+def _runs(model: nn.Module, examples: tuple[torch.Tensor, ...]) -> bool:
+    """Whether the model takes ``examples`` at all."""
+    try:
+        _try(model, examples)
+    except UserError:
+        return False
+    return True
 
 
 def _try(model: nn.Module, examples: tuple[torch.Tensor, ...]) -> None:

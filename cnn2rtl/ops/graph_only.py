@@ -12,10 +12,16 @@ from cnn2rtl.tensors import FloatArray, Shape
 
 @dataclass(frozen=True, eq=False)
 class Input(Op):
-    """The network's input, (c, h, w)."""
+    """The network's input, (c, h, w), of the type ``dtype`` that the model declares, by numpy's name."""
 
     kind = "input"
     shape: Shape
+    dtype: str = "float32"
+
+    @property
+    def whole(self) -> bool:
+        """Whether the model takes whole numbers: then pixels go in as they are, and it normalises them itself."""
+        return not self.dtype.startswith(("float", "bfloat"))
 
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
         return self.shape

@@ -61,8 +61,32 @@ def check_normalisation(mean: Sequence[float], std: Sequence[float], channels: i
             problems.append(f"{given}: every value must be a finite number")
         elif name == "std" and min(values, default=1.0) <= 0:
             problems.append(f"{given}: every value must be greater than 0")
+    if not problems:
+        problems = _of_bytes(mean, std)
     if problems:
         raise UserError(problems)
+
+
+def _of_bytes(mean: Sequence[float], std: Sequence[float]) -> list[str]:
+    """What is wrong with values that are made for pixels of 0 to 255, and which are right; nothing with others."""
+    too_large = any(abs(value) > 1 for value in mean), any(value > 1 for value in std)
+    if not any(too_large):
+        return []
+    given = f"mean {_numbers(mean)} and std {_numbers(std)}"
+    told = f"{given}: made for pixels of 0 to 255, and here it is (pixel / 255 - mean) / std with pixels of 0 to 1"
+    means = [value / 255 for value in mean] if too_large[0] else mean
+    stds = [value / 255 for value in std] if too_large[1] else std
+    other = f"mean {_numbers(means)} and std {_numbers(stds)}"
+    if all(too_large) or set(mean) == {0.0}:
+        return [f"{told}; divided by 255 that is {other}"]
+    if too_large[1]:
+        return [f"{told}; std divided by 255, that is {other}"]
+    unscaled = f"mean {_numbers(means)} and std {_numbers([value / 255 for value in std])}"
+    return [f"{told}; for (pixel - mean) / std that is {unscaled}, for (pixel - mean) / 255 / std it is {other}"]
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ",".join(f"{value:.6g}" for value in values)
 
 
 def _with_layer(graph: FloatGraph, source: str, zero: FloatArray, unit: FloatArray) -> FloatGraph:

@@ -147,6 +147,11 @@ CONVERTERS: dict[str, Converter] = {
 INDICES = frozenset(("aten.argmax.default",))
 """Those whose result is no tensor of floats, and a map with one channel whatever its dimensions."""
 
+MOVES = frozenset(
+    name for name, converter in CONVERTERS.items() if converter in (moving.reshape, moving.move, channelwise.identity)
+)
+"""Those that keep every value: whole numbers, too, may go through, for nothing overflows."""
+
 _TRAINING = "call model.eval() before torch.export.export"
 
 HINTS: dict[str, str] = {
