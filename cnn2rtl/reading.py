@@ -145,11 +145,15 @@ class TorchFile(Source):
 
 @dataclass(frozen=True)
 class OnnxFile(Source):
-    """An ONNX file of a network in floats, or of one that is quantised already; ``needless`` parameters were given."""
+    """An ONNX file of a network in floats, or of one that is quantised already; ``needless`` parameters were given.
+
+    ``shapes`` are those of the inputs, in the file's order of dimensions, where it does not tell them.
+    """
 
     path: Path
     name: str
     needless: tuple[str, ...] = ()
+    shapes: Shapes | None = None
 
     @cached_property
     def network(self) -> OnnxNetwork:
@@ -168,17 +172,21 @@ class OnnxFile(Source):
         problems = Problems()
         problems.found += _not_needed(self.path, self.needless)
         with problems.gather():
-            assert self.network is not None
+            network = self.network
+            # A size that was given, but not well, is told of where it was given.
+            if self.shapes is not None or not sized:
+                network.sized(self.path, self.shapes)
         problems.check()
 
     def read(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> FloatGraph | Quantised:
-        if self.network.quantised:
-            from cnn2rtl.frontend.qdq import read_qdq
+        network = self.network.sized(self.path, self.shapes)
+        if network.quantised:
+            from cnn2rtl.frontend.qdq import convert_qdq
 
-            return from_given(read_qdq(self.path, self.name, mean, std), mean, std)
+            return from_given(convert_qdq(network, self.path, self.name, mean, std), mean, std)
         from cnn2rtl.frontend.onnx_float import capture_onnx
 
-        return capture_onnx(self.network, self.name)
+        return capture_onnx(network, self.name)
 
     def check_trainable(self, sized: bool = True) -> None:
         if not self.path.exists():
@@ -232,15 +240,15 @@ def open_file(
 ) -> Source:
     """The model in the file ``path``, which may be of any kind; nothing of it is read yet.
 
-    ``arch``, ``shapes`` and ``trust_pickle`` are for :class:`TorchFile`; ``name`` is the file's own if not given.
+    ``arch`` and ``trust_pickle`` are for :class:`TorchFile`, ``shapes`` for :class:`OnnxFile`, too; ``name`` is the
+    file's own if not given.
     """
     name = name or name_of(path)
-    given = {"arch": arch, "example": shapes, "trust_pickle": trust_pickle}
-    needless = tuple(name for name, value in given.items() if value)
+    needless = tuple(name for name, value in {"arch": arch, "trust_pickle": trust_pickle}.items() if value)
     if path.suffix.lower() == ".onnx":
-        return OnnxFile(path, name, needless)
+        return OnnxFile(path, name, needless, shapes)
     if path.suffix.lower() == SUFFIX:
-        return TrainedFile(path, name, needless)
+        return TrainedFile(path, name, (*needless, "example") if shapes else needless)
     return TorchFile(path, name, arch, shapes, trust_pickle)
 
 

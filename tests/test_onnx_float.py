@@ -21,6 +21,7 @@ from test_capture import as_images
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.onnx_file import read_onnx
 from cnn2rtl.frontend.onnx_float import OPERATORS, capture_onnx
+from cnn2rtl.frontend.onnx_unknown import HINTS
 from cnn2rtl.graph import FloatGraph
 
 NEWEST = 23
@@ -125,6 +126,9 @@ def pools() -> Iterator[Case]:
     yield Case("AveragePool", (3, 9), attributes={"kernel_shape": [3], "pads": [1, 1]})
     yield Case("GlobalAveragePool")
     yield Case("GlobalMaxPool")
+    for kind in ("ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare"):
+        yield Case(kind, attributes={"axes": [2, 3]}, opset=13)
+        yield Case(kind, constants=[i(3)], attributes={"keepdims": 0}, opset=18)
     for kind, keep in product(("ReduceMean", "ReduceSum", "ReduceMax"), (0, 1)):
         for axes in ([2, 3], [3], [1], [1, 2]):
             if kind == "ReduceMax" and 1 in axes:
@@ -159,6 +163,7 @@ def functions() -> Iterator[Case]:
     for exponent in (2.0, 3.0):
         yield Case("Pow", constants=[one(exponent)])
     yield Case("Pow", constants=[one(0.5)], positive=True)
+    yield Case("CastLike", constants=[one(1.0)])
     yield Case("Cast", attributes={"to": 1})
     for kind in ("Max", "Min"):
         yield Case(kind, constants=[one(0.25)])
@@ -170,6 +175,7 @@ def arithmetic() -> Iterator[Case]:
             yield Case(kind, constants=[constant])
         yield Case(kind, second=1, positive=True)
     yield Case("Add", (5,), [f(5)])
+    yield Case("Mean", second=1)
     yield Case("Sum", second=1, constants=[f(3, 1, 1)])
 
 
@@ -190,6 +196,8 @@ def moves() -> Iterator[Case]:
     yield Case("Squeeze", (4, 1, 3), [i(2)])
     yield Case("Unsqueeze", (4, 3), [i(2)])
     yield Case("Flatten", (4, 1, 1))
+    yield Case("Flatten", (1, 4, 1), attributes={"axis": 2})
+    yield Case("Flatten", (1, 1, 1), attributes={"axis": -1})
     yield Case("Transpose", (4, 2, 3), attributes={"perm": [0, 1, 2, 3]})
     yield Case("Expand", (4, 1, 1), [i(1, 4, 2, 3)])
     yield Case("Expand", (1, 2, 3), [i(4, 1, 1)])
@@ -212,6 +220,36 @@ def moves() -> Iterator[Case]:
     yield Case("Resize", (2, 3, 4), [None, np.array([1, 1, 2, 3], np.float32)], {"mode": "linear"}, opset=13)
 
 
+def old_forms() -> Iterator[Case]:
+    """Operators as they were: what became an input was an attribute."""
+    for opset in (7, 9, 10):
+        yield Case("Clip", attributes={"min": -0.25, "max": 0.5}, opset=opset)
+        yield Case("Clip", attributes={"max": 0.5}, opset=opset)
+        yield Case("Pad", attributes={"pads": [0, 0, 1, 2, 0, 0, 0, 1], "value": 0.5}, opset=opset)
+        yield Case("Dropout", attributes={"ratio": 0.3}, opset=opset)
+        yield Case("PRelu", constants=[f(3, 1, 1)], opset=opset)
+        yield Case(
+            "BatchNormalization", (5, 3, 4), [f(5), f(5, seed=1), f(5, seed=2), np.abs(f(5, seed=3))], opset=opset
+        )
+        yield Case("Gemm", (9,), [f(9, 4), f(1)], opset=opset)
+    for opset in (8, 12):
+        yield Case("Sum", second=1, constants=[f(3, 1, 1)], opset=opset)
+        yield Case("Split", (6, 4, 5), attributes={"axis": 1, "split": [1, 2, 3]}, outputs=3, opset=opset)
+        yield Case("Split", (6, 4, 5), attributes={"axis": 1}, outputs=3, opset=opset)
+        yield Case("Squeeze", (4, 1, 3), attributes={"axes": [2]}, opset=opset)
+        yield Case("Unsqueeze", (4, 3), attributes={"axes": [2]}, opset=opset)
+        for kind in ("ReduceSum", "ReduceMean"):
+            yield Case(kind, attributes={"axes": [2, 3]}, opset=opset)
+    yield Case("Slice", attributes={"axes": [2, 3], "starts": [0, 1], "ends": [99, -1]}, opset=9)
+    yield Case("Slice", attributes={"axes": [0, 3], "starts": [0, 1], "ends": [2**31 - 1, -1]}, opset=9)
+    for scales in ((2.0, 3.0), (1.0, 2.0)):
+        yield Case("Upsample", (2, 3, 4), attributes={"scales": [1.0, 1.0, *scales], "mode": "nearest"}, opset=7)
+        yield Case("Upsample", (2, 3, 4), [np.array([1, 1, *scales], np.float32)], opset=9)
+    for scales in ((2.0, 3.0), (0.6, 0.5), (1.0, 0.6)):
+        yield Case("Resize", (2, 4, 5), [np.array([1, 1, *scales], np.float32)], opset=10)
+
+
+OLD = list(old_forms())
 CASES = [*convolutions(), *products(), *pools(), *functions(), *arithmetic(), *moves()]
 
 
@@ -233,6 +271,18 @@ def by_onnx(case: Case, model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
     return np.asarray(ReferenceEvaluator(model).run(None, {"x": x})[0])
 
 
+@pytest.mark.parametrize("case", OLD, ids=str)
+def test_every_old_form_is_what_onnxruntime_says(case: Case, tmp_path: Path) -> None:
+    model = case.model()
+    model.ir_version = 4
+    graph = captured(model, tmp_path)
+    x = images(case.shape)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    expected = np.concatenate([session.run(None, {"x": image[None]})[0] for image in x])
+    actual, wanted = graph.forward(as_images(x.astype(np.float64))), as_images(expected)
+    np.testing.assert_allclose(actual.reshape(wanted.shape), wanted, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_operator_is_what_onnx_says(case: Case, tmp_path: Path) -> None:
     model = case.model()
@@ -246,7 +296,8 @@ def test_every_operator_is_what_onnx_says(case: Case, tmp_path: Path) -> None:
 
 def test_every_operator_has_cases() -> None:
     # Those of the end of a network, and one that onnx has no opset of yet, are tested by themselves.
-    assert set(OPERATORS) - {case.kind for case in CASES} == {"Softmax", "LogSoftmax", "ArgMax", "Swish"}
+    ends = {"Softmax", "LogSoftmax", "ArgMax", "Swish"}
+    assert set(OPERATORS) - {case.kind for case in [*CASES, *OLD]} == ends
 
 
 def network(nodes: Sequence[onnx.NodeProto], shape: Sequence[int], *constants: np.ndarray) -> onnx.ModelProto:
@@ -313,12 +364,18 @@ def test_what_is_refused_all_at_once(tmp_path: Path) -> None:
         node("LRN", ["x"], ["a"], "first", size=3),
         node("MaxPool", ["x"], ["b", "indices"], "second", kernel_shape=[2, 2]),
         node("Conv", ["x", "c0"], ["c"], "third", strides=[0, 1]),
-        node("Gemm", ["a", "c1"], ["y"], "fourth"),
+        node("Conv", ["a", "c1"], ["d"], "fourth", pads=[-1, 0, 0, 0]),
+        node("Cast", ["indices"], ["e"], "fifth", to=1),
+        node("Sum", ["b", "c", "d", "e"], ["f"], "sixth"),
+        node("Where", ["f", "f", "f"], ["y"], "seventh"),
     ]
-    assert refusal(network(nodes, (3, 4, 4), f(2, 3, 2, 2), f(4, 4)), tmp_path) == (
-        "`first` (LRN): is not supported; docs/layers.md has the table of what is",
+    # The operators that are unknown come first; what is wrong behind one is told all the same.
+    assert refusal(network(nodes, (3, 4, 4), f(2, 3, 2, 2), f(4, 3, 1, 1)), tmp_path) == (
+        f"`first` (LRN): is not supported; {HINTS['LRN']}",
+        f"`seventh` (Where): is not supported; {HINTS['Where']}",
         "`second` (MaxPool): the indices of a pooling are not supported",
         "`third` (Conv): has a stride of 0, or negative padding",
+        "`fourth` (Conv): has a stride of 0, or negative padding",
     )
 
 
@@ -328,6 +385,17 @@ REFUSED = {
     "transposed product": (("Gemm", {"transA": 1}, (f(4, 4),)), "would mix the images of a batch"),
     "batch flattened": (("Reshape", {}, (i(-1),)), "the batch must stay the first dimension"),
     "axis 0": (("Flatten", {"axis": 0}, ()), "only axis 1 is supported"),
+    "axis 2": (("Flatten", {"axis": 2}, ()), "only axis 1 is supported"),
+    "along the batch": (("Slice", {}, (i(0), i(1), i(0))), "works along the batch"),
+    "softmax of the batch": (("Softmax", {"axis": 0}, ()), "works along the batch"),
+    "a batch in front": (("Unsqueeze", {}, (i(0),)), "works along the batch"),
+    "an attribute nobody reads": (
+        ("BatchNormalization", {"training_mode": 1}, (f(3), f(3), f(3), f(3))),
+        "training_mode=1 is not supported; leave it at",
+    ),
+    "slopes of columns": (("PRelu", {}, (f(4),)), "others for every pixel"),
+    "other weights than told": (("Conv", {"kernel_shape": [3, 3]}, (f(2, 3, 2, 2),)), "kernel_shape is \\[3, 3\\]"),
+    "an unknown value": (("DepthToSpace", {"blocksize": 2, "mode": "RCD"}, ()), "mode=RCD is not supported"),
     "cubic": (("Resize", {"mode": "cubic"}, (one(1.0), np.array([1, 1, 2, 2], np.float32))), "mode cubic"),
     "more channels": (
         ("Resize", {}, (one(1.0), np.array([1, 2, 1, 1], np.float32))),
@@ -384,5 +452,6 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert "PASS" in succeed("simulate", "out", cwd=tmp_path)
     shown = succeed("inspect", "net.onnx", cwd=tmp_path)
     assert "table" in shown and "act.HardSwish" in shown
-    (line,) = mistakes("generate", "net.onnx", "--input", "1x6x6", cwd=tmp_path)
-    assert line == "--input: net.onnx needs none; leave it out"
+    assert succeed("inspect", "net.onnx", "--input", "1x6x6", cwd=tmp_path) == shown
+    (line,) = mistakes("generate", "net.onnx", "--input", "1x6x7", cwd=tmp_path)
+    assert line == "--input: 1x6x7 is given, and the input `x` of net.onnx is (n, 1, 6, 6)"

@@ -119,12 +119,12 @@ def test_inputs_that_are_no_maps(tmp_path: Path) -> None:
     sketch = Sketch()
     assert "its input is (n, 3); (n, c, h, w) is needed" in sketch.said(sketch.quantised("x"), tmp_path, (3,))
     sketch = Sketch()
-    assert "its input is" in sketch.said(sketch.quantised("x"), tmp_path, (3, 2, 2, 2))
+    assert "its input `x` is" in sketch.said(sketch.quantised("x"), tmp_path, (3, 2, 2, 2))
 
 
 def test_an_old_file(tmp_path: Path) -> None:
-    sketch = Sketch(opset=12)
-    assert "opset 12; 13 is the oldest that is read" in sketch.said(sketch.op("Relu", "x"), tmp_path)
+    sketch = Sketch(opset=6)
+    assert "opset 6; 7 is the oldest that is read" in sketch.said(sketch.op("Relu", "x"), tmp_path)
 
 
 def test_an_input_that_nothing_depends_on(tmp_path: Path) -> None:
@@ -137,14 +137,3 @@ def test_an_input_that_nothing_depends_on(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), file)
     with pytest.raises(UserError, match="`idle`: the network does nothing with this input"):
         read_qdq(file, "net", (0.0,), (1.0,))
-
-
-def test_weights_beside_the_file(tmp_path: Path) -> None:
-    sketch = Sketch()
-    sketch.op("Conv", sketch.quantised("x"), sketch.weights(4, 3, 3, 3))
-    for tensor in sketch.stored:
-        tensor.data_location = TensorProto.EXTERNAL
-        tensor.external_data.add(key="location", value="weights.bin")
-    (tmp_path / "weights.bin").write_bytes(bytes(1000))
-    said = sketch.said(sketch.nodes[-1].output[0], tmp_path)
-    assert "in another file; save all in one" in said or "damaged" in said

@@ -15,18 +15,19 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cnn2rtl.errors import Problems, UserError
+from cnn2rtl.errors import Problems
 from cnn2rtl.frontend import onnx_moves as moves
 from cnn2rtl.frontend import onnx_operators as ops
+from cnn2rtl.frontend import onnx_unknown as unknown
 from cnn2rtl.frontend.export import capture
-from cnn2rtl.frontend.onnx_file import OnnxCall, OnnxNetwork
+from cnn2rtl.frontend.onnx_attributes import Attributes
+from cnn2rtl.frontend.onnx_constants import computed, inferred
+from cnn2rtl.frontend.onnx_file import NEWEST, OnnxCall, OnnxNetwork
 from cnn2rtl.frontend.onnx_operators import Operands, Operator
-from cnn2rtl.frontend.quiet import first_line, quiet
+from cnn2rtl.frontend.quiet import first_line
 from cnn2rtl.frontend.sizes import SizesJudged
 from cnn2rtl.frontend.view import Refused
 from cnn2rtl.graph import FloatGraph
-from cnn2rtl.limits import too_large
-from cnn2rtl.onnx_writer import load_onnx
 
 
 def _plain(function: Callable[[torch.Tensor], torch.Tensor]) -> Operator:
@@ -58,11 +59,16 @@ OPERATORS: dict[str, Operator] = {
     "ReduceMean": ops.reduce_mean,
     "ReduceSum": ops.reduce_sum,
     "ReduceMax": ops.reduce_max,
+    "ReduceMin": ops.reduce_min,
+    "ReduceL1": ops.reduce_l1,
+    "ReduceL2": ops.reduce_l2,
+    "ReduceSumSquare": ops.reduce_sum_square,
     "Add": _of_two(torch.add),
     "Sub": _of_two(torch.sub),
     "Mul": _of_two(torch.mul),
     "Div": _of_two(torch.div),
     "Sum": ops.total,
+    "Mean": ops.mean_of_all,
     "Max": ops.maximum,
     "Min": ops.minimum,
     "Relu": _plain(torch.relu),
@@ -115,14 +121,13 @@ OPERATORS: dict[str, Operator] = {
     "DepthToSpace": moves.depth_to_space,
     "SpaceToDepth": moves.space_to_depth,
     "Resize": moves.resize,
+    "Upsample": moves.upsample,
     "Cast": ops.cast,
-    "Dropout": ops.identity,
+    "CastLike": ops.cast_like,
+    "Dropout": ops.dropout,
     "Identity": ops.identity,
 }
 """Every operator, by its name."""
-
-SIZES = 64
-"""Numbers of a constant that may tell another's size."""
 
 
 def capture_onnx(network: OnnxNetwork, name: str) -> FloatGraph:
@@ -131,12 +136,14 @@ def capture_onnx(network: OnnxNetwork, name: str) -> FloatGraph:
 
 
 class OnnxOperator(nn.Module):
-    """One operator; ``fixed`` are its inputs that are known beforehand, by position."""
+    """One operator; ``fixed`` are its inputs that are known beforehand, by position; ``single`` as the network's."""
 
-    def __init__(self, call: OnnxCall, fixed: Mapping[int, np.ndarray]) -> None:
+    def __init__(self, call: OnnxCall, fixed: Mapping[int, np.ndarray], single: bool) -> None:
         super().__init__()
         self.call = call
+        self.single = single
         self.fixed = dict(fixed)
+        self.attributes = Attributes(call.attributes)
         for position, values in fixed.items():
             if values.dtype.kind == "f":
                 self.register_buffer(f"input_{position}", torch.from_numpy(values.copy()))
@@ -151,7 +158,10 @@ class OnnxOperator(nn.Module):
                 values.append(getattr(self, f"input_{position}", self.fixed[position]))
             else:
                 values.append(next(waiting))
-        return OPERATORS[self.call.kind](Operands(values, self.fixed, self.call.attributes, len(self.call.outputs)))
+        read = [bool(name) for name in self.call.outputs]
+        return OPERATORS[self.call.kind](
+            Operands(values, self.fixed, self.attributes, read, self.call.since, self.single)
+        )
 
 
 class OnnxModule(nn.Module):
@@ -173,30 +183,29 @@ class OnnxModule(nn.Module):
     def _build(self) -> None:
         """Make the operators, running each once on zeros: so all shapes are known, and what follows from them."""
         problems, known = Problems(), dict(self.network.constants)
+        problems.found += unknown.told(self.network, OPERATORS)
         values: dict[str, Any] = {name: torch.zeros(1, *shape) for name, shape in self.network.sources.items()}
         for call in self.network.calls:
-            inputs = [name for name in call.inputs if name]
-            # What depends on something that was refused is not judged.
-            if any(name not in values and name not in known for name in inputs):
+            # What depends on something of unknown shape is not judged.
+            if any(name and name not in values and name not in known for name in call.inputs):
                 continue
-            with problems.gather():
-                try:
-                    made = self._computed(call, known, values)
-                    if made is not None:
-                        known.update(zip(call.outputs, made, strict=False))
-                        continue
-                    operator = self._operator(call, known)
-                    dynamic = tuple(name for name in inputs if name not in known)
-                    with SizesJudged():
-                        results = operator(*(values[name] for name in dynamic))
-                except Refused as refusal:
-                    raise UserError(f"`{call.name}` ({call.kind}): {refusal}") from None
-                except Exception as error:
-                    # Attributes that contradict the shapes: each operator has its own way to say so.
-                    raise UserError(f"`{call.name}` ({call.kind}): {first_line(error)}") from None
-                self.steps.append((operator, dynamic))
-                several = results if isinstance(results, (tuple, list)) else [results]
-                values.update(zip(call.outputs, several, strict=False))
+            try:
+                results = self._computed(call, known, values)
+                if results is not None:
+                    known.update(zip(call.outputs, results, strict=False))
+                    continue
+                if call.kind in OPERATORS:
+                    values.update(zip(call.outputs, self._applied(call, known, values), strict=False))
+                    continue
+            except Refused as refusal:
+                problems.found.append(f"`{call.name}` ({call.kind}): {refusal}")
+            except Exception as error:
+                # Attributes that contradict the shapes: each operator has its own way to say so.
+                problems.found.append(f"`{call.name}` ({call.kind}): {first_line(error)}")
+            # One that cannot be had does not hide what is wrong behind it.
+            shapes = {name: tuple(values[name].shape) for name in call.inputs if name in values}
+            made = inferred(call, known, shapes, self.network.opset) or []
+            values.update(zip(call.outputs, map(torch.zeros, made), strict=False))
         problems.check()
         problems.found += [
             f"`{name}`: the network's output does not depend on its input"
@@ -215,13 +224,25 @@ class OnnxModule(nn.Module):
             return [shape[call.attributes.get("start", 0) : call.attributes.get("end", None)]]
         if not all(name in known for name in call.inputs if name):
             return None
-        return _reference(call, [known[name] if name else None for name in call.inputs], self.network.opset)
+        return computed(call, [known[name] if name else None for name in call.inputs], self.network.opset)
+
+    def _applied(
+        self, call: OnnxCall, known: Mapping[str, np.ndarray], values: Mapping[str, Any]
+    ) -> Sequence[torch.Tensor]:
+        """Add the operator, and apply it to what there is; raises whatever is wrong with it."""
+        if call.since > NEWEST:
+            raise Refused(f"its form of opset {call.since} is not known; {NEWEST} is the newest that is")
+        operator = self._operator(call, known)
+        dynamic = tuple(name for name in call.inputs if name and name not in known)
+        with SizesJudged():
+            made = operator(*(values[name] for name in dynamic))
+        operator.attributes.check(call)
+        self.steps.append((operator, dynamic))
+        return made if isinstance(made, (tuple, list)) else [made]
 
     def _operator(self, call: OnnxCall, known: Mapping[str, np.ndarray]) -> OnnxOperator:
-        if call.kind not in OPERATORS:
-            raise Refused("is not supported; docs/layers.md has the table of what is")
         fixed = {position: known[name] for position, name in enumerate(call.inputs) if name in known}
-        operator = OnnxOperator(call, fixed)
+        operator = OnnxOperator(call, fixed, self.network.single)
         *path, last = call.name.split(".")
         parent: nn.Module = self
         for part in path:
@@ -232,45 +253,3 @@ class OnnxModule(nn.Module):
             last += "_"
         parent.add_module(last, operator)
         return operator
-
-
-def _reference(call: OnnxCall, inputs: Sequence[np.ndarray | None], opset: int) -> Sequence[np.ndarray]:
-    """What onnx itself computes from constants."""
-    onnx: Any = load_onnx()
-    from onnx.reference import ReferenceEvaluator
-
-    given = [(name, values) for name, values in zip(call.inputs, inputs, strict=True) if name and values is not None]
-    infos = [
-        onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(values.dtype), values.shape)
-        for name, values in dict(given).items()
-    ]
-    node = onnx.helper.make_node(call.kind, list(call.inputs), list(call.outputs), **call.attributes)
-    results = [
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UNDEFINED, None) for name in call.outputs if name
-    ]
-    graph = onnx.helper.make_graph([node], "constants", infos, results)
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
-    sized = onnx.ModelProto()
-    sized.CopyFrom(model)
-    _check_size(call, inputs, sized)
-    with quiet():
-        made = ReferenceEvaluator(model).run(None, dict(given))
-    return [np.asarray(values) for values in made]
-
-
-def _check_size(call: OnnxCall, inputs: Sequence[np.ndarray | None], model: Any) -> None:
-    """Refuse what makes more values of constants than any network needs, as far as onnx can tell beforehand."""
-    onnx: Any = load_onnx()
-    for name, values in zip(call.inputs, inputs, strict=True):
-        # Numbers that are sizes, not the values themselves.
-        if name and values is not None and values.size <= SIZES:
-            model.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    known = [[dim.dim_value for dim in result.type.tensor_type.shape.dim] for result in inferred.graph.output]
-    # Without a shape, what meets all of something else could be as large as their product.
-    found = [dims for dims in known if dims and min(dims) > 0] or [
-        [values.size for values in inputs if values is not None and values.size > 1]
-    ]
-    excess = next((why for dims in found if (why := too_large(dims))), "")
-    if excess:
-        raise Refused(f"makes a constant that is too large: {excess}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,17 +16,21 @@ from cnn2rtl.frontend.view import Refused
 
 def concat(o: Operands) -> Tensor:
     """As `cat`."""
-    return torch.cat([o.tensor(position) for position in range(len(o.values))], o.attributes["axis"])
+    return torch.cat([o.tensor(position) for position in range(len(o.values))], o.axis(1))
 
 
 def split(o: Operands) -> Sequence[Tensor]:
     """As `split`."""
-    x, axis = o.tensor(), o.get("axis", 0)
-    sizes = o.integers(1, "split")
+    x, axis = o.tensor(), o.axis(0)
+    sizes, count = o.integers(1, "split"), o.get("num_outputs", len(o.outputs))
     if sizes is None:
-        each = -(-x.shape[axis] // o.get("num_outputs", o.outputs))
+        each = -(-x.shape[axis] // count)
         return torch.split(x, each, axis)
     return torch.split(x, sizes, axis)
+
+
+MOST = (1 << 31) - 1
+"""What stands for no end in files of 32 bits; those of 64 bits have more."""
 
 
 def slices(o: Operands) -> Tensor:
@@ -35,6 +40,9 @@ def slices(o: Operands) -> Tensor:
     axes = o.integers(3, "axes") or list(range(len(starts)))
     steps = o.integers(4, "steps") or [1] * len(starts)
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        if axis % x.ndim == 0 and (start, step) == (0, 1) and (end >= MOST or (o.single and end >= 1)):
+            continue
+        axis = o.beside_batch(axis, x.ndim)
         size = x.shape[axis]
         chosen = range(size)[start if step > 0 else min(start, size - 1) : end if end >= -size else None : step]
         if list(chosen) == list(range(size)):
@@ -45,7 +53,7 @@ def slices(o: Operands) -> Tensor:
 
 def gather(o: Operands) -> Tensor:
     """As `index_select`."""
-    x, axis, indices = o.tensor(), o.get("axis", 0), o.constant(1)
+    x, axis, indices = o.tensor(), o.axis(0), o.constant(1)
     if indices.ndim > 1:
         raise Refused("is supported with constant indices of one dimension")
     positive = [int(index) % x.shape[axis] for index in np.atleast_1d(indices)]
@@ -68,10 +76,13 @@ def reshape(o: Operands) -> Tensor:
 
 def flatten(o: Operands) -> Tensor:
     """As `flatten`."""
-    axis = o.get("axis", 1)
-    if axis % max(o.tensor().ndim, 1) != 1:
-        raise Refused("only axis 1 is supported")
-    return o.tensor().flatten(1)
+    x, axis = o.tensor(), o.get("axis", 1)
+    # All before the axis is one dimension, which must be the batch alone.
+    axis += 0 if axis >= 0 else x.ndim
+    before = x.shape[1:axis]
+    if (axis == 0 and not o.single) or any(size != 1 for size in before):
+        raise Refused("puts the channels into the batch; only axis 1 is supported")
+    return x.flatten(1)
 
 
 def squeeze(o: Operands) -> Tensor:
@@ -79,7 +90,9 @@ def squeeze(o: Operands) -> Tensor:
     x, axes = o.tensor(), o.integers(1, "axes")
     if axes is None:
         axes = [axis for axis, size in enumerate(x.shape) if axis and size == 1]
-    for axis in sorted((axis % x.ndim for axis in axes), reverse=True):
+    for axis in sorted((o.beside_batch(axis, x.ndim) for axis in axes), reverse=True):
+        if x.shape[axis] != 1:
+            raise Refused(f"takes away dimension {axis}, which has {x.shape[axis]} values")
         x = x.squeeze(axis)
     return x
 
@@ -87,7 +100,7 @@ def squeeze(o: Operands) -> Tensor:
 def unsqueeze(o: Operands) -> Tensor:
     """As `unsqueeze`."""
     x, axes = o.tensor(), o.integers(1, "axes") or []
-    for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
+    for axis in sorted(o.beside_batch(axis, x.ndim + len(axes)) for axis in axes):
         x = x.unsqueeze(axis)
     return x
 
@@ -95,7 +108,10 @@ def unsqueeze(o: Operands) -> Tensor:
 def transpose(o: Operands) -> Tensor:
     """As `permute`."""
     x = o.tensor()
-    return x.permute(*o.get("perm", list(reversed(range(x.ndim)))))
+    order = list(o.get("perm", list(reversed(range(x.ndim)))))
+    if order[0] != 0:
+        raise Refused(f"perm={order} moves the batch, which must stay the first dimension")
+    return x.permute(*order)
 
 
 def expand(o: Operands) -> Tensor:
@@ -123,18 +139,25 @@ def pad(o: Operands) -> Tensor:
     first = first if mode == "constant" else min(first, 2)
     around = [size for axis in range(x.ndim - 1, first - 1, -1) for size in pads.get(axis, (0, 0))]
     if mode == "constant":
-        return F.pad(x, around, value=o.number(2, 0.0)) if any(around) else x
+        return F.pad(x, around, value=o.number(2, 0.0, "value")) if any(around) else x
     names = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}
     if mode not in names or first < 2:
         raise Refused(f"mode {mode} of channels is not supported")
     return F.pad(x, around, mode=names[mode])
 
 
+def _mode(o: Operands) -> str:
+    mode = str(o.get("mode", "DCR"))
+    if mode not in ("DCR", "CRD"):
+        raise Refused(f"mode={mode} is not supported; DCR and CRD are")
+    return mode
+
+
 def depth_to_space(o: Operands) -> Tensor:
     """As `pixel_shuffle`."""
-    x, block = o.tensor(), o.attributes["blocksize"]
+    x, block, mode = o.tensor(), o.get("blocksize", 1), _mode(o)
     n, c, h, w = x.shape
-    if o.get("mode", "DCR") == "CRD":
+    if mode == "CRD":
         return F.pixel_shuffle(x, block)
     parts = x.reshape(n, block, block, c // block**2, h, w).permute(0, 3, 4, 1, 5, 2)
     return parts.reshape(n, c // block**2, h * block, w * block)
@@ -142,36 +165,89 @@ def depth_to_space(o: Operands) -> Tensor:
 
 def space_to_depth(o: Operands) -> Tensor:
     """As `pixel_unshuffle`."""
-    x, block = o.tensor(), o.attributes["blocksize"]
+    x, block, mode = o.tensor(), o.get("blocksize", 1), _mode(o)
     n, c, h, w = x.shape
+    if mode == "CRD":
+        return F.pixel_unshuffle(x, block)
     parts = x.reshape(n, c, h // block, block, w // block, block).permute(0, 3, 5, 1, 2, 4)
     return parts.reshape(n, c * block**2, h // block, w // block)
 
 
+def upsample(o: Operands) -> Tensor:
+    """As `Resize` of opset 10, whose name it had before."""
+    return _resized(o.tensor(), _scaled(o, 1), _Places(str(o.get("mode", "nearest")), "asymmetric", "floor"))
+
+
 def resize(o: Operands) -> Tensor:
     """As `index_select` of nearest pixels, or `upsample_bilinear2d` by whole factors."""
-    x, mode = o.tensor(), o.get("mode", "nearest")
-    how = o.get("coordinate_transformation_mode", "half_pixel")
-    if "axes" in o.attributes or o.get("keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise Refused("axes and keep_aspect_ratio_policy are not supported")
-    if o.given(3):
-        sizes = o.integers(3) or []
-        scales = [out / size for out, size in zip(sizes, x.shape, strict=True)]
+    mode = str(o.get("mode", "nearest"))
+    if o.since < RESIZE_SAYS_WHERE:
+        scales = _scaled(o, 1)
+        return _resized(o.tensor(), scales, _Places(mode, "asymmetric", "floor" if min(scales) >= 1 else "ceil"))
+    how = str(o.get("coordinate_transformation_mode", "half_pixel"))
+    rounding = str(o.get("nearest_mode", "round_prefer_floor"))
+    if how != "tf_crop_and_resize":
+        o.ignore("extrapolation_value")
+    if mode != "cubic":
+        o.ignore("cubic_coeff_a")
+    if mode != "nearest":
+        # What is beyond the map counts for nothing where it would be the average of its pixels; else it is their last.
+        rounding = ""
     else:
-        scales = [float(scale) for scale in o.constant(2).tolist()]
-        sizes = [int(size * scale) for size, scale in zip(x.shape, scales, strict=True)]
-    if scales[:2] != [1.0, 1.0]:
+        o.ignore("exclude_outside", "antialias")
+    scales, sizes = _scales_and_sizes(o)
+    return _resized(o.tensor(), scales, _Places(mode, how, rounding), sizes)
+
+
+RESIZE_SAYS_WHERE = 11
+"""The opset since which it tells where a pixel of the result lies in the map."""
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the pixels of a resized map come from: the attributes `mode`, `coordinate_transformation_mode` and
+    `nearest_mode`."""
+
+    mode: str
+    how: str
+    rounding: str
+
+
+def _scaled(o: Operands, position: int) -> list[float]:
+    """The scales of all dimensions, from an input or from the attribute of the oldest form."""
+    given = o.constant(position).tolist() if o.given(position) else o.get("scales", [])
+    return [float(scale) for scale in given]
+
+
+def _scales_and_sizes(o: Operands) -> tuple[list[float], list[int] | None]:
+    """The scales of all dimensions; the sizes, where those are what is given."""
+    x, policy = o.tensor(), o.get("keep_aspect_ratio_policy", "stretch")
+    axes = [axis % x.ndim for axis in o.get("axes", None) or range(x.ndim)]
+    if o.given(3):
+        if policy != "stretch":
+            raise Refused(f"keep_aspect_ratio_policy={policy} is not supported; stretch is")
+        told = dict(zip(axes, o.integers(3) or [], strict=True))
+        sizes = [told.get(axis, size) for axis, size in enumerate(x.shape)]
+        return [out / size for out, size in zip(sizes, x.shape, strict=True)], sizes
+    scaled = dict(zip(axes, _scaled(o, 2), strict=True))
+    return [scaled.get(axis, 1.0) for axis in range(x.ndim)], None
+
+
+def _resized(x: Tensor, scales: Sequence[float], places: _Places, sizes: Sequence[int] | None = None) -> Tensor:
+    if len(scales) != x.ndim or list(scales[:2]) != [1.0, 1.0]:
         raise Refused("changes the channels; only height and width can be resized")
+    sizes = sizes or [int(size * scale) for size, scale in zip(x.shape, scales, strict=True)]
+    mode, how = places.mode, places.how
     if mode == "nearest":
         for axis in range(2, x.ndim):
-            indices = _nearest(
-                x.shape[axis], sizes[axis], scales[axis], how, o.get("nearest_mode", "round_prefer_floor")
-            )
+            indices = _nearest(x.shape[axis], sizes[axis], scales[axis], how, places.rounding)
             if indices != list(range(x.shape[axis])):
                 x = torch.index_select(x, axis, torch.tensor(indices))
         return x
     if mode != "linear" or x.ndim != 4 or how not in ("half_pixel", "pytorch_half_pixel"):
         raise Refused(f"mode {mode} with {how} is not supported; nearest is, and linear with half_pixel")
+    if any(size * scale != out for size, scale, out in zip(x.shape, scales, sizes, strict=True)):
+        raise Refused(f"scales {list(scales[2:])} do not make a whole number of pixels; give sizes instead")
     return F.interpolate(x, sizes[2:], mode="bilinear", align_corners=False)
 
 

@@ -15,17 +15,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cnn2rtl.frontend.onnx_attributes import Attributes
 from cnn2rtl.frontend.view import Refused
 
 
 @dataclass(frozen=True, eq=False)
 class Operands:
-    """What an operator is applied to: its inputs, those of them that are constants, by position, and its attributes."""
+    """What an operator is applied to: its inputs, those of them that are constants, by position, and its attributes.
+
+    ``outputs`` tells which of its outputs anything reads; ``since`` is the opset that brought the operator's form;
+    ``single`` says that the file is of one image.
+    """
 
     values: Sequence[Tensor | np.ndarray | None]
     fixed: Mapping[int, np.ndarray]
-    attributes: Mapping[str, Any]
-    outputs: int
+    attributes: Attributes
+    outputs: Sequence[bool]
+    since: int
+    single: bool
 
     def given(self, position: int) -> bool:
         return position < len(self.values) and self.values[position] is not None
@@ -53,18 +60,33 @@ class Operands:
             raise Refused(f"its input {position} is computed; it must be a constant")
         return self.fixed[position]
 
-    def number(self, position: int, default: float) -> float:
-        """A constant input as one number."""
+    def number(self, position: int, default: float, attribute: str = "") -> float:
+        """A constant input, or an attribute of older opsets, as one number."""
         if not self.given(position):
-            return default
+            return float(self.attributes.get(attribute, default)) if attribute else default
         value = self.constant(position)
         if value.size != 1:
             raise Refused(f"its input {position} has {value.size} values; one is supported")
         return float(value.item())
 
+    def axis(self, default: int, dims: int | None = None) -> int:
+        """The attribute `axis`, counted from the front; raises :class:`Refused` for the batch."""
+        return self.beside_batch(self.get("axis", default), dims or self.tensor().ndim)
+
+    def beside_batch(self, axis: int, dims: int) -> int:
+        """``axis`` counted from the front; raises :class:`Refused` for the batch."""
+        if axis % dims == 0:
+            raise Refused("works along the batch, its first dimension; images must stay apart")
+        return axis % dims
+
     def get(self, name: str, default: Any) -> Any:
         value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else value
+
+    def ignore(self, *names: str) -> None:
+        """These attributes change nothing here."""
+        for name in names:
+            self.attributes.get(name)
 
 
 Operator = Callable[[Operands], Any]
@@ -89,12 +111,31 @@ def _window(o: Operands, x: Tensor, kernel: Sequence[int]) -> tuple[list[int], l
     return strides, dilations, pads
 
 
-def _padded(x: Tensor, pads: Sequence[tuple[int, int]], value: float) -> tuple[Tensor, list[int]]:
-    """``x`` with the padding that is not the same on both sides, and what is left for the operator itself."""
-    if all(before == after for before, after in pads):
+def _padded(
+    x: Tensor, pads: Sequence[tuple[int, int]], value: float, most: Sequence[int] = ()
+) -> tuple[Tensor, list[int]]:
+    """``x`` with the padding that is not the same on both sides, and what is left for the operator itself.
+
+    Beyond ``most`` torch has none.
+    """
+    least = zip((before for before, _ in pads), most or (before for before, _ in pads), strict=True)
+    if all(before == after for before, after in pads) and all(pad <= limit for pad, limit in least):
         return x, [before for before, _ in pads]
     around = [size for pair in reversed(pads) for size in pair]
     return F.pad(x, around, value=value), [0] * len(pads)
+
+
+def _spatial(x: Tensor, *of_rank: Callable[..., Any]) -> Callable[..., Any]:
+    """The first for (n, c, l), the second for (n, c, h, w)."""
+    if x.ndim not in (3, 4):
+        raise Refused(f"works on {x.ndim} dimensions; (n, c, h, w) and (n, c, l) are supported")
+    return of_rank[x.ndim - 3]
+
+
+def _check_kernel(o: Operands, weight: Tensor) -> None:
+    told = list(o.get("kernel_shape", weight.shape[2:]))
+    if told != list(weight.shape[2:]):
+        raise Refused(f"kernel_shape is {told}, and its weights are {list(weight.shape)}")
 
 
 def conv(o: Operands) -> Tensor:
@@ -102,10 +143,10 @@ def conv(o: Operands) -> Tensor:
     x, weight = o.tensor(), o.tensor(1)
     strides, dilations, pads = _window(o, x, weight.shape[2:])
     x, padding = _padded(x, pads, 0.0)
-    convolve = {1: F.conv1d, 2: F.conv2d}.get(x.ndim - 2)
-    if convolve is None:
-        raise Refused(f"works on {x.ndim} dimensions; (n, c, h, w) and (n, c, l) are supported")
-    result: Tensor = convolve(x, weight, o.optional(2), strides, padding, dilations, o.get("group", 1))
+    _check_kernel(o, weight)
+    result: Tensor = _spatial(x, F.conv1d, F.conv2d)(
+        x, weight, o.optional(2), strides, padding, dilations, o.get("group", 1)
+    )
     return result
 
 
@@ -115,8 +156,9 @@ def conv_transpose(o: Operands) -> Tensor:
     rank = x.ndim - 2
     strides, dilations, pads = _window(o, x, weight.shape[2:])
     extra = list(o.get("output_padding", [0] * rank))
-    if "output_shape" in o.attributes or o.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        wanted = list(o.get("output_shape", [size * s for size, s in zip(x.shape[2:], strides, strict=True)]))[-rank:]
+    told = o.get("output_shape", None)
+    if told is not None or o.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+        wanted = list(told or [size * s for size, s in zip(x.shape[2:], strides, strict=True)])[-rank:]
         pads = []
         for size, stride, dilation, length, more, out in zip(
             x.shape[2:], strides, dilations, weight.shape[2:], extra, wanted, strict=True
@@ -124,9 +166,8 @@ def conv_transpose(o: Operands) -> Tensor:
             total = (size - 1) * stride + more + (length - 1) * dilation + 1 - out
             upper = o.get("auto_pad", "NOTSET") == "SAME_UPPER"
             pads.append((total // 2, total - total // 2) if upper else (total - total // 2, total // 2))
-    transpose = {1: F.conv_transpose1d, 2: F.conv_transpose2d}.get(rank)
-    if transpose is None:
-        raise Refused(f"works on {x.ndim} dimensions; (n, c, h, w) and (n, c, l) are supported")
+    _check_kernel(o, weight)
+    transpose = _spatial(x, F.conv_transpose1d, F.conv_transpose2d)
     # What one side is to lose more than the other is cut off behind it.
     least = [max(min(pair), 0) for pair in pads]
     result: Tensor = transpose(x, weight, o.optional(2), strides, least, extra, o.get("group", 1), dilations)
@@ -142,8 +183,12 @@ def gemm(o: Operands) -> Tensor:
     if o.get("transA", 0):
         raise Refused("transA is not supported: it would mix the images of a batch")
     weight = (b if o.get("transB", 0) else b.T) * o.get("alpha", 1.0)
-    bias = o.optional(2)
-    return F.linear(a, weight, None if bias is None else bias.reshape(-1) * o.get("beta", 1.0))
+    bias, beta = o.optional(2), o.get("beta", 1.0)
+    if bias is None:
+        return F.linear(a, weight)
+    if bias.ndim == 2 and bias.shape[0] != 1:
+        raise Refused("adds another bias to every image of a batch; one for all is supported")
+    return F.linear(a, weight, (bias.reshape(-1) * beta).expand(weight.shape[0]))
 
 
 def matmul(o: Operands) -> Tensor:
@@ -153,34 +198,38 @@ def matmul(o: Operands) -> Tensor:
 
 def batch_norm(o: Operands) -> Tensor:
     """As `batch_norm`."""
+    o.ignore("momentum")
+    if o.get("spatial", 1) != 1:
+        raise Refused("spatial=0, statistics for every pixel, is not supported")
     scale, bias, mean, var = (o.tensor(position) for position in range(1, 5))
     return F.batch_norm(o.tensor(), mean, var, scale, bias, False, eps=o.get("epsilon", 1e-5))
 
 
 def max_pool(o: Operands) -> Tensor:
     """As `max_pool2d`."""
-    x, kernel = o.tensor(), o.attributes["kernel_shape"]
-    if o.outputs > 1:
+    x, kernel = o.tensor(), o.get("kernel_shape", [])
+    if any(o.outputs[1:]):
         raise Refused("the indices of a pooling are not supported")
+    o.ignore("storage_order")  # of the indices
     strides, dilations, pads = _window(o, x, kernel)
-    x, padding = _padded(x, pads, -inf)
-    pool = {1: F.max_pool1d, 2: F.max_pool2d}[x.ndim - 2]
-    result: Tensor = pool(x, kernel, strides, padding, dilations, bool(o.get("ceil_mode", 0)))
+    x, padding = _padded(x, pads, -inf, [size // 2 for size in kernel])
+    result: Tensor = _spatial(x, F.max_pool1d, F.max_pool2d)(
+        x, kernel, strides, padding, dilations, bool(o.get("ceil_mode", 0))
+    )
     return result
 
 
 def average_pool(o: Operands) -> Tensor:
     """As `avg_pool2d`."""
-    x, kernel = o.tensor(), o.attributes["kernel_shape"]
+    x, kernel = o.tensor(), o.get("kernel_shape", [])
     strides, dilations, pads = _window(o, x, kernel)
     ceil, counted = bool(o.get("ceil_mode", 0)), bool(o.get("count_include_pad", 0))
     if any(dilation != 1 for dilation in dilations):
         raise Refused("dilation of an average is not supported")
     if not counted and any(before != after for before, after in pads):
         raise Refused("other padding on one side than on the other needs count_include_pad=1")
-    x, padding = _padded(x, pads, 0.0)
-    pool: Any = {1: F.avg_pool1d, 2: F.avg_pool2d}[x.ndim - 2]
-    result: Tensor = pool(x, kernel, strides, padding, ceil, counted)
+    x, padding = _padded(x, pads, 0.0, [size // 2 for size in kernel] if counted else ())
+    result: Tensor = _spatial(x, F.avg_pool1d, F.avg_pool2d)(x, kernel, strides, padding, ceil, counted)
     return result
 
 
@@ -195,12 +244,11 @@ def global_max_pool(o: Operands) -> Tensor:
 
 
 def _reduced(o: Operands, reduce: Callable[..., Tensor]) -> Tensor:
-    x, axes = o.tensor(), o.integers(1, "axes")
-    if not axes:
-        if o.get("noop_with_empty_axes", 0):
-            return x
-        axes = list(range(x.ndim))
-    result: Tensor = reduce(x, tuple(axes), keepdim=bool(o.get("keepdims", 1)))
+    x, axes, keep = o.tensor(), o.integers(1, "axes"), bool(o.get("keepdims", 1))
+    if not axes and o.get("noop_with_empty_axes", 0):
+        return x
+    axes = [o.beside_batch(axis, x.ndim) for axis in axes or range(x.ndim)]
+    result: Tensor = reduce(x, tuple(axes), keepdim=keep)
     return result
 
 
@@ -219,9 +267,29 @@ def reduce_max(o: Operands) -> Tensor:
     return _reduced(o, torch.amax)
 
 
+def reduce_min(o: Operands) -> Tensor:
+    """As `amax` of what is negated, negated."""
+    return _reduced(o, lambda x, axes, keepdim: -torch.amax(-x, axes, keepdim=keepdim))
+
+
+def reduce_l1(o: Operands) -> Tensor:
+    """As `sum` of `abs`."""
+    return _reduced(o, lambda x, axes, keepdim: torch.sum(torch.abs(x), axes, keepdim=keepdim))
+
+
+def reduce_sum_square(o: Operands) -> Tensor:
+    """As `sum` of squares."""
+    return _reduced(o, lambda x, axes, keepdim: torch.sum(torch.square(x), axes, keepdim=keepdim))
+
+
+def reduce_l2(o: Operands) -> Tensor:
+    """As `sqrt` of the `sum` of squares."""
+    return torch.sqrt(reduce_sum_square(o))
+
+
 def clip(o: Operands) -> Tensor:
     """As `clamp`."""
-    low, high = o.number(1, -inf), o.number(2, inf)
+    low, high = o.number(1, -inf, "min"), o.number(2, inf, "max")
     return torch.clamp(o.tensor(), None if low == -inf else low, None if high == inf else high)
 
 
@@ -231,8 +299,15 @@ def leaky_relu(o: Operands) -> Tensor:
 
 
 def prelu(o: Operands) -> Tensor:
-    """As `prelu`."""
-    return F.prelu(o.tensor(), o.tensor(1).reshape(-1))
+    """As `prelu`, with one slope or one for each channel."""
+    x, slope = o.tensor(), o.tensor(1)
+    # Slopes meet the map as numpy broadcasts, from the last dimension on.
+    sizes = [1] * (x.ndim - slope.ndim) + list(slope.shape)
+    if slope.numel() == 1 or (len(sizes) == x.ndim and sizes[1] == slope.numel()):
+        return F.prelu(x, slope.reshape(-1))
+    raise Refused(
+        f"its slopes are {list(slope.shape)}, others for every pixel; one, or one for each channel, is supported"
+    )
 
 
 def elu(o: Operands) -> Tensor:
@@ -281,21 +356,36 @@ def shrink(o: Operands) -> Tensor:
     return F.softshrink(o.tensor(), lambd) if bias else F.hardshrink(o.tensor(), lambd)
 
 
+def _over_classes(o: Operands, function: Callable[[Tensor, int], Tensor]) -> Tensor:
+    x = o.tensor()
+    if o.since >= SOFTMAX_ALONG_AN_AXIS:
+        return function(x, o.axis(-1))
+    # All dimensions from the axis on are one.
+    axis = o.axis(1)
+    if x.shape[axis] == x[(0,) * axis].numel():
+        return function(x, axis)
+    return function(x.flatten(axis), -1).reshape(x.shape)
+
+
+SOFTMAX_ALONG_AN_AXIS = 13
+"""The opset since which its axis is the only one that it works along."""
+
+
 def softmax(o: Operands) -> Tensor:
     """As `softmax`."""
-    return F.softmax(o.tensor(), o.get("axis", -1))
+    return _over_classes(o, F.softmax)
 
 
 def log_softmax(o: Operands) -> Tensor:
     """As `log_softmax`."""
-    return F.log_softmax(o.tensor(), o.get("axis", -1))
+    return _over_classes(o, F.log_softmax)
 
 
 def argmax(o: Operands) -> Tensor:
     """As `argmax`."""
     if o.get("select_last_index", 0):
         raise Refused("select_last_index is not supported; the first of equals counts")
-    return torch.argmax(o.tensor(), o.get("axis", 0), bool(o.get("keepdims", 1)))
+    return torch.argmax(o.tensor(), o.axis(0), bool(o.get("keepdims", 1)))
 
 
 def power(o: Operands) -> Tensor:
@@ -309,6 +399,11 @@ def total(o: Operands) -> Tensor:
     for position in range(1, len(o.values)):
         result = result + o.tensor(position)
     return result
+
+
+def mean_of_all(o: Operands) -> Tensor:
+    """As `add`, and `div` by their number."""
+    return total(o) / len(o.values)
 
 
 def _bound(o: Operands) -> tuple[Tensor, float]:
@@ -333,8 +428,27 @@ def minimum(o: Operands) -> Tensor:
 
 def cast(o: Operands) -> Tensor:
     """Nothing, to a float."""
-    if o.attributes["to"] not in (1, 10, 11, 16):
+    o.ignore("saturate", "round_mode")
+    if o.get("to", 0) not in (1, 10, 11, 16):
         raise Refused("is supported to floats alone")
+    return o.tensor()
+
+
+def cast_like(o: Operands) -> Tensor:
+    """Nothing, to a float."""
+    o.ignore("saturate", "round_mode")
+    if not o.tensor(1).is_floating_point():
+        raise Refused("is supported to floats alone")
+    return o.tensor()
+
+
+def dropout(o: Operands) -> Tensor:
+    """Nothing."""
+    o.ignore("ratio", "seed")
+    if o.given(2) and bool(o.constant(2)):
+        raise Refused("training_mode is set; export the network for inference, after model.eval()")
+    if any(o.outputs[1:]):
+        raise Refused("its mask is not supported")
     return o.tensor()
 
 

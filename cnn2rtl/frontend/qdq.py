@@ -16,6 +16,7 @@ import numpy as np
 
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.frontend.call import Refused
+from cnn2rtl.frontend.onnx_attributes import Attributes
 from cnn2rtl.frontend.onnx_file import OnnxCall, OnnxNetwork, read_onnx
 from cnn2rtl.frontend.qdq_operators import OPERATORS, Codes, Constant, Image, Pending, Value, along
 from cnn2rtl.graph import FloatGraph, Node
@@ -30,13 +31,26 @@ EIGHT = QuantOptions(weight_bits=8, scheme="scale")
 NORMALISE, NORMALISE_BITS = "normalise", 16
 """The layer that makes the network's input of pixels, and the bits of its weights: there is but one per channel."""
 
+MEANINGLESS = {
+    "Dropout": ("ratio", "seed"),
+    "MaxPool": ("storage_order",),
+    "QuantizeLinear": ("saturate",),
+}
+"""Attributes that change nothing of what is read: of training, of indices, of floats of 8 bits."""
+
 
 def read_qdq(path: Path, name: str, mean: Sequence[float], std: Sequence[float]) -> GivenNetwork:
-    """The network in ``path``, whose input was ``(pixel / 255 - mean) / std``; ``name`` is what to call it.
+    """The network in ``path``, see :func:`convert_qdq`."""
+    return convert_qdq(read_onnx(path).sized(path, None), path, name, mean, std)
+
+
+def convert_qdq(
+    network: OnnxNetwork, path: Path, name: str, mean: Sequence[float], std: Sequence[float]
+) -> GivenNetwork:
+    """The ``network`` of ``path``, whose input was ``(pixel / 255 - mean) / std``; ``name`` is what to call it.
 
     Raises one :class:`UserError` with all that cannot be had.
     """
-    network = read_onnx(path)
     for shape in network.sources.values():
         if len(shape) != 3:
             raise UserError(f"{path}: its input is (n, {', '.join(map(str, shape))}); (n, c, h, w) is needed")
@@ -95,11 +109,19 @@ class _Conversion:
 
     def _value(self, call: OnnxCall) -> Value:
         inputs = [self.values[name] if name else None for name in call.inputs]
-        axis = int(call.attributes.get("axis", 1))
-        if call.kind == "QuantizeLinear":
+        attributes = Attributes(call.attributes)
+        for name in MEANINGLESS.get(call.kind, ()):
+            attributes.get(name)
+        made = self._made(replace(call, attributes=attributes), inputs)
+        attributes.check(call)
+        return made
+
+    def _made(self, call: OnnxCall, inputs: Sequence[Value | None]) -> Value:
+        if call.kind in ("QuantizeLinear", "DequantizeLinear"):
+            axis = int(call.attributes.get("axis", 1))
+            if call.kind == "DequantizeLinear":
+                return _dequantised(inputs, axis)
             return self._quantised(inputs[0], *_scale(inputs), axis)
-        if call.kind == "DequantizeLinear":
-            return _dequantised(inputs, axis)
         if call.kind not in OPERATORS:
             raise Refused(f"is not supported; there are {', '.join(OPERATORS)}")
         if not isinstance(inputs[0], Pending):

@@ -178,6 +178,9 @@ def _conv(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pendi
         raise Refused("is no convolution of maps (n, c, h, w)")
     group, window = int(call.attributes.get("group", 1)), _window(call, weight.values.shape[2:])
 
+    told = tuple(call.attributes.get("kernel_shape", weight.values.shape[2:]))
+    if told != weight.values.shape[2:]:
+        raise Refused(f"kernel_shape is {list(told)}, and its weights are {list(weight.values.shape)}")
     if group < 1 or len(weight.values) % group:
         raise Refused(f"has {len(weight.values)} outputs in {group} groups")
 
@@ -276,8 +279,11 @@ def _max_pool(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> P
 def _average_pool(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) -> Pending:
     """``avgpool2d``."""
     window = _window(call, call.attributes["kernel_shape"])
-    if window.padded and not call.attributes.get("count_include_pad", 0):
+    counted = call.attributes.get("count_include_pad", 0)
+    if window.padded and not counted:
         raise Refused("padding with count_include_pad=0 is not supported; use count_include_pad=1 or no padding")
+    if window.dilation != (1, 1):
+        raise Refused("dilation of an average is not supported")
     return _start(call, value, AvgPool2d(window))
 
 
