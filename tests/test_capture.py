@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable
 from math import prod
 
@@ -509,7 +508,9 @@ class Inverse(nn.Module):
 
 def test_a_constant_that_cannot_be_computed() -> None:
     program = torch.export.export(Inverse(), (torch.zeros(1, 3, 6, 6),))
-    with pytest.raises(UserError, match=r"`linalg_inv` .*cannot be computed ahead of time: .*singular"):
+    with pytest.raises(
+        UserError, match=r"`linalg_inv` .*cannot be computed ahead of time: it inverts a matrix that has no"
+    ):
         capture(program, None, "net")
 
 
@@ -581,14 +582,13 @@ def test_models_that_cannot_be_captured() -> None:
     assert refusal(TwoInputs()).startswith("the model takes 2 inputs (x, y), but the size of 1")
     assert "does not tell its input's shape" in refusal(nn.Conv2d(3, 3, 1), None)
     assert "the model changes `count` while it runs" in refusal(Counting())
-    assert "torch.export cannot capture the model" in refusal(DataDependent())
+    assert "its forward() depends on the values of a tensor" in refusal(DataDependent())
     wrong = refusal(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(5, 2)))
-    assert re.fullmatch(
-        "the model does not run on a 3x6x6 input, most likely because it was made for another shape: "
-        "layer `2` fails with mat1 and mat2 shapes cannot be multiplied .*",
-        wrong,
+    assert wrong == (
+        "the model does not run on a 3x6x6 input: layer `2` takes 5 values, but gets 64; "
+        "is the input's size the one that the model was made for?"
     )
-    assert "layer `0` fails with Given groups=1" in refusal(nn.Sequential(nn.Conv2d(1, 4, 3)))
+    assert "layer `0` takes 1 channels, but gets 3" in refusal(nn.Sequential(nn.Conv2d(1, 4, 3)))
     x = torch.randn(2, 3, 6, 6)
     two = torch.export.export(TwoInputs(), (x, x))
     assert "exported for a 3x6x6 and 3x6x6 input, but 3x6x6 is asked for" in refusal(two)

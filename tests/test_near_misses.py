@@ -93,7 +93,7 @@ EXACT: dict[str, Callable[[], nn.Module]] = {
 }
 
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
-    "control flow": (Gated, "whose course depends on the values"),
+    "control flow": (Gated, "depends on the values of a tensor"),
     "a recurrent layer": (Recurrent, "gru"),
     "attention": (lambda: Lambda(lambda x: x @ x.transpose(2, 3)), "is computed from the input"),
     "rows for columns": (lambda: Lambda(lambda x: x.transpose(2, 3)), "its values in another order"),

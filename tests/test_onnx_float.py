@@ -380,7 +380,7 @@ def test_what_is_refused_all_at_once(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "other shape": (("Conv", {}, (f(2, 4, 2, 2),)), "Given groups=1"),
+    "other shape": (("Conv", {}, (f(2, 4, 2, 2),)), "takes 4 channels, but gets 3"),
     "three dimensions": (("Conv", {}, (f(2, 3, 2, 2, 2),)), "`layer` \\(Conv\\): "),
     "transposed product": (("Gemm", {"transA": 1}, (f(4, 4),)), "would mix the images of a batch"),
     "batch flattened": (("Reshape", {}, (i(-1),)), "the batch must stay the first dimension"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import signal
 import sys
 import traceback
@@ -24,6 +25,7 @@ from cnn2rtl.cli.inspect import inspect
 from cnn2rtl.cli.simulate import simulate
 from cnn2rtl.cli.synth import synth
 from cnn2rtl.errors import Notice, UserError
+from cnn2rtl.foreign import DEBUG
 from cnn2rtl.version import __version__
 
 app = typer.Typer(
@@ -52,7 +54,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the Python traceback of an error.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the Python traceback of an error, with what it came of.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -76,7 +80,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     # --debug is accepted anywhere: nobody should have to move it to the front of a long command.
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    console.debug = len(arguments) < len(sys.argv) - 1
+    console.debug = len(arguments) < len(sys.argv) - 1 or bool(os.environ.get(DEBUG))
     try:
         arguments = ["--debug", *arguments] if console.debug else arguments
         with _notices():
@@ -116,6 +120,11 @@ def _notices() -> Iterator[None]:
 
 def _report(*problems: str) -> None:
     if console.debug:
+        error = sys.exception()
+        while error is not None:
+            # With what it came of, which is not for everybody.
+            error.__suppress_context__ = False
+            error = error.__context__
         traceback.print_exc()
     for problem in problems:
         line = problem.replace("\n", r"\n")

@@ -13,6 +13,7 @@ SAME = """
 
 OPTIONS = {
     **{name: f"--{name.replace('_', '-')}" for name in SAME.split()},
+    "CNN2RTL_DEBUG": "--debug",
     "calibration": "--calib",
     "clock_mhz": "--clock",
     "example": "--input",

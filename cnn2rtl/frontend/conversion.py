@@ -14,10 +14,11 @@ from torch import fx
 from torch.export import ExportedProgram
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.foreign import said
 from cnn2rtl.frontend.call import Call, Map, Refused
-from cnn2rtl.frontend.converters import CONVERTERS, HINTS, INDICES, MOVES, SUPPORTED, Result
+from cnn2rtl.frontend.converters import CONVERTERS, HINTS, INDICES, LAYER_HINTS, MOVES, SUPPORTED, Result
 from cnn2rtl.frontend.dependence import ancestors, operator_of, operators_behind
-from cnn2rtl.frontend.quiet import first_line, quiet
+from cnn2rtl.frontend.quiet import quiet
 from cnn2rtl.frontend.relabel import moved
 from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.limits import too_large
@@ -97,7 +98,15 @@ class Conversion:
         return ""
 
     def _refuse(self, node: fx.Node, refused: Refused) -> None:
-        self.problems.append(f"`{_layer_name(node)}` ({operator_of(node)}): {refused}")
+        problem = f"`{_layer_name(node)}` ({operator_of(node)}): {refused}"
+        for path, cls in _modules(node):
+            # Said once of the layer, not of each of its many operations.
+            name = cls.rpartition(".")[2]
+            if cls.startswith("torch.nn.modules.") and name in LAYER_HINTS:
+                problem = f"`{path or self.name}` ({name}): is not supported; {LAYER_HINTS[name]}"
+                break
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def layer(self, name: str, op: Op, sources: tuple[Map, ...], clamp: Clamp) -> Map:
         """Add a layer; part of what a converter sees as :class:`~cnn2rtl.frontend.call.Builder`."""
@@ -174,8 +183,14 @@ class Conversion:
         if overload not in INDICES:
             self._require_map(tensors[0], whole=overload in MOVES and _keeps_type(node))
         # What comes of constants that cannot be (a variance below 0) is refused with the layer that it ends in.
-        with np.errstate(all="ignore"):
-            result = CONVERTERS[overload](call)
+        try:
+            with np.errstate(all="ignore"):
+                result = CONVERTERS[overload](call)
+        except Exception:
+            if any(not source.node for source in call.sources):
+                # Of something that was refused, of which not even the shape may be right.
+                return _unknown(node)
+            raise
         for tensor in tensors[1:] if isinstance(result, list) else []:
             self._require_map(tensor)
         return self._checked(call, result)
@@ -187,8 +202,10 @@ class Conversion:
         if isinstance(result, Op):
             result = call.layer(result, *call.sources).reshaped(call.out)
         first = result[0] if isinstance(result, list) else result
-        if call.operator not in INDICES:
-            assert first.dims == call.out, f"{call.operator}: shape {first.dims}, torch says {call.out}"
+        if call.operator not in INDICES and first.dims != call.out:
+            if not first.node:
+                return _stand_in(call.out)
+            raise Refused(f"is not understood: it would make {first.dims} of what torch makes {call.out}")
         return result
 
     def _arguments(self, node: fx.Node, schema: torch.FunctionSchema) -> dict[str, Any]:
@@ -240,7 +257,7 @@ def _evaluate(target: torch._ops.OpOverload[..., Any], args: dict[str, Any]) -> 
         with torch.no_grad(), quiet():
             value = target(**args)
     except Exception as error:
-        raise Refused(f"cannot be computed ahead of time: {first_line(error)}") from None
+        raise Refused(f"cannot be computed ahead of time: it {said(error)}") from None
     if not isinstance(value, torch.Tensor):
         raise Refused("computes several constants at once, which is not supported")
     return value

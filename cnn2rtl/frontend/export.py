@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
+import logging
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import torch
 from torch import fx, nn
 from torch.export import ExportedProgram
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from cnn2rtl.errors import UserError
+from cnn2rtl.foreign import said
 from cnn2rtl.frontend.conversion import Conversion
-from cnn2rtl.frontend.quiet import first_line, quiet
+from cnn2rtl.frontend.quiet import quiet
 from cnn2rtl.frontend.reparametrised import plain
 from cnn2rtl.frontend.sizes import SizesJudged, TooLarge
 from cnn2rtl.graph import FloatGraph
@@ -21,6 +26,8 @@ from cnn2rtl.tensors import INPUT, times
 
 Dims: TypeAlias = "Sequence[int] | Sequence[Sequence[int]]"
 """Of one image, (c, h, w), (c, length) or (features,); of several inputs, one for each."""
+
+_UNINITIALISED = (UninitializedParameter, UninitializedBuffer)
 
 WHOLE = {"uint8": torch.uint8, "int16": torch.int16, "int32": torch.int32, "int64": torch.int64}
 """Types of whole numbers that a module's example may have, by numpy's names."""
@@ -52,7 +59,7 @@ def capture(
             with quiet():
                 program = program.run_decompositions({})
         except Exception as error:
-            raise UserError(f"torch.export cannot make the model free of side effects: {first_line(error)}") from None
+            raise UserError(f"the model cannot be captured: its forward() {said(error)}") from None
     sources = _user_inputs(program)
     names = [INPUT] if len(sources) == 1 else list(inputs) or [node.name for node in sources]
     return Conversion(program, dict(zip(names, sources, strict=True)), name).graph()
@@ -87,6 +94,9 @@ def _listed(shapes: Sequence[Sequence[object]]) -> str:
 def _export(model: nn.Module, shapes: Sequence[tuple[int, ...]] | None, declared: Sequence[str]) -> ExportedProgram:
     if shapes is None or not all(1 <= len(shape) <= 3 and min(shape) >= 1 for shape in shapes):
         raise UserError("the model file does not tell its input's shape; give channels, height and width")
+    problems = _unreadable(model)
+    if problems:
+        raise UserError(problems)
     parameters = list(inspect.signature(model.forward).parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     taken = [p for p in parameters if p.kind in positional]
@@ -110,13 +120,28 @@ def _export(model: nn.Module, shapes: Sequence[tuple[int, ...]] | None, declared
     else:
         _try(model, examples)
     try:
-        with quiet():
+        # With an error come logs and listings of the program.
+        with quiet(logging.ERROR), contextlib.redirect_stderr(io.StringIO()), torch.no_grad():
             return torch.export.export(model, examples)
     except Exception as error:
-        raise UserError(
-            f"torch.export cannot capture the model: {first_line(error)}; "
-            "the usual reason is a forward() whose course depends on the values of a tensor"
-        ) from None
+        raise UserError(f"the model cannot be captured: its forward() {said(error)}") from None
+
+
+def _unreadable(model: nn.Module) -> list[str]:
+    """What of the model nobody can run, or follow."""
+    layers = dict(model.named_modules())
+    if any(isinstance(layer, torch.jit.ScriptModule) for layer in layers.values()):
+        why = "the model is TorchScript, whose layers cannot be followed"
+        return [f"{why}; give the nn.Module that it was made from, or what torch.export.export makes of that"]
+    return [
+        f"layer `{path or type(model).__name__}`: has no weights yet ({why}); {remedy}"
+        for path, layer in layers.items()
+        for why, remedy, empty in (
+            ("it is lazy", "run the model once before it is given", lambda p: isinstance(p, _UNINITIALISED)),
+            ("it is on the meta device", "load them first", lambda p: p.is_meta),
+        )
+        if any(empty(tensor) for tensor in (*layer.parameters(False), *layer.buffers(False)))
+    ]
 
 
 def _runs(model: nn.Module, examples: tuple[torch.Tensor, ...]) -> bool:
@@ -149,10 +174,7 @@ def _try(model: nn.Module, examples: tuple[torch.Tensor, ...]) -> None:
     except Exception as error:
         sizes = " and ".join(times(example.shape[1:]) for example in examples)
         where = f"layer `{running[-1]}`" if running and running[-1] else "its forward()"
-        raise UserError(
-            f"the model does not run on a {sizes} input, most likely because it was made for "
-            f"another shape: {where} fails with {first_line(error)}"
-        ) from None
+        raise UserError(f"the model does not run on a {sizes} input: {where} {said(error)}") from None
     finally:
         for hook in hooks:
             hook.remove()

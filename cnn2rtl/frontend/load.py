@@ -20,12 +20,13 @@ from torch.export import ExportedProgram
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.finite import REMEDY, not_finite
+from cnn2rtl.foreign import said
 from cnn2rtl.frontend import storage, structure
 from cnn2rtl.frontend.architecture import instantiate, with_state
 from cnn2rtl.frontend.archive import refusals
 from cnn2rtl.frontend.content import content_of, is_fresh, read_file
 from cnn2rtl.frontend.fresh import fresh
-from cnn2rtl.frontend.quiet import first_line, quiet
+from cnn2rtl.frontend.quiet import quiet
 from cnn2rtl.frontend.reparametrised import merge
 
 Model: TypeAlias = nn.Module | ExportedProgram
@@ -105,10 +106,10 @@ def _load_archive(path: Path, data: bytes, trust_pickle: bool) -> ExportedProgra
     try:
         with quiet():
             return torch.export.load(io.BytesIO(data))
-    except Exception as error:
+    except Exception:
         raise UserError(
-            f"{path}: torch {torch.__version__} cannot read this export archive ({first_line(error)}); "
-            "it is damaged, or another version of torch wrote it: export the model again"
+            f"{path}: torch {torch.__version__} cannot read this export archive; it is damaged, or another version of "
+            "torch wrote it: export the model again"
         ) from None
 
 
@@ -138,12 +139,12 @@ def _unpickle(path: Path, data: bytes, content: str, trust_pickle: bool) -> obje
     except (ImportError, AttributeError) as error:
         if trust_pickle:
             raise UserError(
-                f"{path}: the network's own Python code is not at hand ({first_line(error)}); "
+                f"{path}: the network's own Python code is not at hand: it {said(error)}; "
                 'save the weights (model.state_dict()) and name the network with `arch="FILE.py:NAME"`'
             ) from None
         problem = "the file is truncated or damaged"
-    except Exception as error:
-        problem = f"the file is truncated or damaged ({first_line(error)})"
+    except Exception:
+        problem = "the file is truncated or damaged"
     raise UserError(f"{path}: {problem}")
 
 

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from cnn2rtl.errors import Problems
+from cnn2rtl.foreign import said
 from cnn2rtl.frontend import onnx_moves as moves
 from cnn2rtl.frontend import onnx_operators as ops
 from cnn2rtl.frontend import onnx_unknown as unknown
@@ -24,7 +25,6 @@ from cnn2rtl.frontend.onnx_attributes import Attributes
 from cnn2rtl.frontend.onnx_constants import computed, inferred
 from cnn2rtl.frontend.onnx_file import NEWEST, OnnxCall, OnnxNetwork
 from cnn2rtl.frontend.onnx_operators import Operands, Operator
-from cnn2rtl.frontend.quiet import first_line
 from cnn2rtl.frontend.sizes import SizesJudged
 from cnn2rtl.frontend.view import Refused
 from cnn2rtl.graph import FloatGraph
@@ -201,7 +201,7 @@ class OnnxModule(nn.Module):
                 problems.found.append(f"`{call.name}` ({call.kind}): {refusal}")
             except Exception as error:
                 # Attributes that contradict the shapes: each operator has its own way to say so.
-                problems.found.append(f"`{call.name}` ({call.kind}): {first_line(error)}")
+                problems.found.append(f"`{call.name}` ({call.kind}): it {said(error)}")
             # One that cannot be had does not hide what is wrong behind it.
             shapes = {name: tuple(values[name].shape) for name in call.inputs if name in values}
             made = inferred(call, known, shapes, self.network.opset) or []

@@ -28,7 +28,8 @@ from torch.nn.utils.weight_norm import WeightNorm
 from torch.utils._pytree import tree_leaves
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.frontend.quiet import first_line, quiet
+from cnn2rtl.foreign import said
+from cnn2rtl.frontend.quiet import quiet
 
 State: TypeAlias = Mapping[str, Tensor]
 
@@ -89,9 +90,9 @@ def merge(model: nn.Module) -> None:
                 _merge(layer)
             except Exception as error:
                 raise UserError(
-                    f"layer `{path or type(model).__name__}`: the weights that its hooks compute cannot be merged "
-                    f"({first_line(error)}); make them plain ones, as torch.nn.utils.parametrize."
-                    "remove_parametrizations and torch.nn.utils.prune.remove do, before the model is given"
+                    f"layer `{path or type(model).__name__}`: the weights that its hooks compute cannot be merged: it "
+                    f"{said(error)}; make them plain ones, as torch.nn.utils.parametrize.remove_parametrizations and "
+                    "torch.nn.utils.prune.remove do, before the model is given"
                 ) from None
 
 
@@ -166,8 +167,8 @@ def _copied(model: nn.Module) -> nn.Module:
         return copy.deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in made})
     except Exception as error:
         raise UserError(
-            f"the model cannot be copied ({first_line(error)}); keep what is no part of the network, such as files, "
-            "locks and data loaders, out of its attributes"
+            f"the model cannot be copied: it {said(error)}; keep what is no part of the network, such as files, locks "
+            "and data loaders, out of its attributes"
         ) from None
 
 

@@ -21,7 +21,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from cnn2rtl.errors import UserError
-from cnn2rtl.frontend.quiet import first_line, quiet
+from cnn2rtl.foreign import said
+from cnn2rtl.frontend.quiet import quiet
 from cnn2rtl.tensors import Shape
 
 Kept = Mapping[str, Sequence[int]]
@@ -109,7 +110,7 @@ class _Graph:
                 image = torch.zeros(1, *shape, dtype=first.dtype, device=first.device)
                 self._graph.build_dependency(self.module, image, ignored_params=own, verbose=False)
         except Exception as error:
-            raise UserError(f"what depends on what in the network cannot be told: {first_line(error)}") from None
+            raise UserError(f"what depends on what in the network cannot be told: it {said(error)}") from None
 
     def channels(self) -> list[Channels]:
         """One for every layer that mixes channels, unless those that it makes are an earlier one's as well."""

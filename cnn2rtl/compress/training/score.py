@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from cnn2rtl.compress.training.feed import Feed
 from cnn2rtl.errors import UserError
-from cnn2rtl.frontend.quiet import first_line
+from cnn2rtl.foreign import said
 from cnn2rtl.tensors import Shape
 
 
@@ -57,7 +57,7 @@ def classes_of(module: nn.Module, shape: Shape, name: str) -> int:
         with torch.no_grad():
             found = module.eval()(torch.zeros(1, *shape))
     except Exception as error:
-        raise UserError(f"{name}: does not take an input of {size} ({first_line(error)}); see `example=`") from None
+        raise UserError(f"{name}: does not take an input of {size}, see `example=`: it {said(error)}") from None
     finally:
         module.train(training)
     if not isinstance(found, Tensor) or found.ndim < 2 or found.shape[1] != found.numel():

@@ -154,10 +154,35 @@ MOVES = frozenset(
 
 _TRAINING = "call model.eval() before torch.export.export"
 
+_ATTENTION = "of attention, squeeze-and-excitation can be had: a mean over the map, Linear layers, sigmoid, a product"
+_RECURRENT = "of series, convolutions over time can be had: Conv1d, dilated as in a TCN"
+_BRANCHES = "hardware does the same for all values; relu, clamp, abs and LeakyReLU compare with constants"
+_LOOKED_UP = "what is looked up by whole numbers is not a function of pixels; do that before the network"
+_COMPLEX = "compute spectra before the network"
+_RANDOM = "a trained network does the same every time; leave it out in evaluation mode"
+
+LAYER_HINTS: dict[str, str] = {
+    **dict.fromkeys(("MultiheadAttention", "Transformer", "TransformerEncoder", "TransformerDecoder"), _ATTENTION),
+    **dict.fromkeys(("TransformerEncoderLayer", "TransformerDecoderLayer"), _ATTENTION),
+    **dict.fromkeys(("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"), _RECURRENT),
+    **dict.fromkeys(("Embedding", "EmbeddingBag"), _LOOKED_UP),
+}
+"""What to use in place of a layer of torch's that is many operations at once, by its class."""
+
 HINTS: dict[str, str] = {
     **dict.fromkeys(("layer_norm", "group_norm", "instance_norm", "native_layer_norm"), "use BatchNorm2d"),
     **dict.fromkeys(("_native_batch_norm_legit_functional", "native_dropout"), _TRAINING),
     **dict.fromkeys(("upsample_bicubic2d", "upsample_linear1d"), "use mode nearest, or bilinear of whole factors"),
+    "scaled_dot_product_attention": _ATTENTION,
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell"), _RECURRENT),
+    **dict.fromkeys(("embedding", "embedding_bag", "gather", "take_along_dim", "nonzero", "unique2"), _LOOKED_UP),
+    **dict.fromkeys(("eq", "ne", "gt", "ge", "lt", "le", "where", "masked_fill", "item"), _BRANCHES),
+    **dict.fromkeys(("sort", "topk", "_unique2", "median", "kthvalue"), "values cannot be put in order of their size"),
+    **dict.fromkeys(
+        ("einsum", "bmm", "baddbmm", "outer", "cdist"), "products of constants with maps are Linear or Conv2d"
+    ),
+    **dict.fromkeys(("fft_fft", "fft_rfft", "fft_fft2", "fft_rfft2", "stft", "view_as_real", "real", "imag"), _COMPLEX),
+    **dict.fromkeys(("rand", "randn", "rand_like", "randn_like", "bernoulli", "normal", "randint"), _RANDOM),
     **dict.fromkeys(("conv3d", "max_pool3d", "avg_pool3d"), "use the 2d layer"),
 }
 """What to use in place of an operator that has no converter, by its name."""
