@@ -8,20 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from cnn2rtl.errors import UserError
+from cnn2rtl.errors import Notice, UserError
 from cnn2rtl.limits import LARGE_PICTURE, MOST_PICTURE, too_many
+from cnn2rtl.pictures import MODES, Facts, Pixels, Preparation, prepared, told
 from cnn2rtl.tensors import Shape
-
-Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-Fit: TypeAlias = Literal["crop", "resize"]
-
-_MODES = {1: "L", 3: "RGB"}
 
 # What it says of damaged pictures names no file; whoever wants to hear it can.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -35,19 +31,24 @@ class Reading:
     """How image files become images of ``shape`` (c, h, w); the others are as in :func:`cnn2rtl.images.load_images`."""
 
     shape: Shape
-    fit: Fit
+    how: Preparation
     skip: Skip | None
     progress: Callable[[int, int], None] | None
 
 
 def read_files(files: Sequence[Path], reading: Reading) -> tuple[Pixels, list[int]]:
-    """The images in ``files``, and which of them these are: all, but for those that were skipped."""
+    """The images in ``files``, and which of them these are: all, but for those that were skipped.
+
+    What was done to them is told (:class:`Notice`).
+    """
     channels, height, width = reading.shape
-    if channels not in _MODES:
+    if channels not in MODES:
         raise UserError(
             f"image files have 1 or 3 channels, but the network's input has {channels}; "
             "give the images as an array in an .npz file"
         )
+    if channels == 1 and reading.how.channels != "rgb":
+        raise UserError(f"`channels={reading.how.channels}`: the network's input has one channel; leave it out")
     excess = too_many(len(files), (height, width, channels))
     if excess:
         raise UserError(excess)
@@ -55,12 +56,14 @@ def read_files(files: Sequence[Path], reading: Reading) -> tuple[Pixels, list[in
     images = np.empty((len(files), height, width, channels), np.uint8)
     problems: list[str] = []
     good: list[int] = []
+    facts: list[Facts] = []
     for index, found in enumerate(_in_parallel(files, reading)):
         if isinstance(found, str):
             problems.append(found)
         else:
-            images[len(good)] = found
+            images[len(good)], seen = found
             good.append(index)
+            facts.append(seen)
         if reading.progress is not None:
             reading.progress(index + 1, len(files))
     if problems and (reading.skip is None or not good):
@@ -68,15 +71,17 @@ def read_files(files: Sequence[Path], reading: Reading) -> tuple[Pixels, list[in
     for problem in problems:
         assert reading.skip is not None
         reading.skip(problem)
+    for line in told(facts, reading.how):
+        warnings.warn(Notice(line), stacklevel=2)
     return images[: len(good)], good
 
 
-def _in_parallel(files: Sequence[Path], reading: Reading) -> Iterator[Pixels | str]:
+def _in_parallel(files: Sequence[Path], reading: Reading) -> Iterator[tuple[Pixels, Facts] | str]:
     """Of each file in turn, the image, or what is wrong with it."""
 
-    def read(file: Path) -> Pixels | str:
+    def read(file: Path) -> tuple[Pixels, Facts] | str:
         try:
-            return _read_file(file, reading.shape, reading.fit, one_by_one)
+            return _read_file(file, reading, one_by_one)
         except UserError as error:
             return "; ".join(error.problems)
         except FileNotFoundError:
@@ -94,46 +99,17 @@ def _in_parallel(files: Sequence[Path], reading: Reading) -> Iterator[Pixels | s
             yield from pool.map(read, files)
 
 
-def _read_file(file: Path, shape: Shape, fit: Fit, one_by_one: ThreadPoolExecutor) -> Pixels:
+def _read_file(file: Path, reading: Reading, one_by_one: ThreadPoolExecutor) -> tuple[Pixels, Facts]:
     with Image.open(file) as opened:
         if opened.width * opened.height <= LARGE_PICTURE:
-            return _fitted(file, opened, shape, fit)
+            return prepared(file, opened, reading.shape, reading.how)
         # By one thread: what one has freed is not another's.
-        return one_by_one.submit(_large, file, opened, shape, fit).result()
+        return one_by_one.submit(_large, file, opened, reading).result()
 
 
-def _large(file: Path, opened: ImageFile, shape: Shape, fit: Fit) -> Pixels:
-    """As :func:`_fitted`, and frees the picture at once."""
+def _large(file: Path, opened: ImageFile, reading: Reading) -> tuple[Pixels, Facts]:
+    """As :func:`prepared`, and frees the picture at once."""
     try:
-        return _fitted(file, opened, shape, fit)
+        return prepared(file, opened, reading.shape, reading.how)
     finally:
         opened.close()
-
-
-def _fitted(file: Path, opened: ImageFile, shape: Shape, fit: Fit) -> Pixels:
-    channels, height, width = shape
-    if opened.mode.startswith(("I", "F")):
-        raise UserError(f"{file}: has more than 8 bits per channel (mode {opened.mode}); 8 are expected: convert it")
-    mode = _MODES[channels]
-    if fit == "crop":
-        if opened.height < height or opened.width < width:
-            raise UserError(
-                f"{file}: {opened.height}x{opened.width} pixels are too few to crop {height}x{width} from; use "
-                '`fit="resize"`'
-            )
-        image = _centre(opened, height, width).convert(mode)
-    else:
-        # As torchvision's Resize and CenterCrop do it, to the pixel, for a square input.
-        scale = max(height / opened.height, width / opened.width)
-        size = (max(width, int(opened.width * scale)), max(height, int(opened.height * scale)))
-        if opened.width * opened.height > LARGE_PICTURE:
-            # A JPEG is decoded at a fraction of its size that is still twice as large as needed.
-            opened.draft(mode, (2 * size[0], 2 * size[1]))
-        plain = opened if opened.mode == mode else opened.convert(mode)
-        image = _centre(plain.resize(size, Image.Resampling.BILINEAR), height, width)
-    return np.asarray(image, np.uint8).reshape(height, width, channels)
-
-
-def _centre(image: Image.Image, height: int, width: int) -> Image.Image:
-    top, left = round((image.height - height) / 2), round((image.width - width) / 2)
-    return image.crop((left, top, left + width, top + height))

@@ -13,13 +13,14 @@ import numpy as np
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.finite import not_finite
-from cnn2rtl.image_files import Fit, Pixels, Reading, Skip, read_files
+from cnn2rtl.image_files import Reading, Skip, read_files
 from cnn2rtl.limits import check_zip, too_many
+from cnn2rtl.pictures import Channels, Fit, Pixels, Preparation
 from cnn2rtl.tensors import Shape, batch_of, times
 
 __all__ = [
-    "SUFFIXES", "Fit", "ImageSet", "Pixels", "Skip", "from_array", "given_images", "images_for", "load_images",
-    "several",
+    "SUFFIXES", "Channels", "Fit", "ImageSet", "Pixels", "Skip", "from_array", "given_images", "images_for",
+    "load_images", "several",
 ]  # fmt: skip
 
 Read = TypeVar("Read")
@@ -72,6 +73,7 @@ def load_images(
     limit: int | None = None,
     skip: Skip | None = None,
     progress: Callable[[int, int], None] | None = None,
+    channels: Channels = "rgb",
 ) -> ImageSet:
     """Images for a network with an input of ``shape`` (c, h, w).
 
@@ -80,11 +82,13 @@ def load_images(
     perhaps ``labels`` or ``y``), ``.npy``, or ``.pt`` (a tensor, a pair (images, labels), or a dict with
     the names of ``.npz``).
 
-    ``fit`` says how an image file becomes h x w: ``crop`` cuts out the centre, ``resize`` scales the image
-    to cover h x w and then cuts out the centre. Arrays must have the right size already, as (n, h, w, c) or
-    (n, c, h, w) (where both readings are possible, the latter for ``.pt`` and the former otherwise), without the
-    height where that is 1, and values of 0 to 255, or floats of 0 to 1, which are scaled and rounded. ``limit`` keeps
-    so many images, spread evenly over the classes, the first ones of each.
+    ``fit`` says how an image file becomes h x w: ``crop`` cuts out the centre, ``resize`` scales the image to cover
+    h x w and then cuts out the centre, ``squash`` scales it to h x w, whatever becomes of its proportions. ``channels``
+    (rgb or bgr) is their order in the network's input; those of arrays stay as they are. What was done to image files,
+    and how much is cut away, is told (:class:`cnn2rtl.Notice`). Arrays must have the right size already, as
+    (n, h, w, c) or (n, c, h, w) (where both readings are possible, the latter for ``.pt`` and the former otherwise),
+    without the height where that is 1, and values of 0 to 255, or floats of 0 to 1, which are scaled and rounded, or
+    truth values. ``limit`` keeps so many images, spread evenly over the classes, the first ones of each.
 
     The order is that of the sorted file names, or of the array. Raises :class:`UserError`; one lists all
     files that cannot be used. With ``skip`` those are left out instead, and it hears of each; only if none can be
@@ -92,7 +96,7 @@ def load_images(
     """
     if limit is not None and limit < 1:
         raise UserError(f"a limit of {limit} images leaves none")
-    reading = Reading(shape, fit, skip, progress)
+    reading = Reading(shape, Preparation(fit, channels), skip, progress)
     if isinstance(source, (str, Path)):
         path = Path(source)
         if path.is_dir():
@@ -363,6 +367,8 @@ def _with_height(array: np.ndarray[Any, Any], shape: Shape) -> np.ndarray[Any, A
 def _pixels(path: Path | str, array: np.ndarray[Any, Any]) -> Pixels:
     if array.dtype == np.uint8:
         return array
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
     whole = np.issubdtype(array.dtype, np.integer)
     if not whole and not np.issubdtype(array.dtype, np.floating):
         raise UserError(f"{path}: the images are of type {array.dtype}; raw pixels (uint8) are expected")

@@ -165,6 +165,11 @@ def test_arrays(tmp_path: Path, kind: str, first: bool) -> None:
         assert images.labels == (0, 1, 2, 3, 4, 5) and images.class_names == ()
 
 
+def test_truth_values_are_black_and_white(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", PIXELS > 99)
+    np.testing.assert_array_equal(load_images(tmp_path / "a.npy", SHAPE).images, np.where(PIXELS > 99, 255, 0))
+
+
 def test_array_limit(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=PIXELS, y=np.array([1, 1, 1, 0, 0, 1]))
     images = load_images(tmp_path / "a.npz", SHAPE, limit=3)
@@ -199,7 +204,7 @@ def test_array_mistakes(tmp_path: Path) -> None:
     assert "the values go from -2 to 1.98438; raw pixels are expected" in normalised and "normalisation" in normalised
     assert "1440 of 1440 values are NaN or infinite; raw pixels are" in of(x=np.full(PIXELS.shape, np.nan))
     assert "the values go from 0 to 300" in of(x=np.array([0, 300] * 720).reshape(PIXELS.shape))
-    assert "the images are of type bool; raw pixels (uint8) are expected" in of(x=PIXELS > 3)
+    assert "the images are of type complex128; raw pixels (uint8) are expected" in of(x=PIXELS * 1j)
     assert "the labels are 5 of int64; one whole number for each of the 6 images" in of(x=PIXELS, y=np.arange(5))
     assert "the labels are 6 of float64; one whole number" in of(x=PIXELS, y=np.arange(6.0))
     assert "cannot be read as .npz (Object arrays cannot be loaded" in of(x=np.array([{}], object))

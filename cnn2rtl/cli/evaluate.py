@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from math import inf
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from cnn2rtl.accuracy import Evaluation
 from cnn2rtl.cli import console
+from cnn2rtl.cli.numbers import Fitting
 from cnn2rtl.measuring.evaluation import evaluate as measure
 
 
@@ -21,9 +22,7 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Use so many of them, spread over the classes.")
     ] = None,
-    fit: Annotated[
-        Literal["crop", "resize"], typer.Option(help="Cut out an image's centre, or resize its shorter side first.")
-    ] = "crop",
+    fit: Fitting = "crop",
 ) -> None:
     """Compare the float network with the golden model: top-1 agreement, accuracy, SQNR of every layer."""
     with console.watched() as show:

@@ -9,6 +9,7 @@ import typer
 
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems
+from cnn2rtl.images import Fit
 from cnn2rtl.options import Options
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.schedule import Target
@@ -28,9 +29,8 @@ Mean = Annotated[
 ]
 Std = Annotated[str, typer.Option(metavar="X[,Y,...]", help="See --mean.")]
 CalibLimit = Annotated[int, typer.Option(metavar="N", help="Calibrate on so many of them at most.")]
-Fitting = Annotated[
-    Literal["crop", "resize"], typer.Option(help="Cut out an image's centre, or resize its shorter side first.")
-]
+FITTING = "Cut out an image's centre, or resize its shorter side first, or squash it to the input's size."
+Fitting = Annotated[Fit, typer.Option(help=FITTING)]
 RequantScheme = Annotated[
     Literal["pow2", "scale"], typer.Option(help="Requantise by shifts alone, or by 16-bit multipliers.")
 ]

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from cnn2rtl.cli import console
+from cnn2rtl.cli.numbers import Fitting
 from cnn2rtl.design import Stream
 from cnn2rtl.measuring.simulation import Simulation, prepare
 from cnn2rtl.verify import Verdict
@@ -31,9 +32,7 @@ def simulate(
         int, typer.Option(metavar="N", min=0, max=95, help="Percentage of cycles in which either side pauses.")
     ] = 0,
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**31 - 1, help="Seed of stalls and noise.")] = 1,
-    fit: Annotated[
-        Literal["crop", "resize"], typer.Option(help="Cut out an image's centre, or resize its shorter side first.")
-    ] = "crop",
+    fit: Fitting = "crop",
     waves: Annotated[Path | None, typer.Option(metavar="FILE", help="Write waves (VCD) to this file.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show when the beats of every layer moved.")] = False,
 ) -> None:

@@ -17,12 +17,13 @@ from cnn2rtl.cli.compress.data import DataOptions, read_normalisation
 from cnn2rtl.cli.compress.stages import Stages, discard_stages
 from cnn2rtl.cli.compress.training import RECIPE, RunOptions, Session, begin, result_of, say
 from cnn2rtl.cli.model import Arch, NetworkFile, TrustPickle, read_trainable, tell_written
-from cnn2rtl.cli.numbers import CALIBRATING
+from cnn2rtl.cli.numbers import CALIBRATING, FITTING
 from cnn2rtl.cli.spread import spread
 from cnn2rtl.compress.files import check_module_file
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.counting import total
 from cnn2rtl.errors import Problems, UserError
+from cnn2rtl.images import Fit
 from cnn2rtl.tensors import Shape
 
 if TYPE_CHECKING:
@@ -50,10 +51,7 @@ class Images(DataOptions):
         Path | None,
         typer.Option(metavar="PATH", help="Images to train on, as for `compress train`; without, nothing is trained."),
     ] = None  # type: ignore[assignment]
-    fit: Annotated[
-        Literal["crop", "resize"],
-        typer.Option("--fit-images", help="Cut out an image's centre, or resize its shorter side first."),
-    ] = "crop"
+    fit: Annotated[Fit, typer.Option("--fit-images", help=FITTING)] = "crop"
 
     def check_needless(self, problems: Problems) -> None:
         """Tell ``problems`` of what is for training, where nothing is trained."""
