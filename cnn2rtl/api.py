@@ -13,7 +13,7 @@ import numpy as np
 from cnn2rtl.compiled import Compiled
 from cnn2rtl.devices import Device, default_clock, find, load
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.images import Pixels, given_images
+from cnn2rtl.images import Channels, Fit, Pixels, given_images
 from cnn2rtl.options import Options
 from cnn2rtl.pipeline import Simplified, calibrated, check_feasible, implemented, quantised, simplified
 from cnn2rtl.project import Project, open_project
@@ -47,6 +47,8 @@ def compile(
     std: Numbers = 1.0,
     class_index: bool = False,
     calibration: Any = None,
+    fit: Fit = "crop",
+    channels: Channels = "rgb",
     fps: float | None = None,
     clock_mhz: float | None = None,
     multipliers: int | None = None,
@@ -71,13 +73,15 @@ def compile(
     they are. ``calibration`` are images that show the ranges of all tensors: a path as
     :func:`cnn2rtl.images.load_images` takes it, a numpy array (n, h, w, c) or a tensor (n, c, h, w), of 0 to 255,
     or floats of 0 to 1, for several inputs a mapping from their names to such arrays; without, the BatchNorm
-    statistics tell them. ``bits`` is the width of weights and activations unless they have their own, ``layers``
-    gives single layers their own widths, by name. ``ranges`` (minmax, percentile or mse) says how much of what the
-    images show is to be covered, ``effort`` whether to adapt the rounding of every weight as well (best) or not
-    (fast). ``fps`` at ``clock_mhz``, at most so many ``multipliers``, at most so many ``dsps`` (DSP blocks), the
-    name of a ``device`` to fit, or several of these are the target; with none, 64 multipliers. A clock that is not
-    given is one that the device's family is believed to reach, or 100 MHz without a device. ``class_index``
-    delivers the index of the largest output instead of the outputs. ``name`` names the top module.
+    statistics tell them. ``fit`` (crop, resize or squash) says how pictures in files come to have the input's size,
+    ``channels`` (rgb or bgr) in which order the network takes theirs; both are kept with the design. ``bits`` is the
+    width of weights and activations unless they have their own, ``layers`` gives single layers their own widths, by
+    name. ``ranges`` (minmax, percentile or mse) says how much of what the images show is to be covered, ``effort``
+    whether to adapt the rounding of every weight as well (best) or not (fast). ``fps`` at ``clock_mhz``, at most so
+    many ``multipliers``, at most so many ``dsps`` (DSP blocks), the name of a ``device`` to fit, or several of these
+    are the target; with none, 64 multipliers. A clock that is not given is one that the device's family is believed to
+    reach, or 100 MHz without a device. ``class_index`` delivers the index of the largest output instead of the outputs.
+    ``name`` names the top module.
 
     Raises :class:`cnn2rtl.UserError`, with a line for everything that is wrong.
     """
@@ -103,9 +107,14 @@ def compile(
         mean=means,
         std=stds,
         class_index=class_index,
+        fit=fit,
+        channels=channels,
         target=Target(fps, default_clock(chosen) if clock_mhz is None else clock_mhz, multipliers, dsps, chosen),
     )
-    for name_of, given, choices in (("scheme", scheme, Scheme), ("ranges", ranges, Ranges), ("effort", effort, Effort)):
+    for name_of, given, choices in (
+        ("scheme", scheme, Scheme), ("ranges", ranges, Ranges), ("effort", effort, Effort), ("fit", fit, Fit),
+        ("channels", channels, Channels),
+    ):  # fmt: skip
         if given not in get_args(choices):
             problems.found.append(f"{name_of} {given!r}: one of {', '.join(get_args(choices))} is expected")
     with problems.gather():
@@ -124,14 +133,14 @@ def compile(
     assert source is not None
     network = source.read(means, stds)
     if isinstance(network, Quantised):
-        return implemented(network, options)
+        return implemented(network if source.normalised else network.on_pictures(fit, channels), options)
     simple: Simplified | None = None
     with problems.gather():
         simple = simplified(network, options)
     images: Pixels | None = None
     if calibration is not None:
         with problems.gather():
-            found = given_images("calibration", calibration, network.inputs)
+            found = given_images("calibration", calibration, network.inputs, fit, channels=channels)
             images = None if found is None else found.images
         if simple is not None:
             with problems.gather():
@@ -166,7 +175,7 @@ def _source(model: Any, example: Any, arch: str | None, trust_pickle: bool, name
 def _settled(source: Source, given: Mapping[str, Any]) -> list[str]:
     """What was asked for that a network with integers has settled already."""
     defaults = {**asdict(Options()), "arch": None, "example": None, "calibration": None}
-    asked = {"target", "class_index"} | (set() if source.normalised else {"mean", "std"})
+    asked = {"target", "class_index"} | (set() if source.normalised else {"mean", "std", "fit", "channels"})
     return [
         f"{name}: the network is quantised already and keeps its numbers; leave it out"
         for name, value in given.items()

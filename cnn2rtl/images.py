@@ -114,7 +114,11 @@ def load_images(
 
 
 def images_for(
-    source: str | Path, shapes: Mapping[str, Shape], fit: Fit = "crop", limit: int | None = None
+    source: str | Path,
+    shapes: Mapping[str, Shape],
+    fit: Fit = "crop",
+    limit: int | None = None,
+    channels: Channels = "rgb",
 ) -> ImageSet:
     """Images for a network with inputs of ``shapes``, by their names; of one input, as :func:`load_images` has it.
 
@@ -123,7 +127,7 @@ def images_for(
     """
     if len(shapes) == 1:
         (shape,) = shapes.values()
-        return load_images(source, shape, fit, limit)
+        return load_images(source, shape, fit, limit, channels=channels)
     path = Path(source)
     if not path.is_file() or path.suffix.lower() not in (".npz", ".pt", ".pth"):
         raise UserError(
@@ -145,6 +149,7 @@ def given_images(
     fit: Fit = "crop",
     limit: int | None = None,
     labels: Sequence[int] | None = None,
+    channels: Channels = "rgb",
 ) -> ImageSet | None:
     """Images for a network with inputs of ``shapes`` from a path, as :func:`images_for`, or from arrays in memory.
 
@@ -158,7 +163,7 @@ def given_images(
             raise UserError(f"`{parameter}={path}`: no such file or folder")
         if labels is not None:
             raise UserError(f"labels: those of {path} are in it; leave them out")
-        return None if shapes is None else images_for(path, shapes, fit, limit)
+        return None if shapes is None else images_for(path, shapes, fit, limit, channels)
     if shapes is None:
         return None
     pixels = _in_memory(parameter, given, shapes)

@@ -12,6 +12,7 @@ from typing import Any
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.passes import check_normalisation
+from cnn2rtl.pictures import Channels, Fit
 from cnn2rtl.quant.qformat import Scheme
 from cnn2rtl.quantise.formats import Ranges
 from cnn2rtl.quantise.integers import Effort, Recipe, Widths
@@ -23,6 +24,7 @@ class Options:
     """What the user may choose. The network was trained on ``(pixel / 255 - mean) / std``.
 
     ``layers`` gives single layers widths of their own, by name. ``ranges`` and ``effort`` say how to calibrate.
+    ``fit`` and ``channels`` say how pictures become what the network takes, here and wherever it is used.
     """
 
     weight_bits: int = 8
@@ -35,6 +37,8 @@ class Options:
     mean: Sequence[float] = (0.0,)
     std: Sequence[float] = (1.0,)
     class_index: bool = False
+    fit: Fit = "crop"
+    channels: Channels = "rgb"
     target: Target = field(default_factory=Target)
 
     def check(self, channels: int | None = None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cnn2rtl.graph import FloatGraph, QuantGraph, QuantNode
-from cnn2rtl.images import Pixels
+from cnn2rtl.images import Channels, Fit, Pixels
 from cnn2rtl.ops import ArgMax
 from cnn2rtl.options import Options
 from cnn2rtl.passes import with_class_index
@@ -47,6 +47,10 @@ class Quantised:
         node = QuantNode(last.name, last.op, last.inputs, last.shape, layer.out, layer)
         integers = QuantGraph(self.integers.name, (*self.integers.nodes, node), (last.name,))
         return replace(self, graph=graph, integers=integers, options=options)
+
+    def on_pictures(self, fit: Fit, channels: Channels) -> Quantised:
+        """The same, where its file does not tell how pictures become what it takes."""
+        return replace(self, options=replace(self.options, fit=fit, channels=channels))
 
     @property
     def vector_images(self) -> Pixels:

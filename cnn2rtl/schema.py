@@ -16,7 +16,7 @@ from msgspec import Meta
 from cnn2rtl.errors import UserError
 from cnn2rtl.version import __version__
 
-FORMAT = 2
+FORMAT = 3
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -51,6 +51,8 @@ class Options(Part, frozen=True):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     class_index: bool
+    fit: Literal["crop", "resize", "squash"]
+    channels: Literal["rgb", "bgr"]
 
 
 class Resources(Part, frozen=True, kw_only=True):

@@ -18,8 +18,10 @@ from cnn2rtl.quantised import Quantised, border_notes
 
 SUFFIX = ".npz"
 
-_KEPT = ("weight_bits", "activation_bits", "output_bits", "scheme", "ranges", "effort", "mean", "std")
-"""Of the options, those that the integers were made with."""
+_KEPT = (
+    "weight_bits", "activation_bits", "output_bits", "scheme", "ranges", "effort", "mean", "std", "fit", "channels",
+)  # fmt: skip
+"""Of the options, those that the integers were made with; earlier files lack the last ones."""
 
 
 def save(network: Quantised, path: Path) -> None:
@@ -43,7 +45,7 @@ def load(path: Path) -> Quantised:
     try:
         parts = store.load(data)
         layers = {name: Widths(weights, activations) for name, weights, activations in parts["layers"]}
-        options = Options(layers=layers, **{name: parts[name] for name in _KEPT})
+        options = Options(layers=layers, **{name: parts[name] for name in _KEPT if name in parts})
         graph, integers, frames = parts["float"], parts["integer"], parts["frames"]
         trained = Quantised(graph, integers, options, str(parts["origin"]), border_notes(graph), frames)
         options.check()

@@ -10,7 +10,7 @@ import typer
 
 from cnn2rtl.accuracy import Evaluation
 from cnn2rtl.cli import console
-from cnn2rtl.cli.numbers import Fitting
+from cnn2rtl.cli.numbers import ChannelOrderOf, FittingOf
 from cnn2rtl.measuring.evaluation import evaluate as measure
 
 
@@ -22,11 +22,12 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Use so many of them, spread over the classes.")
     ] = None,
-    fit: Fitting = "crop",
+    fit: FittingOf = None,
+    channels: ChannelOrderOf = None,
 ) -> None:
     """Compare the float network with the golden model: top-1 agreement, accuracy, SQNR of every layer."""
     with console.watched() as show:
-        result = measure(project, data, limit=limit, fit=fit, progress=show)
+        result = measure(project, data, limit=limit, fit=fit, channels=channels, progress=show)
     _show(result)
 
 

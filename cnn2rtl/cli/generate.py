@@ -17,6 +17,7 @@ from cnn2rtl.cli.numbers import (
     ActivationBits,
     Bits,
     CalibLimit,
+    ChannelOrder,
     EffortOf,
     Fitting,
     LayerWidths,
@@ -32,9 +33,10 @@ from cnn2rtl.compiled import Compiled
 from cnn2rtl.devices import Device, LargeRam, clock_words, default_clock, find
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph
-from cnn2rtl.images import Fit, ImageSet, images_for
+from cnn2rtl.images import ImageSet, images_for
 from cnn2rtl.options import Options
 from cnn2rtl.output import check_target
+from cnn2rtl.pictures import Preparation
 from cnn2rtl.pipeline import (
     NO_IMAGES,
     Simplified,
@@ -73,6 +75,7 @@ def generate(
     ] = None,
     calib_limit: CalibLimit = CALIBRATING,
     fit: Fitting = "crop",
+    channels: ChannelOrder = "rgb",
     scheme: RequantScheme = "pow2",
     layer: LayerWidths = None,
     ranges: RangesBy = "minmax",
@@ -122,11 +125,11 @@ def generate(
     options = read_options(
         problems, bits=bits, weight_bits=weight_bits, activation_bits=activation_bits, output_bits=output_bits,
         scheme=scheme, layer=layer, ranges=ranges, effort=effort, mean=mean, std=std, class_index=class_index,
-        target=target,
+        fit=fit, channels=channels, target=target,
     )  # fmt: skip
     with problems.gather():
         options.check()
-    images = Images(calib, calib_limit, fit, check if auto_bits else None, auto_bits)
+    images = Images(calib, calib_limit, Preparation(fit, channels), check if auto_bits else None, auto_bits)
     source = open_model(model, arch, size, trust_pickle, problems)
     refuse(context, source, model, problems)
     if not source.given:
@@ -135,6 +138,8 @@ def generate(
     # What follows imports torch, which takes seconds.
     problems.check()
     network = source.read(options.mean, options.std)
+    if isinstance(network, Quantised) and not source.normalised:
+        network = network.on_pictures(fit, channels)
     with console.progress() as bar:
         task = bar.add_task("calibrating", total=None)
 
@@ -164,7 +169,7 @@ class Images:
 
     calib: Path | None
     limit: int
-    fit: Fit
+    how: Preparation
     checking: Path | None
     auto: bool
 
@@ -188,10 +193,10 @@ class Images:
         if self.calib is not None:
             shared = 2 if self.auto and self.checking is None else 1
             with problems.gather():
-                found = images_for(self.calib, graph.inputs, self.fit, shared * self.limit)
+                found = images_for(self.calib, graph.inputs, self.how.fit, shared * self.limit, self.how.channels)
         if self.checking is not None:
             with problems.gather():
-                checking = images_for(self.checking, graph.inputs, self.fit)
+                checking = images_for(self.checking, graph.inputs, self.how.fit, channels=self.how.channels)
         elif self.auto and found is not None:
             if len(found) < 2:
                 problems.found.append(

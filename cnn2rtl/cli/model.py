@@ -50,15 +50,18 @@ TrustPickle = Annotated[
 
 
 QUANTISING = {
-    "bits", "weight_bits", "activation_bits", "output_bits", "calib", "calib_limit", "fit", "scheme",
-    "layer", "ranges", "effort", "auto_bits", "max_drop", "check",
+    "bits", "weight_bits", "activation_bits", "output_bits", "calib", "calib_limit", "scheme", "layer", "ranges",
+    "effort", "auto_bits", "max_drop", "check",
 }  # fmt: skip
 """Parameters of commands that have no say in a network that has its integers already."""
+
+PREPARING = {"mean", "std", "fit", "channels"}
+"""Those that have none either where its file tells how pictures become what it takes."""
 
 
 def refuse(context: typer.Context, source: Source, file: Path, problems: Problems) -> None:
     """Tell of every parameter that was given, though the network in ``file`` has its integers already."""
-    names = QUANTISING | ({"mean", "std"} if source.normalised else set()) if source.given else set()
+    names = QUANTISING | (PREPARING if source.normalised else set()) if source.given else set()
     for parameter in context.command.params:
         given = context.get_parameter_source(parameter.name or "")
         if parameter.name in names and given is not None and given.name == "COMMANDLINE":

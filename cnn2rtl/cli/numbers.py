@@ -9,7 +9,7 @@ import typer
 
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems
-from cnn2rtl.images import Fit
+from cnn2rtl.images import Channels, Fit
 from cnn2rtl.options import Options
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.schedule import Target
@@ -31,6 +31,9 @@ Std = Annotated[str, typer.Option(metavar="X[,Y,...]", help="See --mean.")]
 CalibLimit = Annotated[int, typer.Option(metavar="N", help="Calibrate on so many of them at most.")]
 FITTING = "Cut out an image's centre, or resize its shorter side first, or squash it to the input's size."
 Fitting = Annotated[Fit, typer.Option(help=FITTING)]
+ChannelOrder = Annotated[Channels, typer.Option(help="In which order the network takes a picture's channels.")]
+FittingOf = Annotated[Fit | None, typer.Option(help=f"{FITTING} If not given, as the design was calibrated.")]
+ChannelOrderOf = Annotated[Channels | None, typer.Option(help="See `generate`; if not given, as it was said there.")]
 RequantScheme = Annotated[
     Literal["pow2", "scale"], typer.Option(help="Requantise by shifts alone, or by 16-bit multipliers.")
 ]

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.numbers import Fitting
+from cnn2rtl.cli.numbers import ChannelOrderOf, FittingOf
 from cnn2rtl.design import Stream
 from cnn2rtl.measuring.simulation import Simulation, prepare
 from cnn2rtl.verify import Verdict
@@ -32,7 +32,8 @@ def simulate(
         int, typer.Option(metavar="N", min=0, max=95, help="Percentage of cycles in which either side pauses.")
     ] = 0,
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**31 - 1, help="Seed of stalls and noise.")] = 1,
-    fit: Fitting = "crop",
+    fit: FittingOf = None,
+    channels: ChannelOrderOf = None,
     waves: Annotated[Path | None, typer.Option(metavar="FILE", help="Write waves (VCD) to this file.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show when the beats of every layer moved.")] = False,
 ) -> None:
@@ -41,7 +42,8 @@ def simulate(
     Without stalls, the cycles of every layer must be the predicted ones, too.
     """
     bench = prepare(
-        project, images, engine=engine, frames=frames, stall=stall, seed=seed, fit=fit, waves=waves
+        project, images, engine=engine, frames=frames, stall=stall, seed=seed, fit=fit, channels=channels,
+        waves=waves,
     )  # fmt: skip
     console.out.print(
         f"{bench.project.about.name} in {engine}: {len(bench.pixels)} frames, {stall} % stalls, seed {seed}",

@@ -13,8 +13,9 @@ from cnn2rtl import schema
 from cnn2rtl.accuracy import Evaluation, compare
 from cnn2rtl.compiled import Compiled
 from cnn2rtl.errors import Notice, Problems, UserError
-from cnn2rtl.images import Fit, ImageSet, given_images
-from cnn2rtl.measuring.opening import Design, opened
+from cnn2rtl.images import Channels, Fit, ImageSet, given_images
+from cnn2rtl.measuring.opening import Design, opened, preparation
+from cnn2rtl.pictures import Preparation
 from cnn2rtl.project import Project, record
 from cnn2rtl.quantise.calibrate import Progress, silent
 from cnn2rtl.reading import readable
@@ -26,7 +27,8 @@ def evaluate(
     labels: Sequence[int] | None = None,
     *,
     limit: int | None = None,
-    fit: Fit = "crop",
+    fit: Fit | None = None,
+    channels: Channels | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Compare the float network of ``design`` with its golden model on images.
@@ -34,7 +36,8 @@ def evaluate(
     ``design`` is a folder, an open project or a compiled design; ``data`` a path as
     :func:`cnn2rtl.images.load_images` takes it, with classes or not, raw pixels (n, h, w, c) of 0 to 255 or, of several
     inputs, a mapping from their names to such arrays. ``labels`` go with arrays, one number per image. ``limit`` uses
-    so many images, spread over the classes; ``progress`` hears how far it is. A project keeps the result.
+    so many images, spread over the classes; ``fit`` and ``channels`` say how picture files are prepared, if not as
+    :func:`cnn2rtl.compile` was told; ``progress`` hears how far it is. A project keeps the result.
 
     Labels that cannot be the network's outputs are told (:class:`cnn2rtl.Notice`) and left out of account. Raises
     :class:`cnn2rtl.UserError`, with a line for everything that is wrong.
@@ -45,8 +48,10 @@ def evaluate(
     if networks is None and not isinstance(design, Compiled):
         with problems.gather():
             networks = opened(design)
+    how = Preparation() if networks is None else preparation(networks, fit, channels)
     with problems.gather():
-        images = given_images("data", data, None if networks is None else networks.graph.inputs, fit, limit, labels)
+        shapes = None if networks is None else networks.graph.inputs
+        images = given_images("data", data, shapes, how.fit, limit, labels, how.channels)
     problems.check()
     assert networks is not None and images is not None
     told = images.mismatch(networks.graph.classes)

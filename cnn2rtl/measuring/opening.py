@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
+from cnn2rtl import schema
 from cnn2rtl.compiled import Compiled
+from cnn2rtl.errors import Notice
+from cnn2rtl.pictures import Channels, Fit, Preparation
 from cnn2rtl.project import Project, open_project
 from cnn2rtl.workspace import NEW, workspace
 
@@ -20,6 +24,21 @@ Design: TypeAlias = "str | os.PathLike[str] | Project | Compiled"
 def opened(design: str | os.PathLike[str] | Project) -> Project:
     """The project in a folder, or the one that is open already."""
     return design if isinstance(design, Project) else open_project(Path(design))
+
+
+def preparation(design: Project | Compiled, fit: Fit | None, channels: Channels | None) -> Preparation:
+    """How pictures become what ``design`` takes: as it was made for, where nothing else is asked for.
+
+    What is asked for against that is told (:class:`Notice`).
+    """
+    about = schema.parse(design.rendered["design.json"]) if isinstance(design, Compiled) else design.about
+    own = about.options
+    for name, asked, made in (("fit", fit, own.fit), ("channels", channels, own.channels)):
+        if asked is not None and asked != made:
+            warnings.warn(
+                Notice(f'`{name}="{asked}"`: the design was made for pictures with `{name}="{made}"`'), stacklevel=3
+            )
+    return Preparation(fit or own.fit, channels or own.channels)
 
 
 @contextmanager

@@ -15,10 +15,11 @@ import numpy as np
 from cnn2rtl import schema
 from cnn2rtl.design import Stream
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.images import Fit, Pixels, given_images
+from cnn2rtl.images import Channels, Fit, Pixels, given_images
 from cnn2rtl.limits import too_many
-from cnn2rtl.measuring.opening import Design, as_project, opened
+from cnn2rtl.measuring.opening import Design, as_project, opened, preparation
 from cnn2rtl.output import few, listed_files, tidy_errors
+from cnn2rtl.pictures import Preparation
 from cnn2rtl.project import Project, record
 from cnn2rtl.quantise.calibrate import Progress, silent
 from cnn2rtl.reading import readable
@@ -104,7 +105,8 @@ def simulate(
     frames: int | None = None,
     stall: int = 0,
     seed: int = 1,
-    fit: Fit = "crop",
+    fit: Fit | None = None,
+    channels: Channels | None = None,
     waves: str | os.PathLike[str] | None = None,
     progress: Progress = silent,
 ) -> Simulation:
@@ -112,7 +114,8 @@ def simulate(
 
     It is a folder, an open project or a compiled design, and is fed ``images``: a path or several as
     :func:`cnn2rtl.images.load_images` takes them, raw pixels (n, h, w, c) of 0 to 255 or, of several inputs, a mapping
-    from their names to such arrays; noise if ``None``. ``frames`` is how many are fed, over again where there are fewer
+    from their names to such arrays; noise if ``None``. ``fit`` and ``channels`` say how picture files are prepared, if
+    not as :func:`cnn2rtl.compile` was told. ``frames`` is how many are fed, over again where there are fewer
     (all, or 2 of noise); ``stall`` the percentage of cycles, 0 to 95, in which either side pauses, decided by ``seed``.
     ``engine`` is icarus or verilator; ``waves`` a file for icarus to write waves (VCD) to. ``progress`` hears how far
     it is. A project keeps the result for its report.
@@ -122,7 +125,8 @@ def simulate(
     """
     with as_project(design) as place:
         bench = prepare(
-            place, images, engine=engine, frames=frames, stall=stall, seed=seed, fit=fit, waves=waves
+            place, images, engine=engine, frames=frames, stall=stall, seed=seed, fit=fit, channels=channels,
+            waves=waves,
         )  # fmt: skip
         return bench.run(progress)
 
@@ -199,7 +203,8 @@ def prepare(
     frames: int | None,
     stall: int,
     seed: int,
-    fit: Fit,
+    fit: Fit | None,
+    channels: Channels | None,
     waves: str | os.PathLike[str] | None,
 ) -> Bench:
     """A bench as :func:`simulate` has it; raises one :class:`UserError` for all that speaks against running it."""
@@ -217,10 +222,12 @@ def prepare(
         with problems.gather():
             file = _waves_file(Path(waves), engine)
     sources = list(images) if isinstance(images, (list, tuple)) else [] if images is None else [images]
+    how = Preparation() if project is None else preparation(project, fit, channels)
+    shapes = None if project is None else project.graph.inputs
     sets: list[Pixels] = []
     for source in sources:
         with problems.gather():
-            found = given_images("images", source, None if project is None else project.graph.inputs, fit, frames)
+            found = given_images("images", source, shapes, how.fit, frames, channels=how.channels)
             sets += [] if found is None else [found.images]
     if project is not None and not problems.found:
         with problems.gather():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.numbers import Fitting, Mean, Std
+from cnn2rtl.cli.numbers import ChannelOrder, Fitting, Mean, Std
 from cnn2rtl.compress.training.recipe import check_share
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.images import ImageSet, load_images
@@ -37,6 +37,7 @@ class DataOptions:
         float, typer.Option(metavar="X", help="Without --val: validate on this share of every class instead.")
     ] = 0.1
     fit: Fitting = "crop"
+    channels: ChannelOrder = "rgb"
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Use so many images of --data, spread over the classes.")
     ] = None
@@ -107,8 +108,9 @@ def _read(
     with problems.gather(), console.progress() as bar:
         task = bar.add_task(f"reading {console.plain(readable(source.name))}", total=None)
         found = load_images(
-            source, shape, options.fit, limit, skipped.append, lambda n, of: bar.update(task, completed=n, total=of)
-        )
+            source, shape, options.fit, limit, skipped.append, lambda n, of: bar.update(task, completed=n, total=of),
+            options.channels,
+        )  # fmt: skip
         check_labels(found, classes, f"{option} {source}")
         return found
     return None

@@ -16,6 +16,7 @@ from cnn2rtl.cli.numbers import (
     ActivationBits,
     Bits,
     CalibLimit,
+    ChannelOrder,
     EffortOf,
     Fitting,
     LayerWidths,
@@ -58,6 +59,7 @@ def qat(
     ] = None,
     calib_limit: CalibLimit = CALIBRATING,
     fit: Fitting = "crop",
+    channels: ChannelOrder = "rgb",
     teacher: Annotated[
         bool, typer.Option("--teacher", help="Learn what the float network answers, even where there are labels.")
     ] = False,
@@ -89,7 +91,8 @@ def qat(
         check_file(file, force)
     options = read_options(
         problems, bits=bits, weight_bits=weight_bits, activation_bits=activation_bits, output_bits=output_bits,
-        scheme=scheme, layer=layer, ranges=ranges, effort=effort, mean=mean, std=std, target=Target(),
+        scheme=scheme, layer=layer, ranges=ranges, effort=effort, mean=mean, std=std, fit=fit,
+        channels=channels, target=Target(),
     )  # fmt: skip
     with problems.gather():
         options.check()
@@ -105,6 +108,7 @@ def qat(
     network = source.read()
     # One that whoever quantised it has given its integers is trained from its floats on.
     started = network if source.normalised and isinstance(network, Quantised) else None
+    how = options if started is None else started.options
     graph = network.graph if isinstance(network, Quantised) else network
     images: ImageSet | None = None
     if started is None:
@@ -117,7 +121,7 @@ def qat(
         )
     else:
         with problems.gather():
-            images = images_for(data, graph.inputs, fit, limit)
+            images = images_for(data, graph.inputs, how.fit, limit, how.channels)
     if images is not None and images.labels is not None and not teacher:
         with problems.gather():
             _check_labels(data, images, graph)

@@ -243,6 +243,7 @@ def generate_command(file: Path, module: nn.Module, model: Path, arch: str | Non
         ("--mean", options.mean, "0"),
         ("--std", options.std, "1"),
         ("--fit", options.fit, "crop"),
+        ("--channels", options.channels, "rgb"),
     ):
         words += [] if value == default else [option, value]
     return shlex.join([*words, "--calib", str(options.data)])
