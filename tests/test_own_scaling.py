@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 import cnn2rtl
@@ -83,6 +87,49 @@ def test_whole_numbers_are_moved_and_not_computed_with() -> None:
     signed = torch.export.export(Own(lambda x: x.float()), (BATCH[:1].to(torch.int8),))
     with pytest.raises(UserError, match="`input` is of type int8, which cannot hold pixels of 0 to 255"):
         cnn2rtl.compile(signed)
+
+
+def onnx_of_bytes(path: Path, *nodes: onnx.NodeProto, dtype: int = TensorProto.UINT8, last: bool = False) -> Path:
+    """A file of a network whose input `x` is whole numbers, with a convolution behind ``nodes``, which make `y`."""
+    weight = np.random.default_rng(2).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    constants = {"w": weight, "byte": np.float32(1 / 255), "two": np.uint8(2)}
+    dims = [1, 10, 10, 3] if last else [1, 3, 10, 10]
+    graph = helper.make_graph(
+        [*nodes, helper.make_node("Conv", ["y", "w"], ["z"])],
+        "bytes",
+        [helper.make_tensor_value_info("x", dtype, dims)],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, 4, 8, 8])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path)
+    return path
+
+
+CAST = helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT)
+SCALE = helper.make_node("Mul", ["f", "byte"], ["y"])
+
+
+def test_onnx_that_declares_bytes(tmp_path: Path) -> None:
+    file = onnx_of_bytes(tmp_path / "a.onnx", CAST, SCALE)
+    design = cnn2rtl.compile(file, calibration=BYTES)
+    session = onnxruntime.InferenceSession(str(file))
+    exact = np.concatenate([session.run(None, {"x": image[None]})[0] for image in BATCH.numpy()]).transpose(0, 2, 3, 1)
+    codes = design.golden(BYTES) * design.graph[design.graph.output].out.scale
+    assert abs(codes - exact).max() < 0.02 * np.ptp(exact)
+    assert "the model declares uint8, so it gets pixels as they are" in design.about["notes"][0]
+    with pytest.raises(UserError, match="of type uint8: it takes pixels as they are, 0 to 255"):
+        cnn2rtl.compile(file, mean=0.5, std=0.5)
+
+
+def test_onnx_of_whole_numbers_that_are_none_of_pixels(tmp_path: Path) -> None:
+    double = helper.make_node("Mul", ["x", "two"], ["d"])
+    file = onnx_of_bytes(tmp_path / "a.onnx", double, helper.make_node("Cast", ["d"], ["y"], to=TensorProto.FLOAT))
+    with pytest.raises(UserError, match="computes with whole numbers; cast them to floats first"):
+        cnn2rtl.compile(file)
+    for dtype, said in ((TensorProto.INT8, "int8, which cannot hold"), (TensorProto.BOOL, "of type bool; floats, or")):
+        with pytest.raises(UserError, match=said):
+            cnn2rtl.compile(onnx_of_bytes(tmp_path / "a.onnx", CAST, SCALE, dtype=dtype))
 
 
 TWICE = [

@@ -69,7 +69,12 @@ def test_what_was_said_of_pictures_is_kept(
     design.write(tmp_path / "out")
     seen: list[np.ndarray] = []
     compare = evaluation.compare
-    monkeypatch.setattr(evaluation, "compare", lambda *given: seen.append(given[2]) or compare(*given))
+
+    def watched(*given: Any) -> Any:
+        seen.append(given[2])
+        return compare(*given)
+
+    monkeypatch.setattr(evaluation, "compare", watched)
     with warnings.catch_warnings():
         warnings.simplefilter("error", Notice)
         np.testing.assert_array_equal(fed(tmp_path / "out", pictures), expected)

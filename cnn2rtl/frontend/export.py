@@ -29,8 +29,8 @@ Dims: TypeAlias = "Sequence[int] | Sequence[Sequence[int]]"
 
 _UNINITIALISED = (UninitializedParameter, UninitializedBuffer)
 
-WHOLE = {"uint8": torch.uint8, "int16": torch.int16, "int32": torch.int32, "int64": torch.int64}
-"""Types of whole numbers that a module's example may have, by numpy's names."""
+WHOLE = {name: getattr(torch, name) for name in ("uint8", "int8", "uint16", "int16", "int32", "int64")}
+"""Types of whole numbers that a model may declare for an input, by numpy's names."""
 
 
 def capture(

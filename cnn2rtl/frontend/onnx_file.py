@@ -6,7 +6,7 @@ What files contain: https://onnx.ai/onnx/repo-docs/IR.html
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,9 @@ class OnnxNetwork:
     opset: int
     single: bool = False
     """Whether the file is of one image, not of any number, so that its batch may be taken for another dimension."""
+
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    """The type that each of the ``sources`` has, by numpy's name."""
 
     @property
     def quantised(self) -> bool:
@@ -208,7 +211,10 @@ def _network(onnx: Any, model: Any) -> OnnxNetwork:
         raise Unsuitable(f"has {len(sources)} inputs and {len(results)} outputs; at least one of each is needed")
     shapes = {value.name: _shape(value) for value in sources}
     single = all(value.type.tensor_type.shape.dim[0].dim_value == 1 for value in sources)
-    return OnnxNetwork(shapes, results, _live(calls, results), constants, opset, single)
+    dtypes = {
+        value.name: str(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)) for value in sources
+    }
+    return OnnxNetwork(shapes, results, _live(calls, results), constants, opset, single, dtypes)
 
 
 def _live(calls: Sequence[OnnxCall], results: Sequence[str]) -> list[OnnxCall]:

@@ -15,12 +15,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cnn2rtl.errors import Problems
+from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.foreign import said
 from cnn2rtl.frontend import onnx_moves as moves
 from cnn2rtl.frontend import onnx_operators as ops
 from cnn2rtl.frontend import onnx_unknown as unknown
-from cnn2rtl.frontend.export import capture
+from cnn2rtl.frontend.export import WHOLE, capture
 from cnn2rtl.frontend.onnx_attributes import Attributes
 from cnn2rtl.frontend.onnx_constants import computed, inferred
 from cnn2rtl.frontend.onnx_file import NEWEST, OnnxCall, OnnxNetwork
@@ -129,10 +129,30 @@ OPERATORS: dict[str, Operator] = {
 }
 """Every operator, by its name."""
 
+MOVES = frozenset((
+    "Cast", "DepthToSpace", "Flatten", "Gather", "Identity", "Reshape", "Slice", "SpaceToDepth", "Split", "Squeeze",
+    "Transpose", "Unsqueeze",
+))  # fmt: skip
+"""Those that compute nothing, so that whole numbers may go in."""
+
 
 def capture_onnx(network: OnnxNetwork, name: str) -> FloatGraph:
     """The float graph, called ``name``; raises one :class:`UserError` for all operators that cannot be had."""
-    return capture(OnnxModule(network).eval(), tuple(network.sources.values()), name, tuple(network.sources))
+    shapes, names = tuple(network.sources.values()), tuple(network.sources)
+    return capture(OnnxModule(network).eval(), shapes, name, names, _dtypes(network))
+
+
+def _dtypes(network: OnnxNetwork) -> list[str]:
+    """The type of each input, by numpy's name; raises :class:`UserError` for those that are no numbers."""
+    found = [network.dtypes.get(name, "float32") for name in network.sources]
+    problems = [
+        f"the network's input `{name}` is of type {dtype}; floats, or uint8 for pixels as they are, are expected"
+        for name, dtype in zip(network.sources, found, strict=True)
+        if dtype not in WHOLE and not dtype.startswith(("float", "bfloat"))
+    ]
+    if problems:
+        raise UserError(problems)
+    return found
 
 
 class OnnxOperator(nn.Module):
@@ -184,7 +204,10 @@ class OnnxModule(nn.Module):
         """Make the operators, running each once on zeros: so all shapes are known, and what follows from them."""
         problems, known = Problems(), dict(self.network.constants)
         problems.found += unknown.told(self.network, OPERATORS)
-        values: dict[str, Any] = {name: torch.zeros(1, *shape) for name, shape in self.network.sources.items()}
+        values: dict[str, Any] = {
+            name: torch.zeros(1, *shape, dtype=WHOLE.get(dtype, torch.float32))
+            for (name, shape), dtype in zip(self.network.sources.items(), _dtypes(self.network), strict=True)
+        }
         for call in self.network.calls:
             # What depends on something of unknown shape is not judged.
             if any(name and name not in values and name not in known for name in call.inputs):
@@ -232,6 +255,10 @@ class OnnxModule(nn.Module):
         """Add the operator, and apply it to what there is; raises whatever is wrong with it."""
         if call.since > NEWEST:
             raise Refused(f"its form of opset {call.since} is not known; {NEWEST} is the newest that is")
+        if call.kind not in MOVES and any(
+            name in values and not values[name].is_floating_point() for name in call.inputs
+        ):
+            raise Refused("computes with whole numbers; cast them to floats first")
         operator = self._operator(call, known)
         dynamic = tuple(name for name in call.inputs if name and name not in known)
         with SizesJudged():

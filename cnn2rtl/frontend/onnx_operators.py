@@ -431,7 +431,8 @@ def cast(o: Operands) -> Tensor:
     o.ignore("saturate", "round_mode")
     if o.get("to", 0) not in (1, 10, 11, 16):
         raise Refused("is supported to floats alone")
-    return o.tensor()
+    value = o.tensor()
+    return value if value.is_floating_point() else value.to(torch.float32)
 
 
 def cast_like(o: Operands) -> Tensor:
