@@ -10,6 +10,7 @@ from pathlib import Path
 from cnn2rtl.frontend.converters import CONVERTERS
 from cnn2rtl.frontend.onnx_float import OPERATORS as FLOAT
 from cnn2rtl.frontend.qdq_operators import OPERATORS as QDQ
+from cnn2rtl.frontend.unsupported import FAMILIES
 from cnn2rtl.ops import REGISTRY
 
 PAGE = Path(__file__).parent / "layers.md"
@@ -29,6 +30,15 @@ def table(operators: Mapping[str, Callable[..., object]], head: str) -> str:
     lines = [f"| {head} | what becomes of it |", "|---|---|"]
     for sense, names in rows.items():
         lines.append(f"| {', '.join(f'`{name}`' for name in names)} | {_linked(sense)} |")
+    return "\n".join(lines) + "\n"
+
+
+def refused() -> str:
+    """A row for everything of which the front ends can say why it is not there."""
+    lines = ["| not supported | operators | why | instead |", "|---|---|---|---|"]
+    for family in FAMILIES:
+        names = ", ".join(f"`{name}`" for name in (*family.torch, *family.onnx))
+        lines.append(f"| {family.what} | {names} | {family.why} | {family.instead} |")
     return "\n".join(lines) + "\n"
 
 
@@ -56,6 +66,7 @@ def page(text: str) -> str:
             table(CONVERTERS, "PyTorch: operators of the exported program (`aten`)"),
             table(FLOAT, "ONNX: each as the operator of PyTorch that is named"),
             table(QDQ, "ONNX with QuantizeLinear and DequantizeLinear"),
+            refused(),
         )
     )
     return f"{before}{BEGIN}\n{tables}\n{END}{after}"

@@ -86,7 +86,7 @@ def computing(function: Callable[[Tensor], object]) -> Callable[[], nn.Module]:
     return lambda: Lambda(function)  # type: ignore[arg-type]
 
 
-ATTENTION = "`layer` (MultiheadAttention): is not supported; of attention, squeeze-and-excitation can be had"
+ATTENTION = "`layer` (MultiheadAttention): is not supported; attention is a product of two maps over"
 FORWARD = "does not run on a 4x8x8 input: its forward() "
 CAPTURED = "cannot be captured: its forward() "
 
@@ -103,7 +103,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "an LSTM": (
         of(nn.LSTM(4, 5, batch_first=True), lambda m, x: m(series(x))[0]),
-        "`layer` (LSTM): is not supported; of series, convolutions over time can be had",
+        "`layer` (LSTM): is not supported; recurrent layers keep a state",
     ),
     "an LSTM of other width": (
         of(nn.LSTM(3, 5, batch_first=True), lambda m, x: m(series(x))[0]),
@@ -150,7 +150,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "another series": (lambda: nn.Sequential(nn.Conv3d(4, 4, 1), nn.Conv1d(4, 4, 1)), "layer `0` takes"),
     "halves": (of(nn.Conv2d(4, 2, 1), lambda m, x: m(x.half())), "layer `layer` mixes types of numbers ("),
     "complex weights": (computing(lambda x: F.relu(x * 1j)), "computes with complex numbers"),
-    "a spectrum": (computing(lambda x: torch.fft.rfft(x).abs()), "`fft_rfft` (fft_rfft): is not supported; compute"),
+    "a spectrum": (computing(lambda x: torch.fft.rfft(x).abs()), "`fft_rfft` (fft_rfft): is not supported; there are"),
     "einsum of maps": (computing(lambda x: torch.einsum("nchw,nchv->ncwv", x, x)), "`einsum` (einsum): is not"),
     "einsum of other sizes": (computing(lambda x: torch.einsum("nchw,hv->ncwv", x, torch.ones(3, 3))), "its equation"),
     "another device": (computing(lambda x: x.to("cuda")), f"{FORWARD}asks for another device than the CPU"),

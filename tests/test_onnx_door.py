@@ -229,7 +229,9 @@ def test_operators_of_a_domain_that_is_not_declared(tmp_path: Path) -> None:
     net.graph.node[2].domain = "com.example"
     onnx.save(net, tmp_path / "net.onnx")
     first, second = refused(tmp_path / "net.onnx").splitlines()
-    assert first.startswith("`relu` (qonnx.custom_op.general.Quant): is not supported; quantised networks are read in")
+    assert first.startswith(
+        "`relu` (qonnx.custom_op.general.Quant): is not supported; it is quantised, and networks with"
+    )
     assert second == (
         "`mean` (com.example.GlobalAveragePool): is not supported; operators of the domain `com.example` are not "
         "onnx's own; export with onnx's alone"
@@ -246,6 +248,15 @@ def test_functions_of_the_file_itself(tmp_path: Path) -> None:
     net.opset_import.append(helper.make_opsetid("local", 1))
     onnx.save(net, tmp_path / "net.onnx")
     check(tmp_path / "net.onnx")
+
+
+def test_sparse_weights(tmp_path: Path) -> None:
+    net = model()
+    values = numpy_helper.from_array(f(1), "few")
+    places = numpy_helper.from_array(np.array([2], np.int64), "places")
+    net.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [4]))
+    onnx.save(net, tmp_path / "net.onnx")
+    assert refused(tmp_path / "net.onnx") == "FILE: holds sparse weights; save them dense"
 
 
 def test_what_nothing_depends_on_is_not_judged(tmp_path: Path) -> None:

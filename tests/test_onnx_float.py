@@ -21,7 +21,7 @@ from test_capture import as_images
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.onnx_file import read_onnx
 from cnn2rtl.frontend.onnx_float import OPERATORS, capture_onnx
-from cnn2rtl.frontend.onnx_unknown import HINTS
+from cnn2rtl.frontend.unsupported import of_onnx
 from cnn2rtl.graph import FloatGraph
 
 NEWEST = 23
@@ -371,8 +371,8 @@ def test_what_is_refused_all_at_once(tmp_path: Path) -> None:
     ]
     # The operators that are unknown come first; what is wrong behind one is told all the same.
     assert refusal(network(nodes, (3, 4, 4), f(2, 3, 2, 2), f(4, 3, 1, 1)), tmp_path) == (
-        f"`first` (LRN): is not supported; {HINTS['LRN']}",
-        f"`seventh` (Where): is not supported; {HINTS['Where']}",
+        f"`first` (LRN): is not supported; {of_onnx('LRN')}",
+        f"`seventh` (Where): is not supported; {of_onnx('Where')}",
         "`second` (MaxPool): the indices of a pooling are not supported",
         "`third` (Conv): has a stride of 0, or negative padding",
         "`fourth` (Conv): has a stride of 0, or negative padding",
@@ -393,6 +393,12 @@ REFUSED = {
         ("BatchNormalization", {"training_mode": 1}, (f(3), f(3), f(3), f(3))),
         "training_mode=1 is not supported; leave it at",
     ),
+    "a bias for every image": (
+        ("Gemm", {}, (f(4, 4), f(2, 4))),
+        "`layer` \\(Gemm\\): adds another bias to every image of a batch",
+    ),
+    "like integers": (("CastLike", {}, (i(1),)), "to floats alone"),
+    "mask": (("Dropout", {}, (one(0.5), np.array(True))), "training_mode is set"),
     "slopes of columns": (("PRelu", {}, (f(4),)), "others for every pixel"),
     "other weights than told": (("Conv", {"kernel_shape": [3, 3]}, (f(2, 3, 2, 2),)), "kernel_shape is \\[3, 3\\]"),
     "an unknown value": (("DepthToSpace", {"blocksize": 2, "mode": "RCD"}, ()), "mode=RCD is not supported"),

@@ -16,10 +16,11 @@ from torch.export import ExportedProgram
 from cnn2rtl.errors import UserError
 from cnn2rtl.foreign import said
 from cnn2rtl.frontend.call import Call, Map, Refused
-from cnn2rtl.frontend.converters import CONVERTERS, HINTS, INDICES, LAYER_HINTS, MOVES, SUPPORTED, Result
+from cnn2rtl.frontend.converters import CONVERTERS, INDICES, MOVES, Result
 from cnn2rtl.frontend.dependence import ancestors, operator_of, operators_behind
 from cnn2rtl.frontend.quiet import quiet
 from cnn2rtl.frontend.relabel import moved
+from cnn2rtl.frontend.unsupported import BY_LAYER, SUPPORTED, of_torch
 from cnn2rtl.graph import FloatGraph, Node
 from cnn2rtl.limits import too_large
 from cnn2rtl.ops import Identity, Input, Op
@@ -102,8 +103,8 @@ class Conversion:
         for path, cls in _modules(node):
             # Said once of the layer, not of each of its many operations.
             name = cls.rpartition(".")[2]
-            if cls.startswith("torch.nn.modules.") and name in LAYER_HINTS:
-                problem = f"`{path or self.name}` ({name}): is not supported; {LAYER_HINTS[name]}"
+            if cls.startswith("torch.nn.modules.") and name in BY_LAYER:
+                problem = f"`{path or self.name}` ({name}): is not supported; {BY_LAYER[name].told}"
                 break
         if problem not in self.problems:
             self.problems.append(problem)
@@ -177,7 +178,7 @@ class Conversion:
             return _evaluate(node.target, args)
         overload = str(node.target)
         if overload not in CONVERTERS:
-            raise Refused(f"is not supported; {HINTS.get(operator_of(node), SUPPORTED)}")
+            raise Refused(f"is not supported; {of_torch(operator_of(node))}")
         call = Call(overload, args, _dims(node), _layer_name(node), node.target, self, self.behind[node])
         tensors = made if isinstance(made, (tuple, list)) else [made]
         if overload not in INDICES:
