@@ -25,7 +25,7 @@ from cnn2rtl.graph import FloatGraph  # noqa: E402
 from cnn2rtl.images import Pixels, load_images  # noqa: E402
 from cnn2rtl.project import open_project  # noqa: E402
 from cnn2rtl.synthesis import SynthResult, target_for, tool_for  # noqa: E402
-from cnn2rtl.tensors import Shape  # noqa: E402
+from cnn2rtl.tensors import Codes, Shape  # noqa: E402
 from cnn2rtl.verify import Verdict  # noqa: E402
 
 SHAPE = (3, 128, 128)
@@ -54,7 +54,7 @@ def trained_student(shape: Shape) -> FloatGraph:
     return capture(network.eval(), shape, "student")
 
 
-def photographs(shape: Shape) -> tuple[Pixels, Pixels]:
+def photographs(shape: Shape) -> tuple[Codes, Codes]:
     """Those of the shared test data that calibrate, the first five of every class by file name; and all others."""
     found = load_images(shared("food"), shape)
     labels = np.array(found.labels)

@@ -10,10 +10,9 @@ from math import inf, log10
 import numpy as np
 
 from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
-from cnn2rtl.images import Pixels
 from cnn2rtl.quant.qformat import IntArray, signed_bits
 from cnn2rtl.quantise.calibrate import Progress, batch_for, silent
-from cnn2rtl.tensors import FloatArray
+from cnn2rtl.tensors import Codes, FloatArray
 
 BATCH = 8
 """Images in memory at once."""
@@ -103,7 +102,7 @@ def _wider(ends: tuple[int, int], values: np.ndarray) -> tuple[int, int]:
 def compare(
     float_graph: FloatGraph,
     graph: QuantGraph,
-    images: Pixels,
+    images: Codes,
     labels: tuple[int, ...] | None,
     progress: Progress = silent,
 ) -> Evaluation:

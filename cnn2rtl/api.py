@@ -13,16 +13,26 @@ import numpy as np
 from cnn2rtl.compiled import Compiled
 from cnn2rtl.devices import Device, default_clock, find, load
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.images import Channels, Fit, Pixels, given_images
+from cnn2rtl.images import Channels, Fit, given_images
 from cnn2rtl.options import Options
-from cnn2rtl.pipeline import Simplified, calibrated, check_feasible, implemented, quantised, simplified
+from cnn2rtl.pipeline import (
+    Simplified,
+    calibrated,
+    check_feasible,
+    implemented,
+    quantised,
+    simplified,
+    with_input_formats,
+)
 from cnn2rtl.project import Project, open_project
+from cnn2rtl.quant.inputs import InputFormat, input_formats
 from cnn2rtl.quant.qformat import Scheme
 from cnn2rtl.quantise.formats import Ranges
 from cnn2rtl.quantise.integers import Effort, Widths
 from cnn2rtl.quantised import Quantised
 from cnn2rtl.reading import Source, open_file, open_module
 from cnn2rtl.schedule import Target
+from cnn2rtl.tensors import Codes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,6 +55,8 @@ def compile(
     effort: Effort = "fast",
     mean: Numbers = 0.0,
     std: Numbers = 1.0,
+    input_format: str | Sequence[str] = "u8",
+    input_scale: float | str | Sequence[float | str | None] | None = None,
     class_index: bool = False,
     calibration: Any = None,
     fit: Fit = "crop",
@@ -83,6 +95,11 @@ def compile(
     reach, or 100 MHz without a device. ``class_index`` delivers the index of the largest output instead of the outputs.
     ``name`` names the top module.
 
+    What is no picture comes in another ``input_format``: ``u1`` to ``u16`` or, in two's complement, ``s2`` to ``s16``.
+    Each code is worth ``input_scale``, 1 if not given; ``auto`` finds the finest with which all values of
+    ``calibration`` have codes. The model was trained on ``(code * input_scale - mean) / std`` then, and arrays hold
+    codes where they are integers, or what codes are worth where they are floats. Several inputs may have one each.
+
     Raises :class:`cnn2rtl.UserError`, with a line for everything that is wrong.
     """
     problems = Problems()
@@ -92,6 +109,9 @@ def compile(
         means = _numbers("mean", mean)
     with problems.gather():
         stds = _numbers("std", std)
+    inputs: tuple[InputFormat, ...] = ()
+    with problems.gather():
+        inputs = input_formats(_each(input_format), _each(input_scale))
     chosen: Device | None = None
     if device is not None:
         with problems.gather():
@@ -109,6 +129,7 @@ def compile(
         class_index=class_index,
         fit=fit,
         channels=channels,
+        inputs=inputs,
         target=Target(fps, default_clock(chosen) if clock_mhz is None else clock_mhz, multipliers, dsps, chosen),
     )
     for name_of, given, choices in (
@@ -127,6 +148,7 @@ def compile(
         source.check()
     if source is not None and source.given:
         named = {**asdict(options), "arch": arch, "example": example, "calibration": calibration}
+        named["input_format"] = named.pop("inputs")
         problems.found += _settled(source, named)
     # What follows imports torch, which takes seconds.
     problems.check()
@@ -135,16 +157,19 @@ def compile(
     if isinstance(network, Quantised):
         return implemented(network if source.normalised else network.on_pictures(fit, channels), options)
     simple: Simplified | None = None
+    images: Codes | None = None
     with problems.gather():
-        simple = simplified(network, options)
-    images: Pixels | None = None
-    if calibration is not None:
+        network, options = with_input_formats(network, options, calibration)
         with problems.gather():
-            found = given_images("calibration", calibration, network.inputs, fit, channels=channels)
+            simple = simplified(network, options)
+        if calibration is not None:
+            found = given_images(
+                "calibration", calibration, network.inputs, fit, channels=channels, numbers=network.numbers
+            )
             images = None if found is None else found.images
-        if simple is not None:
-            with problems.gather():
-                check_feasible(simple, options.target)
+    if calibration is not None and simple is not None:
+        with problems.gather():
+            check_feasible(simple, options.target)
     problems.check()
     assert simple is not None
     return implemented(quantised(calibrated(simple, images)), options)
@@ -174,7 +199,7 @@ def _source(model: Any, example: Any, arch: str | None, trust_pickle: bool, name
 
 def _settled(source: Source, given: Mapping[str, Any]) -> list[str]:
     """What was asked for that a network with integers has settled already."""
-    defaults = {**asdict(Options()), "arch": None, "example": None, "calibration": None}
+    defaults = {**asdict(Options()), "arch": None, "example": None, "calibration": None, "input_format": ()}
     asked = {"target", "class_index"} | (set() if source.normalised else {"mean", "std", "fit", "channels"})
     return [
         f"{name}: the network is quantised already and keeps its numbers; leave it out"
@@ -212,6 +237,11 @@ def _shape(example: Any) -> tuple[int, ...]:
             f"example: {given}; a batch (n, c, h, w) as the model takes it, or a shape (c, h, w), is expected"
         )
     return tuple(map(int, dims))
+
+
+def _each(value: Any) -> Sequence[Any]:
+    """One for all inputs, or one for each."""
+    return list(value) if isinstance(value, (list, tuple, np.ndarray)) else [value]
 
 
 def _numbers(name: str, value: Numbers) -> tuple[float, ...]:

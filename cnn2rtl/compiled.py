@@ -16,22 +16,21 @@ from cnn2rtl import store
 from cnn2rtl.design import Design
 from cnn2rtl.export import to_onnx
 from cnn2rtl.graph import FloatGraph, QuantGraph
-from cnn2rtl.images import Pixels
 from cnn2rtl.output import write_project
 from cnn2rtl.quant.qformat import IntArray
-from cnn2rtl.tensors import batch_of, in_batches, part
+from cnn2rtl.tensors import Codes, batch_of, code_type, in_batches, part
 from cnn2rtl.verify.vectors import frame_vectors
 
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """A network on its way into hardware: the float graph on raw pixels, the integers, the design and its files."""
+    """A network on its way into hardware: the float graph on what comes, the integers, the design and its files."""
 
     float_graph: FloatGraph
     graph: QuantGraph
     design: Design
     rendered: Mapping[str, str]
-    vector_images: Pixels
+    vector_images: Codes
 
     def __repr__(self) -> str:
         about = self.about
@@ -48,12 +47,12 @@ class Compiled:
         return cast(Mapping[str, Any], json.loads(self.rendered["design.json"]))
 
     def golden(self, images: np.ndarray | Mapping[str, np.ndarray]) -> IntArray:
-        """Outputs of the hardware, integers (n, h, w, c), for ``images``, raw pixels (n, h, w, c).
+        """Outputs of the hardware, integers (n, h, w, c), for ``images``, (n, h, w, c).
 
-        A network with several inputs takes a mapping from their names to such arrays. Of several outputs this is the
-        first; :meth:`golden_outputs` has them all.
+        Those are raw pixels or, of numbers that are no pixels, codes. A network with several inputs takes a mapping
+        from their names to such arrays. Of several outputs this is the first; :meth:`golden_outputs` has them all.
         """
-        return in_batches(self.graph.run, self._pixels(images)).astype(np.int64)
+        return in_batches(self.graph.run, self._codes(images)).astype(np.int64)
 
     def golden_outputs(self, images: np.ndarray | Mapping[str, np.ndarray]) -> tuple[IntArray, ...]:
         """As :meth:`golden`, but every output of the network."""
@@ -63,14 +62,14 @@ class Compiled:
     def golden_tensors(self, images: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, IntArray]:
         """As :meth:`golden`, but every tensor, by the name of its layer."""
         tensors: dict[str, IntArray] = {}
-        self.graph.run(self._pixels(images), lambda node, codes: tensors.update({node.name: codes.astype(np.int64)}))
+        self.graph.run(self._codes(images), lambda node, codes: tensors.update({node.name: codes.astype(np.int64)}))
         return tensors
 
     def onnx(self, every_layer: bool = False) -> bytes:
         """The integer network as the contents of an ``.onnx`` file: see :func:`cnn2rtl.export.to_onnx`."""
         return to_onnx(self.graph, every_layer)
 
-    def _pixels(self, images: np.ndarray | Mapping[str, np.ndarray]) -> Pixels:
+    def _codes(self, images: np.ndarray | Mapping[str, np.ndarray]) -> Codes:
         shapes = self.graph.inputs
         if isinstance(images, Mapping):
             if images.keys() != shapes.keys():
@@ -79,11 +78,13 @@ class Compiled:
         else:
             given = {name: part(np.asarray(images), name) for name in shapes}
         for name, (c, h, w) in shapes.items():
-            pixels = given[name]
-            if pixels.ndim != 4 or pixels.shape[1:] != (h, w, c):
-                raise ValueError(f"images of shape {pixels.shape}: (n, {h}, {w}, {c}) is expected")
-            if pixels.dtype.kind not in "ui" or pixels.min(initial=0) < 0 or pixels.max(initial=0) > 255:
-                raise ValueError("images must be integers from 0 to 255: the hardware takes raw pixels")
+            codes, (lo, hi) = given[name], (self.graph[name].out.lo, self.graph[name].out.hi)
+            if codes.ndim != 4 or codes.shape[1:] != (h, w, c):
+                raise ValueError(f"images of shape {codes.shape}: (n, {h}, {w}, {c}) is expected")
+            if codes.dtype.kind not in "ui" or (codes.size and not lo <= int(codes.min()) <= int(codes.max()) <= hi):
+                what = self.graph.numbers.get(name, "raw pixels")
+                raise ValueError(f"images must be integers from {lo} to {hi}: the hardware takes {what}")
+            given[name] = codes.astype(code_type(lo, hi), copy=False)
         counts = {len(pixels) for pixels in given.values()}
         if len(counts) > 1:
             raise ValueError(f"the inputs have {' and '.join(map(str, sorted(counts)))} images; as many are expected")

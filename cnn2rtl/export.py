@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import QuantGraph, QuantNode
 from cnn2rtl.onnx_writer import IR_VERSION, OPSET, OnnxWriter, load_onnx
+from cnn2rtl.tensors import code_type
 from cnn2rtl.version import __version__
 
 
 def to_onnx(graph: QuantGraph, every_layer: bool = False) -> bytes:
     """The contents of an ``.onnx`` file that computes what ``graph`` does.
 
-    Its inputs have the names of the graph's and take raw pixels, uint8 (n, c, h, w). Its outputs, of the names of the
+    Its inputs have the names of the graph's and take raw pixels, uint8 (n, c, h, w), or numbers, in the narrowest type
+    that has all their codes. Its outputs, of the names of the
     last layers, are those layers' codes, int64 (n, c, h, w); ``every_layer`` adds those of all others. The metadata
     ``formats`` is JSON: how to read the codes of each. The same graph gives the same bytes.
 
@@ -42,12 +45,20 @@ def to_onnx(graph: QuantGraph, every_layer: bool = False) -> bytes:
     return _file(writer, graph, [graph[name] for name in results])
 
 
+def input_types(graph: QuantGraph) -> Mapping[str, np.dtype[Any]]:
+    """The type in which each input takes its codes."""
+    return {name: np.dtype(code_type(graph[name].out.lo, graph[name].out.hi)) for name in graph.inputs}
+
+
 def _file(writer: OnnxWriter, graph: QuantGraph, outputs: Sequence[QuantNode]) -> bytes:
     """The finished file."""
     helper, types = writer.onnx.helper, writer.onnx.TensorProto
-    pixels = [helper.make_tensor_value_info(name, types.UINT8, ["n", *shape]) for name, shape in graph.inputs.items()]
+    given = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), ["n", *graph[name].shape])
+        for name, dtype in input_types(graph).items()
+    ]
     results = [helper.make_tensor_value_info(node.name, types.INT64, ["n", *node.shape]) for node in outputs]
-    network = helper.make_graph(writer.nodes, graph.name, pixels, results, list(writer.constants.values()))
+    network = helper.make_graph(writer.nodes, graph.name, given, results, list(writer.constants.values()))
     model = helper.make_model(
         network, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="cnn2rtl",
         producer_version=__version__,

@@ -13,9 +13,10 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.finite import REMEDY, not_finite
 from cnn2rtl.limits import too_large, too_long
 from cnn2rtl.ops.base import Op
+from cnn2rtl.ops.graph_only import NumberInput
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat
-from cnn2rtl.tensors import Clamp, FloatArray, Shape, part
+from cnn2rtl.tensors import Clamp, FloatArray, Shape, noise, part
 from cnn2rtl.threads import few_threads
 
 
@@ -86,6 +87,11 @@ class FloatGraph:
         return {node.name: node.shape for node in self.nodes if not node.inputs}
 
     @property
+    def numbers(self) -> Mapping[str, QFormat]:
+        """The format of each input whose codes are no pixels."""
+        return numbers_of(self.nodes)
+
+    @property
     def channels(self) -> int:
         """Of all inputs together."""
         return sum(c for c, _, _ in self.inputs.values())
@@ -106,7 +112,7 @@ class FloatGraph:
 
     @few_threads()
     def forward(self, images: np.ndarray, on_tensor: Callable[[Node, FloatArray], None] | None = None) -> FloatArray:
-        """The (first) output, in float64, for ``images`` (n, h, w, c); every tensor is shown to ``on_tensor``.
+        """The (first) output, in float64, for ``images`` (n, h, w, c), codes; every tensor is shown to ``on_tensor``.
 
         A tensor is dropped after its last use, so memory stays at the width of the graph.
         """
@@ -164,7 +170,7 @@ class QuantNode:
 
 @dataclass(frozen=True, eq=False)
 class QuantGraph:
-    """The integer network, in topological order; nodes that are no layers are inputs (raw pixels).
+    """The integer network, in topological order; nodes that are no layers are inputs (raw pixels, or numbers).
 
     Every scale in it is a finite number above 0: else it raises one :class:`UserError` for all that are not.
     """
@@ -194,6 +200,16 @@ class QuantGraph:
         return {node.name: node.shape for node in self.nodes if node.layer is None}
 
     @property
+    def numbers(self) -> Mapping[str, QFormat]:
+        """The format of each input whose codes are no pixels."""
+        return numbers_of(self.nodes)
+
+    def noise(self, count: int, seed: int = 0) -> np.ndarray:
+        """So many frames of random codes, of all that the inputs may have."""
+        ends = {name: (self[name].out.lo, self[name].out.hi) for name in self.inputs}
+        return noise(self.inputs, count, seed, ends)
+
+    @property
     def output(self) -> str:
         """The first one: that which tells classes apart."""
         return self.outputs[0]
@@ -211,7 +227,7 @@ class QuantGraph:
 
     @few_threads()
     def run(self, images: np.ndarray, on_tensor: Callable[[QuantNode, IntArray], None] | None = None) -> IntArray:
-        """Codes of the (first) output for ``images`` (n, h, w, c), raw pixels; every tensor is shown on request."""
+        """Codes of the (first) output for ``images`` (n, h, w, c), codes; every tensor is shown on request."""
         last_use = {name: node.name for node in self.nodes for name in node.inputs}
         values: dict[str, IntArray] = {}
         result = images
@@ -237,3 +253,8 @@ class QuantGraph:
     def shapes(self, node: QuantNode) -> tuple[Shape, ...]:
         """The shapes of a node's inputs."""
         return tuple(self[name].shape for name in node.inputs)
+
+
+def numbers_of(nodes: Iterable[Node | QuantNode]) -> Mapping[str, QFormat]:
+    """The format of each input among ``nodes`` whose codes are no pixels."""
+    return {node.name: node.op.numbers for node in nodes if isinstance(node.op, NumberInput)}

@@ -1,4 +1,4 @@
-"""Images for calibration, evaluation and simulation: raw 8-bit pixels in the order the hardware streams them."""
+"""Images for calibration, evaluation and simulation: pixels, or numbers, in the order the hardware streams them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,24 @@ from cnn2rtl.finite import not_finite
 from cnn2rtl.image_files import Reading, Skip, read_files
 from cnn2rtl.limits import check_zip, too_many
 from cnn2rtl.pictures import Channels, Fit, Pixels, Preparation
-from cnn2rtl.tensors import Shape, batch_of, times
+from cnn2rtl.quant.qformat import QFormat
+from cnn2rtl.samples import codes_of
+from cnn2rtl.tensors import Codes, Shape, batch_of, times
 
 __all__ = [
     "SUFFIXES", "Channels", "Fit", "ImageSet", "Pixels", "Skip", "from_array", "given_images", "images_for",
-    "load_images", "several",
+    "load_images", "raw_arrays", "several",
 ]  # fmt: skip
 
 Read = TypeVar("Read")
+
+NO_NUMBERS: Mapping[str, QFormat] = {}
+"""All inputs take pixels."""
+
+NO_PICTURES = (
+    'If these are no pictures, say what comes: `input_format="s16"`, say, for integers, and `input_scale=` with what '
+    'one is worth, or `input_scale="auto"`, for floats'
+)
 
 SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 """The files of a folder that are images; others are passed over."""
@@ -31,13 +41,13 @@ SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", "
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """``images`` (n, h, w, c) of raw pixels, 0 to 255; ``labels`` index ``class_names`` where folders name them.
+    """``images`` (n, h, w, c) of raw pixels, 0 to 255, or codes; ``labels`` index ``class_names`` if folders name them.
 
     For a network with several inputs, ``images`` is a structured array (n,) with a field (h, w, c) for each.
     ``names`` says where each image comes from: its file, relative to the folder, or ``FILE[index]``.
     """
 
-    images: Pixels
+    images: Codes
     labels: tuple[int, ...] | None
     class_names: tuple[str, ...]
     names: tuple[str, ...]
@@ -74,6 +84,7 @@ def load_images(
     skip: Skip | None = None,
     progress: Callable[[int, int], None] | None = None,
     channels: Channels = "rgb",
+    numbers: QFormat | None = None,
 ) -> ImageSet:
     """Images for a network with an input of ``shape`` (c, h, w).
 
@@ -88,7 +99,8 @@ def load_images(
     and how much is cut away, is told (:class:`cnn2rtl.Notice`). Arrays must have the right size already, as
     (n, h, w, c) or (n, c, h, w) (where both readings are possible, the latter for ``.pt`` and the former otherwise),
     without the height where that is 1, and values of 0 to 255, or floats of 0 to 1, which are scaled and rounded, or
-    truth values. ``limit`` keeps so many images, spread evenly over the classes, the first ones of each.
+    truth values. An input of ``numbers`` of another format takes arrays alone: integers are its codes, floats what
+    these are worth. ``limit`` keeps so many images, spread evenly over the classes, the first ones of each.
 
     The order is that of the sorted file names, or of the array. Raises :class:`UserError`; one lists all
     files that cannot be used. With ``skip`` those are left out instead, and it hears of each; only if none can be
@@ -100,17 +112,28 @@ def load_images(
     if isinstance(source, (str, Path)):
         path = Path(source)
         if path.is_dir():
+            _check_pixels(path, numbers)
             return _from_folder(path, reading, limit)
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
         if path.suffix.lower() in _READERS:
-            return _from_arrays(path, shape, limit)
+            return _from_arrays(path, shape, limit, numbers)
         source = [path]
     files = [Path(file) for file in source][:limit]
     if not files:
         raise UserError("no image files are given")
+    _check_pixels(files[0], numbers)
     images, good = read_files(files, reading)
     return ImageSet(images, None, (), tuple(str(files[i]) for i in good))
+
+
+def _check_pixels(path: Path, numbers: QFormat | None) -> None:
+    """Raise :class:`UserError` where pixels are no codes of an input of ``numbers``."""
+    if numbers is not None and (numbers.bits, numbers.signed) != (8, False):
+        raise UserError(
+            f"{path}: image files hold 8-bit pixels, and the network's input takes numbers, {numbers}; give these as "
+            "arrays, in .npz, .npy or .pt"
+        )
 
 
 def images_for(
@@ -119,15 +142,16 @@ def images_for(
     fit: Fit = "crop",
     limit: int | None = None,
     channels: Channels = "rgb",
+    numbers: Mapping[str, QFormat] = NO_NUMBERS,
 ) -> ImageSet:
     """Images for a network with inputs of ``shapes``, by their names; of one input, as :func:`load_images` has it.
 
     For several, ``source`` is an ``.npz`` with an array for each under its name (and perhaps ``labels`` or ``y``), or
-    a ``.pt`` with such a dict.
+    a ``.pt`` with such a dict. Inputs that take no pixels have their format in ``numbers``.
     """
     if len(shapes) == 1:
-        (shape,) = shapes.values()
-        return load_images(source, shape, fit, limit, channels=channels)
+        ((name, shape),) = shapes.items()
+        return load_images(source, shape, fit, limit, channels=channels, numbers=numbers.get(name))
     path = Path(source)
     if not path.is_file() or path.suffix.lower() not in (".npz", ".pt", ".pth"):
         raise UserError(
@@ -135,7 +159,7 @@ def images_for(
             "under its name, is expected"
         )
     arrays = _read(path, partial(_arrays, shapes))
-    images = several(arrays, shapes, path, path.suffix.lower() == ".npz")
+    images = several(arrays, shapes, path, path.suffix.lower() == ".npz", numbers)
     classes = next((arrays[key] for key in ("labels", "y") if key in arrays and key not in shapes), None)
     labels = _labels(path, classes, len(images))
     every = ImageSet(images, labels, (), tuple(f"{path}[{i}]" for i in range(len(images))))
@@ -150,12 +174,14 @@ def given_images(
     limit: int | None = None,
     labels: Sequence[int] | None = None,
     channels: Channels = "rgb",
+    numbers: Mapping[str, QFormat] = NO_NUMBERS,
 ) -> ImageSet | None:
     """Images for a network with inputs of ``shapes`` from a path, as :func:`images_for`, or from arrays in memory.
 
     Those are numpy arrays (n, h, w, c) or tensors (n, c, h, w), as :func:`from_array`; of several inputs, a mapping
-    from their names to such arrays. ``labels`` go with them. ``parameter`` is what the user gave them as. Without
-    ``shapes``, nothing is read: only whether a file is there is told, and the result is ``None``.
+    from their names to such arrays. Inputs that take no pixels have their format in ``numbers``. ``labels`` go with
+    them. ``parameter`` is what the user gave them as. Without ``shapes``, nothing is read: only whether a file is there
+    is told, and the result is ``None``.
     """
     if isinstance(given, (str, os.PathLike)):
         path = Path(given)
@@ -163,27 +189,50 @@ def given_images(
             raise UserError(f"`{parameter}={path}`: no such file or folder")
         if labels is not None:
             raise UserError(f"labels: those of {path} are in it; leave them out")
-        return None if shapes is None else images_for(path, shapes, fit, limit, channels)
+        return None if shapes is None else images_for(path, shapes, fit, limit, channels, numbers)
     if shapes is None:
         return None
-    pixels = _in_memory(parameter, given, shapes)
-    numbers = None if labels is None else np.asarray(labels)
-    classes = _labels(Path("labels"), numbers, len(pixels))
-    every = ImageSet(pixels, classes, (), tuple(f"{parameter}[{i}]" for i in range(len(pixels))))
-    return every.take(_spread(len(pixels), classes, limit))
+    images = _in_memory(parameter, given, shapes, numbers)
+    classes = _labels(Path("labels"), None if labels is None else np.asarray(labels), len(images))
+    every = ImageSet(images, classes, (), tuple(f"{parameter}[{i}]" for i in range(len(images))))
+    return every.take(_spread(len(images), classes, limit))
 
 
-def _in_memory(name: str, given: Any, shapes: Mapping[str, Shape]) -> Pixels:
+def raw_arrays(parameter: str, given: Any, shapes: Mapping[str, Shape]) -> Mapping[str, np.ndarray[Any, Any]]:
+    """What there is for each input, whatever its values, where :func:`given_images` takes arrays.
+
+    Raises :class:`UserError` where there are none.
+    """
+    named: object = given
+    if isinstance(given, (str, os.PathLike)):
+        path = Path(given)
+        if path.suffix.lower() not in _READERS:
+            raise UserError(
+                f"`{parameter}={path}`: holds no numbers but pixels; arrays are expected, in .npz, .npy or .pt"
+            )
+        if not path.exists():
+            raise UserError(f"`{parameter}={path}`: no such file or folder")
+        if len(shapes) == 1:
+            return dict.fromkeys(shapes, _read(path, _images_and_labels)[0])
+        named, parameter = _read(path, partial(_arrays, shapes)), str(path)
+    elif len(shapes) == 1:
+        named = dict.fromkeys(shapes, given)
+    if not isinstance(named, Mapping) or not all(hasattr(named.get(name), "__array__") for name in shapes):
+        raise UserError(f"{parameter}: an array for each of the network's inputs, {', '.join(shapes)}, is expected")
+    return {name: np.asarray(_on_cpu(named[name])) for name in shapes}
+
+
+def _in_memory(name: str, given: Any, shapes: Mapping[str, Shape], numbers: Mapping[str, QFormat]) -> Codes:
     if len(shapes) == 1:
-        (only,) = shapes.values()
-        return from_array(_on_cpu(given), only, name)
+        ((only, shape),) = shapes.items()
+        return from_array(_on_cpu(given), shape, name, numbers.get(only))
     if not isinstance(given, Mapping):
         raise UserError(
             f"{name}: a {type(given).__name__}, where a mapping is expected, with an array for each of the network's "
             f"inputs: {', '.join(shapes)}"
         )
     tensors = any(hasattr(images, "detach") for images in given.values())
-    return several({key: _on_cpu(images) for key, images in given.items()}, shapes, name, not tensors)
+    return several({key: _on_cpu(images) for key, images in given.items()}, shapes, name, not tensors, numbers)
 
 
 def _on_cpu(images: Any) -> Any:
@@ -191,8 +240,12 @@ def _on_cpu(images: Any) -> Any:
 
 
 def several(
-    arrays: Mapping[str, Any], shapes: Mapping[str, Shape], name: Path | str, channels_last: bool = True
-) -> Pixels:
+    arrays: Mapping[str, Any],
+    shapes: Mapping[str, Shape],
+    name: Path | str,
+    channels_last: bool = True,
+    numbers: Mapping[str, QFormat] = NO_NUMBERS,
+) -> Codes:
     """Images for several inputs of ``shapes``, from an array for each: a structured array.
 
     What :func:`from_array` says of each holds here too.
@@ -204,17 +257,17 @@ def several(
             "missing"
         )
     found = {
-        key: _pixels(f"{name}, {key}", _nhwc(f"{name}, {key}", np.asarray(arrays[key]), shape, channels_last))
+        key: _codes(f"{name}, {key}", np.asarray(arrays[key]), shape, channels_last, numbers.get(key))
         for key, shape in shapes.items()
     }
-    counts = {len(pixels) for pixels in found.values()}
+    counts = {len(codes) for codes in found.values()}
     if len(counts) > 1:
-        sizes = ", ".join(f"{len(pixels)} for {key}" for key, pixels in found.items())
+        sizes = ", ".join(f"{len(codes)} for {key}" for key, codes in found.items())
         raise UserError(f"{name}: {sizes}; as many images for every input are expected")
     return batch_of(found)
 
 
-def from_array(array: object, shape: Shape, name: str) -> Pixels:
+def from_array(array: object, shape: Shape, name: str, numbers: QFormat | None = None) -> Codes:
     """Images in memory for a network with an input of ``shape`` (c, h, w): a numpy array or a torch tensor.
 
     What :func:`load_images` says of arrays in files holds here too; where both orders are possible, a numpy
@@ -222,8 +275,7 @@ def from_array(array: object, shape: Shape, name: str) -> Pixels:
     """
     if not hasattr(array, "__array__"):
         raise UserError(f"{name}: holds a {type(array).__name__} where an array of images is expected")
-    pixels = _pixels(name, _nhwc(name, np.asarray(array), shape, isinstance(array, np.ndarray)))
-    return np.ascontiguousarray(pixels)
+    return np.ascontiguousarray(_codes(name, np.asarray(array), shape, isinstance(array, np.ndarray), numbers))
 
 
 def _from_folder(folder: Path, reading: Reading, limit: int | None) -> ImageSet:
@@ -272,9 +324,9 @@ def _spread(count: int, labels: tuple[int, ...] | None, limit: int | None) -> li
     return sorted(index for _, _, index in sorted(turns)[:limit])
 
 
-def _from_arrays(path: Path, shape: Shape, limit: int | None) -> ImageSet:
+def _from_arrays(path: Path, shape: Shape, limit: int | None, numbers: QFormat | None) -> ImageSet:
     found, classes = _read(path, _images_and_labels)
-    images = _pixels(path, _nhwc(path, found, shape, path.suffix.lower() in (".npz", ".npy")))
+    images = _codes(path, found, shape, path.suffix.lower() in (".npz", ".npy"), numbers)
     labels = _labels(path, classes, len(images))
     kept = _spread(len(images), labels, limit)
     return ImageSet(
@@ -369,6 +421,14 @@ def _with_height(array: np.ndarray[Any, Any], shape: Shape) -> np.ndarray[Any, A
     return array
 
 
+def _codes(
+    path: Path | str, array: np.ndarray[Any, Any], shape: Shape, channels_last: bool, numbers: QFormat | None
+) -> Codes:
+    """``array`` as (n, h, w, c) of raw pixels or, for an input of ``numbers``, of these."""
+    ordered = _nhwc(path, array, shape, channels_last)
+    return _pixels(path, ordered) if numbers is None else codes_of(path, ordered, numbers)
+
+
 def _pixels(path: Path | str, array: np.ndarray[Any, Any]) -> Pixels:
     if array.dtype == np.uint8:
         return array
@@ -378,6 +438,8 @@ def _pixels(path: Path | str, array: np.ndarray[Any, Any]) -> Pixels:
     if not whole and not np.issubdtype(array.dtype, np.floating):
         raise UserError(f"{path}: the images are of type {array.dtype}; raw pixels (uint8) are expected")
     top = 255 if whole else 1
+    if array.dtype == np.int8:
+        raise UserError(f"{path}: the values are of type int8, and raw pixels go from 0 to 255. {NO_PICTURES}")
     flaw = not_finite(array)
     if flaw:
         raise UserError(f"{path}: {flaw}; raw pixels are expected, whole numbers of 0 to 255 or floats of 0 to 1")
@@ -388,7 +450,7 @@ def _pixels(path: Path | str, array: np.ndarray[Any, Any]) -> Pixels:
     if lo < 0 or hi > top:
         raise UserError(
             f"{path}: the values go from {lo:g} to {hi:g}; raw pixels are expected, whole numbers of 0 to 255 or "
-            "floats of 0 to 1: leave the normalisation out, the hardware does it"
+            f"floats of 0 to 1: leave the normalisation out, the hardware does it. {NO_PICTURES}"
         )
     pixels: Pixels = np.empty(array.shape, np.uint8)
     # One at a time: of all of them, what is made on the way would take eight times as much.

@@ -39,8 +39,8 @@ DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("co
 LONGEST = 100
 """Characters of a name: files are called after it, and no simulator has to know names of more than 1,024."""
 
-PIXELS = "pixels"
-"""The stream of the only input."""
+PIXELS, SAMPLES = "pixels", "samples"
+"""The stream of the only input: of pictures, and of numbers that are none."""
 
 STREAM = ("{}_q", "{}_fifo")
 """What else is called after a stream: itself behind its FIFO, and that."""
@@ -70,10 +70,11 @@ def name_all(graph: QuantGraph, schedule: Schedule, taken: Iterable[str]) -> Nam
     However those are, no two modules, files, wires or instances meet, even where case is ignored; nor are any called as
     something in ``taken``, which has all other modules and the prefixes of ports at the top.
     """
-    names = _Namespace((*taken, PIXELS))
+    only = SAMPLES if graph.numbers else PIXELS
+    names = _Namespace((*taken, only))
     top = names.give(graph.name)
     inputs = list(graph.inputs)
-    streams = {name: names.give(name, *STREAM) for name in inputs} if len(inputs) > 1 else {inputs[0]: PIXELS}
+    streams = {name: names.give(name, *STREAM) for name in inputs} if len(inputs) > 1 else {inputs[0]: only}
     modules: dict[str, str] = {}
     for block in schedule.blocks:
         roms = (f"rom/{{}}_{role}" for role in block.roms)

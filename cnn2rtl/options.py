@@ -13,6 +13,7 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.passes import check_normalisation
 from cnn2rtl.pictures import Channels, Fit
+from cnn2rtl.quant.inputs import InputFormat
 from cnn2rtl.quant.qformat import Scheme
 from cnn2rtl.quantise.formats import Ranges
 from cnn2rtl.quantise.integers import Effort, Recipe, Widths
@@ -23,6 +24,8 @@ from cnn2rtl.schedule import Target
 class Options:
     """What the user may choose. The network was trained on ``(pixel / 255 - mean) / std``.
 
+    ``inputs`` say so where numbers that are no pixels come, worth ``code * scale``: how, for all inputs or for each.
+    The network was trained on ``(code * scale - mean) / std`` then.
     ``layers`` gives single layers widths of their own, by name. ``ranges`` and ``effort`` say how to calibrate.
     ``fit`` and ``channels`` say how pictures become what the network takes, here and wherever it is used.
     """
@@ -39,6 +42,7 @@ class Options:
     class_index: bool = False
     fit: Fit = "crop"
     channels: Channels = "rgb"
+    inputs: Sequence[InputFormat] = ()
     target: Target = field(default_factory=Target)
 
     def check(self, channels: int | None = None) -> None:
@@ -57,7 +61,7 @@ class Options:
             if not isinstance(bits, Integral) or not 2 <= bits <= 16
         ]
         try:
-            check_normalisation(self.mean, self.std, channels)
+            check_normalisation(self.mean, self.std, channels, not self.inputs)
         except UserError as error:
             problems += error.problems
         problems += self._target_problems()

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from math import ceil, inf
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,16 +16,19 @@ from cnn2rtl.compiled import Compiled
 from cnn2rtl.design import lay_out
 from cnn2rtl.errors import Notice, UserError
 from cnn2rtl.graph import FloatGraph, QuantGraph
-from cnn2rtl.images import ImageSet, Pixels
+from cnn2rtl.images import ImageSet, raw_arrays
 from cnn2rtl.options import Options
 from cnn2rtl.passes import (
     absorb_input,
+    check_inputs,
     pixels_as_they_are,
     scaled_twice,
     scores_of,
     simplify,
     with_class_index,
+    with_inputs,
 )
+from cnn2rtl.quant.inputs import AUTO
 from cnn2rtl.quantise.auto import Choice, Layers, Unfit, cheapest
 from cnn2rtl.quantise.calibrate import Progress, Seen, measure, seen_by_statistics, silent
 from cnn2rtl.quantise.integers import Recipe, quantise, sketch
@@ -33,8 +37,9 @@ from cnn2rtl.quantised import Quantised, border_notes
 from cnn2rtl.render import render
 from cnn2rtl.render.describe import Facts
 from cnn2rtl.render.verilog import reserved
+from cnn2rtl.samples import with_scales
 from cnn2rtl.schedule import Refusal, Schedule, Target, schedule, with_nearest
-from cnn2rtl.tensors import in_batches
+from cnn2rtl.tensors import Codes, in_batches
 from cnn2rtl.wording import refused
 
 NO_IMAGES = (
@@ -45,7 +50,7 @@ NO_IMAGES = (
 
 @dataclass(frozen=True, eq=False)
 class Simplified:
-    """A network in layers that hardware has, on raw pixels, and how to quantise it."""
+    """A network in layers that hardware has, on what comes, and how to quantise it."""
 
     graph: FloatGraph
     options: Options
@@ -57,19 +62,19 @@ class Calibrated(Simplified):
     """What every tensor was ``seen`` to take, over ``images``, or by the BatchNorm statistics alone."""
 
     seen: Mapping[str, Seen]
-    images: Pixels | None
+    images: Codes | None
 
 
 def compile_network(
     network: FloatGraph | Quantised,
     options: Options,
-    images: Pixels | None = None,
+    images: Codes | None = None,
     source: str = "",
     progress: Progress = silent,
 ) -> Compiled:
     """A design of a network as the door hands it on, whether it is to be quantised or has its integers already.
 
-    Of the ``options``, those that quantise are not asked where there are integers; nor are the ``images``, raw pixels,
+    Of the ``options``, those that quantise are not asked where there are integers; nor are the ``images``, codes,
     which calibrate; without them the BatchNorm statistics do. ``source`` names where they come from.
     """
     if isinstance(network, FloatGraph):
@@ -80,7 +85,7 @@ def compile_network(
 def compile_graph(
     captured: FloatGraph,
     options: Options,
-    images: Pixels | None = None,
+    images: Codes | None = None,
     source: str = "",
     progress: Progress = silent,
 ) -> Compiled:
@@ -89,18 +94,19 @@ def compile_graph(
 
 
 def quantise_graph(
-    captured: FloatGraph, options: Options, images: Pixels | None = None, progress: Progress = silent
+    captured: FloatGraph, options: Options, images: Codes | None = None, progress: Progress = silent
 ) -> Quantised:
     """A captured network in integers; ``images`` as for :func:`compile_network`."""
     return quantised(calibrated(simplified(captured, options), images, progress), progress=progress)
 
 
 def simplified(captured: FloatGraph, options: Options) -> Simplified:
-    """A captured network in layers that hardware has, on raw pixels.
+    """A captured network in layers that hardware has, on raw pixels or other numbers, as the ``options`` say.
 
     Raises :class:`UserError` for options that do not go with it.
     """
     options.check(captured.channels)
+    captured = with_inputs(captured, options.inputs)
     mean, std, notes = pixels_as_they_are(captured, options.mean, options.std)
     for told in scaled_twice(captured, mean, std):
         warnings.warn(Notice(told), stacklevel=2)
@@ -110,6 +116,29 @@ def simplified(captured: FloatGraph, options: Options) -> Simplified:
     if options.class_index:
         with_class_index(graph)  # which may be refused
     return Simplified(graph, options, options.recipe(graph, scores_of(graph)))
+
+
+def with_input_formats(captured: FloatGraph, options: Options, calibration: Any) -> tuple[FloatGraph, Options]:
+    """A captured network that knows how its inputs come, and the options in which no scale is left to be found.
+
+    ``calibration``, a path or arrays, tells such scales. Raises :class:`UserError` where it cannot, and for formats
+    that do not go with the network.
+    """
+    check_inputs(captured, options.inputs)
+    unknown = any(each.scale == AUTO for each in options.inputs)
+    if unknown and calibration is None:
+        raise UserError("`input_scale=auto`: data must show how far the values reach; give some: `calibration=`")
+    if calibration is not None and any(each.unsaid for each in options.inputs):
+        arrays = raw_arrays("calibration", calibration, captured.inputs)
+        options = replace(options, inputs=with_scales(options.inputs, arrays, options.scheme))
+    taking = with_inputs(captured, options.inputs)
+    if unknown:
+        notes = (
+            f"{name}: a code of {numbers} is worth {numbers.coarsest:.10g}, found on the calibration data."
+            for name, numbers in taking.numbers.items()
+        )
+        taking = replace(taking, notes=(*taking.notes, *notes))
+    return taking, options
 
 
 def refusal_of(simple: Simplified, target: Target) -> Refusal | None:
@@ -150,8 +179,8 @@ def _refused(refusal: Refusal, graph: FloatGraph, integers: QuantGraph, options:
     return UserError(refused(with_nearest(refusal, integers, widest, narrower)))
 
 
-def calibrated(simple: Simplified, images: Pixels | None, progress: Progress = silent) -> Calibrated:
-    """What every tensor takes, on ``images``, raw pixels, or by the BatchNorm statistics."""
+def calibrated(simple: Simplified, images: Codes | None, progress: Progress = silent) -> Calibrated:
+    """What every tensor takes, on ``images``, codes as they come, or by the BatchNorm statistics."""
     histograms = simple.recipe.ranges != "minmax"
     seen = seen_by_statistics(simple.graph) if images is None else measure(simple.graph, images, histograms, progress)
     return Calibrated(simple.graph, simple.options, simple.recipe, seen, images)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cnn2rtl.graph import FloatGraph, QuantGraph, QuantNode
-from cnn2rtl.images import Channels, Fit, Pixels
+from cnn2rtl.images import Channels, Fit
 from cnn2rtl.ops import ArgMax
 from cnn2rtl.options import Options
 from cnn2rtl.passes import with_class_index
 from cnn2rtl.quant.layers import QuantOptions
+from cnn2rtl.quant.qformat import PIXEL
 from cnn2rtl.quantise.given import GivenNetwork
-from cnn2rtl.tensors import Clamp, noise
+from cnn2rtl.tensors import Clamp, Codes
 
 VECTOR_FRAMES = 2
 """Frames of test vectors that are emitted with a design."""
@@ -22,10 +23,10 @@ VECTOR_FRAMES = 2
 
 @dataclass(frozen=True, eq=False)
 class Quantised:
-    """``integers``, and the float network on raw pixels that they stand for, ``graph``, layer by layer.
+    """``integers``, and the float network on what comes that they stand for, ``graph``, layer by layer.
 
     ``options`` are those that they were made with; ``origin`` says in words what they were fitted to, ``notes``
-    whatever else should be known. ``frames``, raw pixels (n, h, w, c), become test vectors; without, noise does.
+    whatever else should be known. ``frames``, codes (n, h, w, c), become test vectors; without, noise does.
     """
 
     graph: FloatGraph
@@ -33,7 +34,7 @@ class Quantised:
     options: Options
     origin: str
     notes: tuple[str, ...] = ()
-    frames: Pixels | None = None
+    frames: Codes | None = None
 
     def with_class_index(self) -> Quantised:
         """The same with one more layer, the index of the largest output, unless it has one."""
@@ -53,12 +54,12 @@ class Quantised:
         return replace(self, options=replace(self.options, fit=fit, channels=channels))
 
     @property
-    def vector_images(self) -> Pixels:
+    def vector_images(self) -> Codes:
         """The frames of the emitted test vectors: the first that came with it, else noise of a fixed seed."""
         given = self.frames
         if given is not None and len(given) >= VECTOR_FRAMES:
             return given[:VECTOR_FRAMES]
-        more = noise(self.integers.inputs, VECTOR_FRAMES)
+        more = self.integers.noise(VECTOR_FRAMES)
         return more if given is None else np.concatenate([given, more])[:VECTOR_FRAMES]
 
 
@@ -80,17 +81,24 @@ def from_given(given: GivenNetwork, mean: Sequence[float] = (0.0,), std: Sequenc
 
 
 def border_notes(graph: FloatGraph) -> tuple[str, ...]:
-    """What it costs that the pixels around the image must be whole numbers, one line per layer that sees them."""
-    notes = []
-    for node in (node for name in graph.inputs for node in graph.consumers(name)):
+    """What it costs that what surrounds the input must be codes, one line per layer that sees it."""
+    notes, numbers = [], graph.numbers
+    for name, node in ((source, node) for source in graph.inputs for node in graph.consumers(source)):
         value = getattr(node.op, "pad_value", None)
         window = getattr(node.op, "window", None)
         if value is None or window is None or not window.padded or not np.any(value):
             continue
-        error = float(np.abs(np.floor(value + 0.5).clip(0, 255) - value).max())
+        codes = numbers.get(name, PIXEL)
+        error = float(np.abs(codes.reals(codes.codes(value)) - value).max())
         exact = ", ".join(f"{v:.6g}" for v in np.unique(value))
+        what, rounded = ("mean pixel", "whole pixels") if name not in numbers else ("mean", f"codes of {codes}")
+        of = " of 255" if name not in numbers else ""
         notes.append(
-            f"{node.name}: the border stands for the mean pixel ({exact}); "
-            + ("it is exact." if error < 1e-9 else f"rounded to whole pixels it is off by up to {error:.3g} of 255.")
+            f"{node.name}: the border stands for the {what} ({exact}); "
+            + (
+                "it is exact."
+                if error < 1e-9 * codes.coarsest
+                else f"rounded to {rounded} it is off by up to {error:.3g}{of}."
+            )
         )
     return tuple(notes)

@@ -38,8 +38,16 @@ class Widths(Part, frozen=True):
     activations: Bits | None = None
 
 
+class InputFormat(Part, frozen=True):
+    """How an input comes that is no picture: codes of so many bits, worth ``scale`` each, or 1 if that is not said."""
+
+    bits: Bits
+    signed: bool
+    scale: Annotated[float, Meta(gt=0)] | None
+
+
 class Options(Part, frozen=True):
-    """What the user chose."""
+    """What the user chose. ``inputs`` are there where not all are pictures: one for all, or one for each."""
 
     weight_bits: Bits
     activation_bits: Bits
@@ -53,6 +61,7 @@ class Options(Part, frozen=True):
     class_index: bool
     fit: Literal["crop", "resize", "squash"]
     channels: Literal["rgb", "bgr"]
+    inputs: tuple[InputFormat, ...] = ()
 
 
 class Resources(Part, frozen=True, kw_only=True):

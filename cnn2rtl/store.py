@@ -17,14 +17,26 @@ import numpy as np
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
 from cnn2rtl.limits import check_zip
-from cnn2rtl.ops import REGISTRY, Input, Window
+from cnn2rtl.ops import REGISTRY, Input, NumberInput, Window
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import QFormat, Requant
 from cnn2rtl.tensors import Clamp
 
 _PARTS: Mapping[str, type[Any]] = {
     cls.__name__: cls
-    for cls in (Clamp, FloatGraph, Node, Input, Window, QuantGraph, QuantLayer, QuantNode, QFormat, Requant)
+    for cls in (
+        Clamp,
+        FloatGraph,
+        Node,
+        Input,
+        NumberInput,
+        Window,
+        QuantGraph,
+        QuantLayer,
+        QuantNode,
+        QFormat,
+        Requant,
+    )
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,9 @@ INPUT = "input"
 Shape = tuple[int, int, int]
 
 
+Codes = np.ndarray[tuple[int, ...], np.dtype[np.integer[Any]]]
+"""What the network takes: images of raw pixels, or numbers of another format."""
+
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 """A batch for several inputs is a structured array (n,), with a field (h, w, c) for each, by its name."""
 
@@ -34,15 +38,21 @@ def part(batch: np.ndarray, name: str) -> np.ndarray:
 
 
 def batch_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Raw pixels (n, h, w, c) for each input, as many for all, as one batch."""
+    """Codes (n, h, w, c) for each input, as many for all, as one batch."""
     if len(arrays) == 1:
-        (pixels,) = arrays.values()
-        return pixels.astype(np.uint8, copy=False)
+        (codes,) = arrays.values()
+        return codes
     count = len(next(iter(arrays.values())))
-    batch = np.empty(count, [(name, np.uint8, pixels.shape[1:]) for name, pixels in arrays.items()])
-    for name, pixels in arrays.items():
-        batch[name] = pixels
+    batch = np.empty(count, [(name, codes.dtype, codes.shape[1:]) for name, codes in arrays.items()])
+    for name, codes in arrays.items():
+        batch[name] = codes
     return batch
+
+
+def code_type(lo: int, hi: int) -> type[np.integer[Any]]:
+    """The narrowest type of numpy's that has all codes from ``lo`` to ``hi``, which are of 16 bits at most."""
+    types = (np.uint8, np.int8, np.uint16, np.int16)
+    return next(kind for kind in types if np.iinfo(kind).min <= lo and hi <= np.iinfo(kind).max)
 
 
 def in_batches(run: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
@@ -51,10 +61,18 @@ def in_batches(run: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> n
     return np.concatenate(side_by_side(run, parts))
 
 
-def noise(shapes: Mapping[str, Shape], count: int, seed: int = 0) -> np.ndarray:
-    """So many images, of random raw pixels, for a network with inputs of these ``shapes``, by their names."""
-    rng = np.random.default_rng(seed)
-    return batch_of({name: rng.integers(0, 256, (count, h, w, c), np.uint8) for name, (c, h, w) in shapes.items()})
+def noise(
+    shapes: Mapping[str, Shape], count: int, seed: int = 0, ends: Mapping[str, tuple[int, int]] | None = None
+) -> np.ndarray:
+    """So many images, of random raw pixels, for a network with inputs of these ``shapes``, by their names.
+
+    Where ``ends`` tells other codes of an input, the smallest and the largest, it is these.
+    """
+    rng, found = np.random.default_rng(seed), {}
+    for name, (c, h, w) in shapes.items():
+        lo, hi = (ends or {}).get(name, (0, 255))
+        found[name] = rng.integers(lo, hi, (count, h, w, c), code_type(lo, hi), endpoint=True)
+    return batch_of(found)
 
 
 def times(shape: Iterable[int]) -> str:

@@ -10,11 +10,11 @@ import numpy as np
 from cnn2rtl import store
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, QuantGraph
-from cnn2rtl.images import Pixels
 from cnn2rtl.options import Options
 from cnn2rtl.output import tidy_errors, write_file
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.quantised import Quantised, border_notes
+from cnn2rtl.tensors import Codes
 
 SUFFIX = ".npz"
 
@@ -61,7 +61,7 @@ def load(path: Path) -> Quantised:
     return trained
 
 
-def _try(exact: FloatGraph, graph: QuantGraph, given: Pixels) -> None:
+def _try(exact: FloatGraph, graph: QuantGraph, given: Codes) -> None:
     """Run both networks on a black frame; every layer must make a map of the shape it says."""
     found: dict[str, tuple[int, ...]] = {}
     ((c, h, w),) = graph.inputs.values()

@@ -12,13 +12,14 @@ from cnn2rtl.tensors import part
 
 
 def run_onnx(file: bytes, images: np.ndarray) -> dict[str, IntArray]:
-    """All outputs of an exported network, (n, h, w, c), by their names; ``images`` are pixels (n, h, w, c)."""
+    """All outputs of an exported network, (n, h, w, c), by their names; ``images`` are codes (n, h, w, c)."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    inputs = [pixels.name for pixels in session.get_inputs()]
-    results = session.run(names, {n: part(images, n).astype(np.uint8).transpose(0, 3, 1, 2) for n in inputs})
+    types = {given.name: given.type.removeprefix("tensor(").removesuffix(")") for given in session.get_inputs()}
+    fed = {name: part(images, name).astype(dtype).transpose(0, 3, 1, 2) for name, dtype in types.items()}
+    results = session.run(names, fed)
     return {name: result.transpose(0, 2, 3, 1) for name, result in zip(names, results, strict=True)}
 
 

@@ -10,7 +10,7 @@ import typer
 
 from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems
-from cnn2rtl.export import to_onnx
+from cnn2rtl.export import input_types, to_onnx
 from cnn2rtl.onnx_writer import load_onnx
 from cnn2rtl.output import check_file, write_file
 from cnn2rtl.project import Project, open_project
@@ -44,7 +44,7 @@ def export(
     assert opened is not None
     graph = opened.graph
     others = len(graph.layers) - len(set(graph.outputs))
-    takes = " and ".join(f"{name}, uint8 {_dims(shape)}," for name, shape in graph.inputs.items())
+    takes = " and ".join(f"{name}, {dtype} {_dims(graph[name].shape)}," for name, dtype in input_types(graph).items())
     gives = " and ".join(f"{name}, int64 {_dims(graph[name].shape)}" for name in dict.fromkeys(graph.outputs))
     write_file(target, to_onnx(graph, every_layer), force)
     console.out.print(

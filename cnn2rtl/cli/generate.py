@@ -20,6 +20,8 @@ from cnn2rtl.cli.numbers import (
     ChannelOrder,
     EffortOf,
     Fitting,
+    InputFormatOf,
+    InputScale,
     LayerWidths,
     Mean,
     OutputBits,
@@ -47,6 +49,7 @@ from cnn2rtl.pipeline import (
     narrowest,
     quantised,
     simplified,
+    with_input_formats,
 )
 from cnn2rtl.quantise.auto import Choice
 from cnn2rtl.quantise.calibrate import Progress
@@ -69,6 +72,8 @@ def generate(
     size: InputSize = None,
     mean: Mean = "0",
     std: Std = "1",
+    input_format: InputFormatOf = "u8",
+    input_scale: InputScale = None,
     calib: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="Images to calibrate on: a folder, or arrays in .npz, .npy or .pt."),
@@ -125,7 +130,7 @@ def generate(
     options = read_options(
         problems, bits=bits, weight_bits=weight_bits, activation_bits=activation_bits, output_bits=output_bits,
         scheme=scheme, layer=layer, ranges=ranges, effort=effort, mean=mean, std=std, class_index=class_index,
-        fit=fit, channels=channels, target=target,
+        fit=fit, channels=channels, input_format=input_format, input_scale=input_scale, target=target,
     )  # fmt: skip
     with problems.gather():
         options.check()
@@ -193,10 +198,14 @@ class Images:
         if self.calib is not None:
             shared = 2 if self.auto and self.checking is None else 1
             with problems.gather():
-                found = images_for(self.calib, graph.inputs, self.how.fit, shared * self.limit, self.how.channels)
+                found = images_for(
+                    self.calib, graph.inputs, self.how.fit, shared * self.limit, self.how.channels, graph.numbers
+                )
         if self.checking is not None:
             with problems.gather():
-                checking = images_for(self.checking, graph.inputs, self.how.fit, channels=self.how.channels)
+                checking = images_for(
+                    self.checking, graph.inputs, self.how.fit, channels=self.how.channels, numbers=graph.numbers
+                )
         elif self.auto and found is not None:
             if len(found) < 2:
                 problems.found.append(
@@ -220,9 +229,12 @@ def _integers(
         return network
     problems = Problems()
     simple: Simplified | None = None
+    found, checking = None, None
     with problems.gather():
-        simple = simplified(network, options)
-    found, checking = images.read(network, problems)
+        network, options = with_input_formats(network, options, images.calib)
+        with problems.gather():
+            simple = simplified(network, options)
+        found, checking = images.read(network, problems)
     # Calibration takes long.
     if simple is not None and images.calib is not None:
         with problems.gather():

@@ -11,6 +11,7 @@ from cnn2rtl.cli import console
 from cnn2rtl.errors import Problems
 from cnn2rtl.images import Channels, Fit
 from cnn2rtl.options import Options
+from cnn2rtl.quant.inputs import InputFormat, input_formats
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.schedule import Target
 
@@ -28,6 +29,23 @@ Mean = Annotated[
     ),
 ]
 Std = Annotated[str, typer.Option(metavar="X[,Y,...]", help="See --mean.")]
+InputFormatOf = Annotated[
+    str,
+    typer.Option(
+        "--input-format",
+        metavar="uN|sN",
+        help="What comes: u8, pixels, or other integers: s16, u12, ... Of several inputs, separated by commas.",
+    ),
+]
+InputScale = Annotated[
+    str | None,
+    typer.Option(
+        "--input-scale",
+        metavar="X|auto",
+        help="What a code of an input that is no picture is worth (1 if not given), or auto: found on --calib. The "
+        "network was trained on (code*X - mean)/std.",
+    ),
+]
 CalibLimit = Annotated[int, typer.Option(metavar="N", help="Calibrate on so many of them at most.")]
 FITTING = "Cut out an image's centre, or resize its shorter side first, or squash it to the input's size."
 Fitting = Annotated[Fit, typer.Option(help=FITTING)]
@@ -62,6 +80,8 @@ def read_options(
     weight_bits: int | None,
     activation_bits: int | None,
     target: Target,
+    input_format: str = "u8",
+    input_scale: str | None = None,
     **others: Any,
 ) -> Options:
     """What the arguments say; what cannot be read of them goes to ``problems``. ``others`` are options as they are."""
@@ -71,6 +91,11 @@ def read_options(
         means = console.parse_numbers("--mean", mean)
     with problems.gather():
         stds = console.parse_numbers("--std", std)
+    inputs: tuple[InputFormat, ...] = ()
+    with problems.gather():
+        scales = [None] if input_scale is None else input_scale.split(",")
+        # Of several, one that is left out is that of the format.
+        inputs = input_formats(input_format.split(","), [it or None for it in scales] if len(scales) > 1 else scales)
     layers: dict[str, Widths] = {}
     for text in layer or []:
         with problems.gather():
@@ -83,5 +108,6 @@ def read_options(
         mean=means,
         std=stds,
         target=target,
+        inputs=inputs,
         **others,
     )

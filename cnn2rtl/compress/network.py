@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from cnn2rtl.compress.layers import obstacle, sums
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, QuantGraph, QuantNode
-from cnn2rtl.images import Pixels
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import float_type
 from cnn2rtl.quant.weighted import reach, with_weights
+from cnn2rtl.tensors import Codes
 
 _TORCH = {np.float32: torch.float32, np.float64: torch.float64}
 
@@ -175,7 +175,7 @@ class Network(nn.Module):
         return QuantGraph(self.graph.name, nodes, self.graph.outputs)
 
 
-def as_maps(images: Pixels) -> Tensor:
+def as_maps(images: Codes) -> Tensor:
     """Raw pixels (n, h, w, c) as torch has them, (n, c, h, w), still of 8 bits."""
     return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2)))
 

@@ -17,9 +17,9 @@ from torch.nn import functional as F
 
 from cnn2rtl.compress.network import Network, as_maps
 from cnn2rtl.graph import FloatGraph, QuantGraph
-from cnn2rtl.images import Pixels
 from cnn2rtl.quantise.calibrate import BATCH as FLOAT_BATCH
 from cnn2rtl.quantise.calibrate import Progress, silent
+from cnn2rtl.tensors import Codes
 
 CHECKED = 4
 """Images on which the golden model confirms what was trained, after every epoch."""
@@ -54,7 +54,7 @@ class Epoch:
 def train(
     float_graph: FloatGraph,
     graph: QuantGraph,
-    images: Pixels,
+    images: Codes,
     labels: tuple[int, ...] | None,
     training: Training,
     progress: Progress = silent,
@@ -94,7 +94,7 @@ def train(
         yield Epoch(epoch, loss_sum / seen, right / seen, trained)
 
 
-def _teacher(float_graph: FloatGraph, images: Pixels, progress: Progress) -> Tensor:
+def _teacher(float_graph: FloatGraph, images: Codes, progress: Progress) -> Tensor:
     """The float network's log probabilities, (n, classes)."""
     scores = []
     for start in range(0, len(images), FLOAT_BATCH):
@@ -114,7 +114,7 @@ def _classes(wanted: Tensor) -> Tensor:
     return wanted if wanted.ndim == 1 else wanted.argmax(1)
 
 
-def _confirm(network: Network, trained: QuantGraph, images: Pixels) -> None:
+def _confirm(network: Network, trained: QuantGraph, images: Codes) -> None:
     """Hold torch to the golden model: a convolution of its that were not exact must not go unnoticed."""
     with torch.no_grad():
         found = network(as_maps(images)).permute(0, 2, 3, 1).numpy()

@@ -13,8 +13,8 @@ from cnn2rtl import schema
 from cnn2rtl.accuracy import Evaluation, compare
 from cnn2rtl.compiled import Compiled
 from cnn2rtl.errors import Notice, Problems, UserError
-from cnn2rtl.images import Channels, Fit, ImageSet, given_images
-from cnn2rtl.measuring.opening import Design, opened, preparation
+from cnn2rtl.images import Channels, Fit, ImageSet
+from cnn2rtl.measuring.opening import Design, given_images_of, opened, preparation
 from cnn2rtl.pictures import Preparation
 from cnn2rtl.project import Project, record
 from cnn2rtl.quantise.calibrate import Progress, silent
@@ -33,8 +33,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare the float network of ``design`` with its golden model on images.
 
-    ``design`` is a folder, an open project or a compiled design; ``data`` a path as
-    :func:`cnn2rtl.images.load_images` takes it, with classes or not, raw pixels (n, h, w, c) of 0 to 255 or, of several
+    ``design`` is a folder, an open project or a compiled design; ``data`` a path as :func:`cnn2rtl.images.load_images`
+    takes it, with classes or not, raw pixels (n, h, w, c) of 0 to 255 (or what else the input takes) or, of several
     inputs, a mapping from their names to such arrays. ``labels`` go with arrays, one number per image. ``limit`` uses
     so many images, spread over the classes; ``fit`` and ``channels`` say how picture files are prepared, if not as
     :func:`cnn2rtl.compile` was told; ``progress`` hears how far it is. A project keeps the result.
@@ -50,8 +50,8 @@ def evaluate(
             networks = opened(design)
     how = Preparation() if networks is None else preparation(networks, fit, channels)
     with problems.gather():
-        shapes = None if networks is None else networks.graph.inputs
-        images = given_images("data", data, shapes, how.fit, limit, labels, how.channels)
+        graph = None if networks is None else networks.graph
+        images = given_images_of("data", data, graph, how, limit, labels)
     problems.check()
     assert networks is not None and images is not None
     told = images.mismatch(networks.graph.classes)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from cnn2rtl import schema
 from cnn2rtl.compiled import Compiled
 from cnn2rtl.errors import Notice
+from cnn2rtl.graph import QuantGraph
+from cnn2rtl.images import ImageSet, given_images
 from cnn2rtl.pictures import Channels, Fit, Preparation
 from cnn2rtl.project import Project, open_project
 from cnn2rtl.workspace import NEW, workspace
@@ -39,6 +41,19 @@ def preparation(design: Project | Compiled, fit: Fit | None, channels: Channels 
                 Notice(f'`{name}="{asked}"`: the design was made for pictures with `{name}="{made}"`'), stacklevel=3
             )
     return Preparation(fit or own.fit, channels or own.channels)
+
+
+def given_images_of(
+    parameter: str,
+    given: Any,
+    graph: QuantGraph | None,
+    how: Preparation,
+    limit: int | None = None,
+    labels: Sequence[int] | None = None,
+) -> ImageSet | None:
+    """Images for ``graph``, as :func:`cnn2rtl.images.given_images`; without one, whether there is a file at all."""
+    shapes, numbers = (None, {}) if graph is None else (graph.inputs, graph.numbers)
+    return given_images(parameter, given, shapes, how.fit, limit, labels, how.channels, numbers)
 
 
 @contextmanager

@@ -15,16 +15,16 @@ import numpy as np
 from cnn2rtl import schema
 from cnn2rtl.design import Stream
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.images import Channels, Fit, Pixels, given_images
+from cnn2rtl.images import Channels, Fit
 from cnn2rtl.limits import too_many
-from cnn2rtl.measuring.opening import Design, as_project, opened, preparation
+from cnn2rtl.measuring.opening import Design, as_project, given_images_of, opened, preparation
 from cnn2rtl.output import few, listed_files, tidy_errors
 from cnn2rtl.pictures import Preparation
 from cnn2rtl.project import Project, record
 from cnn2rtl.quantise.calibrate import Progress, silent
 from cnn2rtl.reading import readable
 from cnn2rtl.rom_files import wrong_roms
-from cnn2rtl.tensors import noise
+from cnn2rtl.tensors import Codes
 from cnn2rtl.verify import Verdict, engine_for, in_layers, missed, write_vectors
 from cnn2rtl.verify import simulate as run_simulation
 from cnn2rtl.workspace import NEW, own_folder, workspace
@@ -113,12 +113,12 @@ def simulate(
     """Simulate ``design`` and compare every value of every layer with the golden model.
 
     It is a folder, an open project or a compiled design, and is fed ``images``: a path or several as
-    :func:`cnn2rtl.images.load_images` takes them, raw pixels (n, h, w, c) of 0 to 255 or, of several inputs, a mapping
-    from their names to such arrays; noise if ``None``. ``fit`` and ``channels`` say how picture files are prepared, if
-    not as :func:`cnn2rtl.compile` was told. ``frames`` is how many are fed, over again where there are fewer
-    (all, or 2 of noise); ``stall`` the percentage of cycles, 0 to 95, in which either side pauses, decided by ``seed``.
-    ``engine`` is icarus or verilator; ``waves`` a file for icarus to write waves (VCD) to. ``progress`` hears how far
-    it is. A project keeps the result for its report.
+    :func:`cnn2rtl.images.load_images` takes them, raw pixels (n, h, w, c) of 0 to 255 (or what else the input takes)
+    or, of several inputs, a mapping from their names to such arrays; noise if ``None``. ``fit`` and ``channels`` say
+    how picture files are prepared, if not as :func:`cnn2rtl.compile` was told. ``frames`` is how many are fed, over
+    again where there are fewer (all, or 2 of noise); ``stall`` the percentage of cycles, 0 to 95, in which either side
+    pauses, decided by ``seed``. ``engine`` is icarus or verilator; ``waves`` a file for icarus to write waves (VCD) to.
+    ``progress`` hears how far it is. A project keeps the result for its report.
 
     Hardware that differs is no error but a result: see :attr:`Simulation.passed`. Raises :class:`cnn2rtl.UserError`,
     with a line for everything that speaks against running it.
@@ -137,7 +137,7 @@ class Bench:
 
     project: Project
     engine: str
-    pixels: Pixels
+    pixels: Codes
     data: str
     stall: int
     seed: int
@@ -223,11 +223,11 @@ def prepare(
             file = _waves_file(Path(waves), engine)
     sources = list(images) if isinstance(images, (list, tuple)) else [] if images is None else [images]
     how = Preparation() if project is None else preparation(project, fit, channels)
-    shapes = None if project is None else project.graph.inputs
-    sets: list[Pixels] = []
+    graph = None if project is None else project.graph
+    sets: list[Codes] = []
     for source in sources:
         with problems.gather():
-            found = given_images("images", source, shapes, how.fit, frames, channels=how.channels)
+            found = given_images_of("images", source, graph, how, frames)
             sets += [] if found is None else [found.images]
     if project is not None and not problems.found:
         with problems.gather():
@@ -259,14 +259,14 @@ def _unfit(project: Project) -> list[str]:
     ]
 
 
-def _frames(project: Project, sets: Sequence[Pixels], count: int | None, seed: int) -> Pixels:
+def _frames(project: Project, sets: Sequence[Codes], count: int | None, seed: int) -> Codes:
     """What to feed: noise where there are no images, and images again where there are too few."""
     shapes = project.graph.inputs
     excess = too_many(count or 0, (sum(prod(shape) for shape in shapes.values()),))
     if excess:
         raise UserError(f"`frames={count}`: {excess}")
     if not sets:
-        return noise(shapes, count or 2, seed)
+        return project.graph.noise(count or 2, seed)
     pixels = np.concatenate(sets)
     return pixels if count is None else pixels[np.arange(count) % len(pixels)]
 

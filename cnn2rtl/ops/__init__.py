@@ -9,7 +9,7 @@ from cnn2rtl.ops.concat import Concat
 from cnn2rtl.ops.conv2d import Conv2d
 from cnn2rtl.ops.depth_to_space import DepthToSpace
 from cnn2rtl.ops.depthwise_conv2d import DepthwiseConv2d
-from cnn2rtl.ops.graph_only import Affine, Identity, Input
+from cnn2rtl.ops.graph_only import Affine, Identity, Input, NumberInput
 from cnn2rtl.ops.linear import Linear
 from cnn2rtl.ops.maxpool2d import MaxPool2d
 from cnn2rtl.ops.multiply import Multiply
@@ -33,6 +33,7 @@ __all__ = [
     "Linear",
     "MaxPool2d",
     "Multiply",
+    "NumberInput",
     "Op",
     "Resample",
     "Rescale",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 from cnn2rtl.ops.base import Op
+from cnn2rtl.quant.qformat import PIXEL, QFormat
 from cnn2rtl.tensors import FloatArray, Shape
 
 
 @dataclass(frozen=True, eq=False)
 class Input(Op):
-    """The network's input, (c, h, w), of the type ``dtype`` that the model declares, by numpy's name."""
+    """The network's input, (c, h, w): pixels, 0 to 255. ``dtype`` is what the model declares, by numpy's name."""
 
     kind = "input"
     shape: Shape
@@ -23,11 +24,36 @@ class Input(Op):
         """Whether the model takes whole numbers: then pixels go in as they are, and it normalises them itself."""
         return not self.dtype.startswith(("float", "bfloat"))
 
+    @property
+    def format(self) -> QFormat:
+        """How to read the codes that come."""
+        return PIXEL
+
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
         return self.shape
 
     def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        """What the codes are worth."""
         return inputs[0]
+
+
+@dataclass(frozen=True, eq=False)
+class NumberInput(Input):
+    """An input of numbers that are no pixels, in codes of the format ``numbers``."""
+
+    numbers: QFormat = field(kw_only=True)
+
+    @property
+    def whole(self) -> bool:
+        """Numbers are what their format says, whether the model takes whole ones or not."""
+        return False
+
+    @property
+    def format(self) -> QFormat:
+        return self.numbers
+
+    def forward(self, inputs: Sequence[FloatArray]) -> FloatArray:
+        return self.numbers.reals(inputs[0])
 
 
 @dataclass(frozen=True, eq=False)

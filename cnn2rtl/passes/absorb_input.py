@@ -1,4 +1,4 @@
-"""Let the first layers take raw pixels: the normalisation of the input goes into their weights."""
+"""Let the first layers take what comes, pixels or numbers: the normalisation of the input goes into their weights."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ NORMALISE = "normalise"
 
 
 def absorb_input(graph: FloatGraph, mean: Sequence[float], std: Sequence[float]) -> FloatGraph:
-    """The graph on raw pixels ``p`` that computes what ``graph`` does on ``(p / 255 - mean) / std``.
+    """The graph on what comes that computes what ``graph`` does on what that is worth, less ``mean``, over ``std``.
+
+    Of pictures come raw pixels ``p``, worth ``p / 255``; of numbers come codes, worth what their format says.
 
     ``mean`` and ``std`` hold one number for all, or one per channel of the input, or of all inputs. Runs after
-    ``simplify``. Where padding surrounds the input, it becomes the mean pixel, ``255 * mean``: exact
-    here, to be rounded to a pixel by quantisation. Where a layer other than a convolution or a Linear
+    ``simplify``. Where padding surrounds the input, it becomes the mean pixel, ``255 * mean``, or ``mean``: exact
+    here, to be rounded to a code by quantisation. Where a layer other than a convolution or a Linear
     takes the input, one layer ``normalise`` is put before them all. Raises :class:`UserError` for a
     wrong number of values or a ``std`` that is not positive.
     """
     channels = {name: shape[0] for name, shape in graph.inputs.items()}
-    for source, numbers in normalisation(mean, std, channels).items():
-        zero, unit = (255.0 * given for given in numbers)
+    for source, numbers in normalisation(mean, std, channels, not graph.numbers).items():
+        zero, unit = numbers if source in graph.numbers else (255.0 * given for given in numbers)
         consumers = graph.consumers(source)
         absorbing = all(raw.dispatch(type(node.op)) is not raw.dispatch(object) for node in consumers)
         if absorbing and consumers and source not in graph.outputs:
@@ -39,19 +41,27 @@ def absorb_input(graph: FloatGraph, mean: Sequence[float], std: Sequence[float])
 
 
 def normalisation(
-    mean: Sequence[float], std: Sequence[float], channels: Mapping[str, int]
+    mean: Sequence[float], std: Sequence[float], channels: Mapping[str, int], pixels: bool = True
 ) -> Mapping[str, tuple[FloatArray, FloatArray]]:
-    """``mean`` and ``std`` of each input, by its name, each (channels,); the first input's values come first."""
+    """``mean`` and ``std`` of each input, by its name, each (channels,); the first input's values come first.
+
+    They are judged as those of ``pixels`` of 0 to 1, or of any numbers.
+    """
     total = sum(channels.values())
-    check_normalisation(mean, std, total)
+    check_normalisation(mean, std, total, pixels)
     values = [np.broadcast_to(np.asarray(given, np.float64), (total,)) for given in (mean, std)]
     ends = np.cumsum(list(channels.values()))
     means, stds = (np.split(given, ends[:-1]) for given in values)
     return dict(zip(channels, zip(means, stds, strict=True), strict=True))
 
 
-def check_normalisation(mean: Sequence[float], std: Sequence[float], channels: int | None = None) -> None:
-    """Raise one :class:`UserError` for all that is wrong with the values; ``channels`` of all inputs, where known."""
+def check_normalisation(
+    mean: Sequence[float], std: Sequence[float], channels: int | None = None, pixels: bool = True
+) -> None:
+    """Raise one :class:`UserError` for all that is wrong with the values; ``channels`` of all inputs, where known.
+
+    Values for ``pixels`` are for those of 0 to 1.
+    """
     problems = []
     for name, values in (("mean", mean), ("std", std)):
         given = f"{name} {', '.join(map(str, values))}"
@@ -61,7 +71,7 @@ def check_normalisation(mean: Sequence[float], std: Sequence[float], channels: i
             problems.append(f"{given}: every value must be a finite number")
         elif name == "std" and min(values, default=1.0) <= 0:
             problems.append(f"{given}: every value must be greater than 0")
-    if not problems:
+    if pixels and not problems:
         problems = _of_bytes(mean, std)
     if problems:
         raise UserError(problems)

@@ -29,7 +29,7 @@ def pixels_as_they_are(
     """
     declared = {node.name: node.op for node in graph.nodes if isinstance(node.op, Input)}
     whole = {name: op.dtype for name, op in declared.items() if op.whole}
-    given = normalisation(mean, std, {name: op.shape[0] for name, op in declared.items()})
+    given = normalisation(mean, std, {name: op.shape[0] for name, op in declared.items()}, not graph.numbers)
     if not whole:
         return tuple(mean), tuple(std), ()
     one_for_all = len(mean) == len(std) == 1 and len(whole) < len(declared)
@@ -38,7 +38,8 @@ def pixels_as_they_are(
         if dtype not in _HOLD_BYTES:
             problems.append(
                 f"the model's input `{name}` is of type {dtype}, which cannot hold pixels of 0 to 255; export the "
-                "model with an input of uint8 or of floats"
+                "model with an input of uint8 or of floats, or say what comes if these are no pictures: "
+                f'`input_format="{_named(dtype)}"`'
             )
         elif not (one_for_all or _is_default(*given[name])):
             problems.append(
@@ -56,6 +57,11 @@ def pixels_as_they_are(
     return _listed(means), _listed(stds), notes
 
 
+def _named(dtype: str) -> str:
+    """A format that may be meant by a type."""
+    return {"int8": "s8", "bool": "u1"}.get(dtype, "s16")
+
+
 def _is_default(mean: FloatArray, std: FloatArray) -> bool:
     """Whether nothing was given, or what leaves pixels as they are."""
     return bool(np.all(mean == 0) and (np.all(std == 1) or np.allclose(std, 1 / 255)))
@@ -71,7 +77,10 @@ def scaled_twice(graph: FloatGraph, mean: Sequence[float], std: Sequence[float])
     """Of each input that ``graph`` scales itself, though ``mean`` and ``std`` have done so: what its layers see."""
     plain = drop_identities(graph)
     found = []
-    for name, (zero, unit) in normalisation(mean, std, {n: s[0] for n, s in plain.inputs.items()}).items():
+    channels = {name: shape[0] for name, shape in plain.inputs.items()}
+    for name, (zero, unit) in normalisation(mean, std, channels, not plain.numbers).items():
+        if name in plain.numbers:
+            continue
         ends = np.stack([(0 - zero) / unit, (1 - zero) / unit])
         scales, low, high = _own_scaling(plain, name, ends)
         if scales and high - low < NARROW:

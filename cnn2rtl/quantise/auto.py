@@ -9,7 +9,7 @@ from math import inf
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph
-from cnn2rtl.quant.qformat import PIXEL
+from cnn2rtl.ops import Input
 from cnn2rtl.quantise.calibrate import Progress, silent
 from cnn2rtl.quantise.integers import Recipe, Widths
 from cnn2rtl.quantise.sensitivity import Knob, Part
@@ -83,7 +83,8 @@ def _activation_bits(graph: FloatGraph, recipe: Recipe, name: str) -> int:
     """The width of the tensor ``name``, which may be another's codes passed on."""
     node = graph[name]
     if not node.inputs:
-        return PIXEL.bits
+        assert isinstance(node.op, Input)
+        return node.op.format.bits
     if node.op.keeps_format(node.clamp):
         return _activation_bits(graph, recipe, node.inputs[0])
     return recipe.activations_of(name)

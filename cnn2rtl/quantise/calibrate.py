@@ -11,6 +11,7 @@ import numpy as np
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, Node
+from cnn2rtl.ops import Input
 from cnn2rtl.tensors import FloatArray
 from cnn2rtl.threads import few_threads
 
@@ -77,7 +78,7 @@ class Seen:
 def measure(
     graph: FloatGraph, images: np.ndarray, histograms: bool = False, progress: Progress = silent
 ) -> Mapping[str, Seen]:
-    """What every tensor takes over ``images``, raw pixels (n, h, w, c)."""
+    """What every tensor takes over ``images``, codes (n, h, w, c) as they come."""
     seen: dict[str, Seen] = {}
     passes, size = 2 if histograms else 1, batch_for(graph)
     for number in range(passes):
@@ -138,8 +139,10 @@ def seen_by_statistics(graph: FloatGraph, seed: int = 0, count: int = 4) -> Mapp
     seen: dict[str, Seen] = {}
     for node in graph.nodes:
         if not node.inputs:
-            c, h, w = node.shape
-            values[node.name] = rng.integers(0, 256, (count, h, w, c)).astype(np.float64)
+            assert isinstance(node.op, Input)
+            (c, h, w), codes = node.shape, node.op.format
+            noise = rng.integers(codes.lo, codes.hi + 1, (count, h, w, c))
+            values[node.name] = node.op.forward([noise.astype(np.float64)])
         else:
             with np.errstate(all="ignore"):
                 x = node.op.forward([values[name] for name in node.inputs])

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cnn2rtl.graph import FloatGraph, QuantGraph, QuantNode
+from cnn2rtl.ops import Input
 from cnn2rtl.quant.layers import QuantLayer
-from cnn2rtl.quant.qformat import PIXEL
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,6 @@ class GivenNetwork:
         nodes = []
         for node in self.graph.nodes:
             layer = self.layers.get(node.name)
-            out = PIXEL if layer is None else layer.out
+            out = node.op.format if isinstance(node.op, Input) else self.layers[node.name].out
             nodes.append(QuantNode(node.name, node.op, node.inputs, node.shape, out, layer))
         return QuantGraph(self.graph.name, tuple(nodes), self.graph.outputs)

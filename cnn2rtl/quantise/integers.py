@@ -10,9 +10,10 @@ import numpy as np
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
+from cnn2rtl.ops import Input
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
-from cnn2rtl.quant.qformat import PIXEL, IntArray, QFormat, Scheme
+from cnn2rtl.quant.qformat import IntArray, QFormat, Scheme
 from cnn2rtl.quantise.calibrate import Progress, Seen, silent
 from cnn2rtl.quantise.formats import Ranges, channels_stay, choose, readers_of, tied
 from cnn2rtl.quantise.reconstruct import adapted, corrected
@@ -74,9 +75,9 @@ def quantise(
 ) -> QuantGraph:
     """Integers for every layer.
 
-    With ``images``, raw pixels (n, h, w, c), each layer's bias is then corrected on what the integer network before
-    it makes of them, and with ``best`` effort its rounding adapted, layer by layer. Raises :class:`UserError` for a
-    layer that cannot be had in integers; which values its input has counts only where ``seen`` was ``measured``.
+    With ``images``, codes (n, h, w, c) as they come, each layer's bias is then corrected on what the integer network
+    before it makes of them, and with ``best`` effort its rounding adapted, layer by layer. Raises :class:`UserError`
+    for a layer that cannot be had in integers; which values its input has counts only where ``seen`` was ``measured``.
     """
     fitting = None if images is None else _Fitting(graph, images)
     nodes: list[QuantNode] = []
@@ -84,7 +85,8 @@ def quantise(
     groups = tied(graph)
     for number, node in enumerate(graph.nodes):
         if not node.inputs:
-            quantised = QuantNode(node.name, node.op, (), node.shape, PIXEL)
+            assert isinstance(node.op, Input)
+            quantised = QuantNode(node.name, node.op, (), node.shape, node.op.format)
         else:
             together = groups.get(node.name, (node,))
             sources = [formats[name] for name in node.inputs]
@@ -158,8 +160,9 @@ class _Fitting:
     def run(self, node: Node, quantised: QuantNode) -> None:
         """Compute the node's tensors, and drop those that no later node needs."""
         if quantised.layer is None:
-            pixels = part(self.images, node.name)
-            self.exact[node.name], self.codes[node.name] = pixels.astype(np.float32), pixels.astype(np.int32)
+            given = part(self.images, node.name)
+            self.exact[node.name] = node.op.forward([given.astype(np.float64)]).astype(np.float32)
+            self.codes[node.name] = given.astype(np.int32)
             return
         exact, codes = [], []
         for i in range(len(self.images)):

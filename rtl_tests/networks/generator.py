@@ -20,9 +20,11 @@ from cnn2rtl.images import Pixels
 from cnn2rtl.options import Options
 from cnn2rtl.passes import absorb_input, simplify
 from cnn2rtl.pipeline import compile_graph
+from cnn2rtl.quant.inputs import InputFormat
+from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.schedule import Target
-from cnn2rtl.tensors import Shape
+from cnn2rtl.tensors import Codes, Shape, code_type
 
 MOST_MACS = 6000
 """Of one layer: on one multiplier it takes so many cycles per frame, which bounds the time of a simulation."""
@@ -43,7 +45,7 @@ class Case:
     model: nn.Module
     shape: Shape
     options: Options
-    images: Pixels | None
+    images: Codes | None
     budget: str
 
     def __str__(self) -> str:
@@ -53,6 +55,13 @@ class Case:
 
     def capture(self) -> FloatGraph:
         return capture(self.model, self.shape, f"net{self.seed}")
+
+    def frames(self, seed: int, count: int) -> Codes:
+        """So many frames of what the network takes."""
+        if not self.options.inputs:
+            return images_for(self.shape, seed, count)
+        (taken,) = self.options.inputs
+        return codes_for(self.shape, taken, seed, count)
 
     def widths(self, graph: FloatGraph) -> dict[str, Widths]:
         """In one of five networks, a layer has widths of its own."""
@@ -136,6 +145,38 @@ def random_case(seed: int, branches: bool = False) -> Case:
     )
     images = images_for(shape, seed, rng.randint(1, 4)) if rng.random() < 0.7 else None
     return Case(seed, model, shape, options, images, rng.choice([*MULTIPLIERS, "default", "speed", "scarce"]))
+
+
+def with_numbers(case: Case) -> Case:
+    """The same network on numbers that are no pictures, of any width and sign, each worth anything."""
+    rng = random.Random(-case.seed - 7)
+    signed = rng.random() < 0.6
+    bits = rng.choice([16, 12, 8, 2, rng.randint(2, 16)] if signed else [16, 12, 8, 1, rng.randint(1, 16)])
+    scale = rng.choice([1.0, 2.0 ** rng.randint(-14, 2), 10 ** rng.uniform(-5, 1)])
+    taken, reach = InputFormat(bits, signed, scale), (1 << bits - signed) * scale
+    channels = case.shape[0]
+    mean, std = case.options.mean, case.options.std
+    if len(mean) > 1:
+        mean = [rng.uniform(-0.5 * signed, 0.5) * reach for _ in range(channels)]
+        std = [rng.uniform(0.1, 0.4) * reach for _ in range(channels)]
+    images = case.images
+    if images is not None:
+        images = codes_for(case.shape, taken, case.seed, len(images))
+    return replace(case, options=replace(case.options, mean=mean, std=std, inputs=(taken,)), images=images)
+
+
+def codes_for(shape: Shape, taken: InputFormat, seed: int, count: int) -> Codes:
+    """Frames of random codes; some have the smallest or the largest alone, or both in turn."""
+    rng = np.random.default_rng(seed)
+    numbers = QFormat.full(taken.bits, taken.signed, 1.0)
+    (c, h, w), ends = shape, (numbers.lo, numbers.hi)
+    kind = code_type(*ends)
+    codes = rng.integers(*ends, (count, h, w, c), kind, endpoint=True)
+    for frame in codes:
+        if rng.random() < 0.4:
+            which = (0, 1, np.indices(frame.shape).sum(0) % 2)[rng.integers(3)]
+            frame[:] = np.array(ends, kind)[which]
+    return codes
 
 
 def _map_size(rng: random.Random) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import os
 import numpy as np
 import pytest
 import torch
-from generator import images_for, random_case
+from generator import Case, random_case, with_numbers
 from onnx_reference import onnx_tensors
 from torch_reference import integer_tensors
 
@@ -21,10 +21,19 @@ SEEDS = int(os.environ.get("CNN2RTL_SEEDS", "80"))
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 def test_golden_equals_torch_and_onnxruntime(seed: int) -> None:
+    check(random_case(seed))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS // 2))
+def test_on_numbers_that_are_no_pictures(seed: int) -> None:
+    check(with_numbers(random_case(seed, branches=seed % 3 == 0)))
+
+
+def check(case: Case) -> None:
     torch.set_num_threads(1)
-    case = random_case(seed)
     compiled = case.compile()
-    images = images_for(case.shape, seed + 2, 2)
+    images = case.frames(case.seed + 2, 2)
     golden = compiled.golden_tensors(images)
     for other in (integer_tensors, onnx_tensors):
         for name, codes in other(compiled.graph, images).items():

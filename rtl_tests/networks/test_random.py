@@ -18,7 +18,7 @@ import pytest
 import torch
 from anything import any_case
 from external import need
-from generator import Case, images_for, random_case
+from generator import Case, random_case, with_numbers
 from harness import Bench
 from torch_reference import integer_tensors
 
@@ -30,7 +30,7 @@ FRAMES = 3
 
 def prove(case: Case, engine: str, folder: Path, test: str = "equal") -> None:
     torch.set_num_threads(1)  # the test processes share the processors already
-    seed, images = case.seed, images_for(case.shape, case.seed + 1, FRAMES)
+    seed, images = case.seed, case.frames(case.seed + 1, FRAMES)
     compiled = case.compile()
     bench = Bench(compiled, images, folder, engine)
     complaints = bench.complaints((20 + seed % 60,), seed + 1)
@@ -67,6 +67,12 @@ def test_network_is_equal_to_golden_in_the_predicted_time(seed: int, tmp_path: P
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS // 6))
 def test_branches(seed: int, tmp_path: Path) -> None:
     prove(random_case(seed, branches=True), ENGINE, tmp_path / "project", "branches")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS // 3))
+def test_numbers_that_are_no_pictures(seed: int, tmp_path: Path) -> None:
+    prove(with_numbers(random_case(seed, branches=seed % 3 == 0)), ENGINE, tmp_path / "project", "numbers")
 
 
 @pytest.mark.soak

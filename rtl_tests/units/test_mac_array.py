@@ -96,6 +96,10 @@ CASES = (
     MacArray(3, 1, 4, 1, style=2, shared=False, w_bits=5, a_signed=True),
     MacArray(1, 1, 9, 3, style=2, w_bits=2, a_bits=2),
     MacArray(2, 2, 1, 1, style=2, a_bits=16, w_bits=16, shared=False),
+    MacArray(2, 3, 2, 2, style=1, a_bits=1),
+    MacArray(3, 4, 2, 1, style=2, a_bits=1, w_bits=3),
+    MacArray(2, 9, 1, 2, a_bits=2, a_signed=True, shared=False),
+    MacArray(2, 3, 3, 1, a_bits=16, w_bits=8),
 )
 
 

@@ -145,6 +145,8 @@ CASES = (
     WindowBuffer(1, 4, 6, (7, 7), (2, 2), (3, 3, 3, 3), taps=(7, 7)),
     WindowBuffer(1, 3, 3, (3, 3), padding=(2, 2, 2, 2)),
     WindowBuffer(1, 12, 11, (3, 3), taps=(3, 3), bits=16),
+    WindowBuffer(3, 6, 7, (3, 3), padding=ONE, taps=(3, 3), lanes=3, bits=1, padded_with_codes=True),
+    WindowBuffer(1, 5, 6, (3, 2), (2, 1), bits=1),
     WindowBuffer(1, 10, 1, (3, 1), padding=(1, 1, 0, 0), bits=2),
     WindowBuffer(1, 1, 10, (1, 3), padding=(0, 0, 1, 1), bits=2),
     WindowBuffer(2, 2, 1, (3, 5), (1, 2), (4, 4, 0, 6), (3, 1), padded_with_codes=True),

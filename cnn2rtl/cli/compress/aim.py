@@ -11,11 +11,10 @@ import typer
 from cnn2rtl.cli import console
 from cnn2rtl.devices import Device, default_clock, find
 from cnn2rtl.errors import Problems
-from cnn2rtl.images import Pixels
 from cnn2rtl.options import Options
 from cnn2rtl.pipeline import scheduled
 from cnn2rtl.schedule import Target
-from cnn2rtl.tensors import Shape
+from cnn2rtl.tensors import Codes, Shape
 from cnn2rtl.wording import speed
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class Calibration:
 
     mean: Sequence[float] = (0.0,)
     std: Sequence[float] = (1.0,)
-    images: Pixels | None = None
+    images: Codes | None = None
 
 
 @dataclass(frozen=True)

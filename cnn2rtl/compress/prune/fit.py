@@ -13,12 +13,11 @@ from cnn2rtl.compress.prune.widths import Scope, Widths, keep_share
 from cnn2rtl.devices import Device
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import capture
-from cnn2rtl.images import Pixels
 from cnn2rtl.options import Options
 from cnn2rtl.pipeline import quantise_graph, refusal_of, simplified
 from cnn2rtl.quantised import Quantised
 from cnn2rtl.schedule import Refusal, Schedule, Target, schedule
-from cnn2rtl.tensors import Shape
+from cnn2rtl.tensors import Codes, Shape
 from cnn2rtl.wording import refused
 
 SHARES = 128
@@ -33,7 +32,7 @@ def with_spare(device: Device) -> Device:
     return replace(device, luts=luts, flip_flops=flip_flops, rams=rams)
 
 
-def as_it_is(module: nn.Module, shape: Shape, options: Options, images: Pixels | None = None) -> Quantised:
+def as_it_is(module: nn.Module, shape: Shape, options: Options, images: Codes | None = None) -> Quantised:
     """The integers of a network with the very weights that it has, calibrated on ``images``, raw pixels, if any."""
     return quantise_graph(capture(module, shape, "network"), options, images)
 
@@ -46,7 +45,7 @@ def widths_that_fit(
     options: Options,
     scope: Scope = "layer",
     step: int = 1,
-    images: Pixels | None = None,
+    images: Codes | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Widths | None:
     """The widths of the largest network, of those with a share of all channels, that meets ``options.target``.
