@@ -60,10 +60,10 @@ def test_in_icarus(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES[:5])
-def test_in_verilator(name: str, tmp_path: Path) -> None:
+def test_in_verilator(tmp_path: Path) -> None:
+    """All of the names in one, as it takes long to compile; make allows no blanks."""
     need("verilator")
-    tried(name.replace(" ", "_"), tmp_path, "verilator")
+    tried("".join(reversed(NAMES[:5])).replace(" ", "_"), tmp_path, "verilator")
 
 
 def test_what_make_cannot_build_is_refused_with_all_else(tmp_path: Path) -> None:
