@@ -88,7 +88,8 @@ def _in_parallel(files: Sequence[Path], reading: Reading) -> Iterator[tuple[Pixe
             return f"{file}: no such file"
         except Image.DecompressionBombError:
             return f"{file}: has more than {MOST_PICTURE:,} pixels, the most that are decoded; make it smaller"
-        except (OSError, ValueError, SyntaxError) as error:
+        except Exception as error:
+            # Each of Pillow's formats has its own ways to fail on what is damaged.
             return f"{file}: not a readable image ({error})"
 
     with warnings.catch_warnings():

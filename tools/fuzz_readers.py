@@ -29,7 +29,7 @@ import traceback
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
@@ -471,7 +471,7 @@ def attempt(kind: str, number: int, seeds: dict[str, bytes], folder: Path) -> tu
     return result
 
 
-def run(kind: str, numbers: range, counts: Counter[str] | None = None) -> list[Finding]:
+def run(kind: str, numbers: Sequence[int], counts: Counter[str] | None = None) -> list[Finding]:
     """All findings among the inputs ``numbers`` of a kind."""
     findings, counts = [], counts if counts is not None else Counter()
     context = multiprocessing.get_context("fork")
