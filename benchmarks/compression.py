@@ -40,6 +40,7 @@ from cnn2rtl.images import ImageSet
 from cnn2rtl.options import Options
 from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.schedule import Target
+from cnn2rtl.tasks import choose
 
 SHAPE = (1, 32, 32)
 TRAINED = 8000
@@ -151,7 +152,8 @@ def step(name: str, module: nn.Module, synthesis: bool) -> Step:
     options = Options(target=Target(multipliers=MULTIPLIERS), ranges="mse")
     compiled = compile_graph(graph, options, data.train.images.images[:CALIBRATION])
     test = data.val.images
-    found = compare(compiled.float_graph, compiled.graph, test.images, test.labels)
+    choices = choose(compiled.float_graph, labels=test.labels_of(compiled.graph.outputs))
+    found = compare(compiled.float_graph, compiled.graph, test.images, choices)
     assert found.float_accuracy is not None and found.integer_accuracy is not None
     verdicts = simulated(compiled, test.images[:2], 0, None)
     used = synthesised(compiled, "xc7").usage if synthesis else None

@@ -22,10 +22,12 @@ from cnn2rtl.compress.qat import Training, train
 from cnn2rtl.frontend import capture
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.images import Pixels
+from cnn2rtl.labels import Labels
 from cnn2rtl.options import Options
 from cnn2rtl.pipeline import implemented, quantise_graph
 from cnn2rtl.quant.qformat import Scheme
 from cnn2rtl.quantised import Quantised
+from cnn2rtl.tasks import choose
 
 SHAPE = (1, 28, 28)
 EPOCHS = 8
@@ -105,7 +107,8 @@ def digits() -> Task:
 
 def accuracies(task: Task, float_graph: FloatGraph, graph: QuantGraph) -> tuple[float, float]:
     """Of the float network and of the integers, in percent."""
-    found = compare(float_graph, graph, task.test_images, tuple(task.test_labels.tolist()))
+    choices = choose(float_graph, "classification", {graph.output: Labels(task.test_labels)})
+    found = compare(float_graph, graph, task.test_images, choices)
     assert found.float_accuracy is not None and found.integer_accuracy is not None
     return 100 * found.float_accuracy, 100 * found.integer_accuracy
 

@@ -1,21 +1,32 @@
-"""How much accuracy the integers cost: float network against golden model on images."""
+"""How much accuracy the integers cost: float network against golden model on images, each output by its task."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from math import inf, log10
+from functools import cached_property, partial
+from math import inf, log10, prod
+from typing import TypeVar
 
 import numpy as np
 
 from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
 from cnn2rtl.quant.qformat import IntArray, signed_bits
 from cnn2rtl.quantise.calibrate import Progress, batch_for, silent
+from cnn2rtl.tasks import Choice, Judgement, choose
+from cnn2rtl.tasks.base import Score
+from cnn2rtl.tasks.wording import summary
+from cnn2rtl.tensors import BATCH as IN_CACHE
 from cnn2rtl.tensors import Codes, FloatArray
+from cnn2rtl.threads import side_by_side
 
 BATCH = 8
 """Images in memory at once."""
+
+MOST_KEPT = 1 << 25
+"""Values of outputs that are kept to be compared with again."""
+
+Values = TypeVar("Values", FloatArray, IntArray)
 
 
 @dataclass(frozen=True)
@@ -35,28 +46,36 @@ class LayerFigures:
     acc_bits: int
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
-    """Shares run from 0 to 1; accuracies are ``None`` without labels. ``layers`` go by name.
-
-    ``agreement`` is the share of images that both networks put into the same class. Of several ``outputs``, both are
-    told of the first.
-    """
+    """What was found on so many ``images``, of the outputs, in their order, and of the ``layers``, by their names."""
 
     images: int
-    agreement: float
-    float_accuracy: float | None
-    integer_accuracy: float | None
+    judgements: tuple[Judgement, ...]
     layers: Mapping[str, LayerFigures]
-    outputs: tuple[str, ...]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(judgement.name for judgement in self.judgements)
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of the first output's decisions that both networks make alike, 0 to 1; none where it makes none."""
+        return self.judgements[0].agreement
+
+    @property
+    def float_accuracy(self) -> float | None:
+        """Share of the first output's decisions that are right, 0 to 1; none without labels."""
+        return self.judgements[0].float_accuracy
+
+    @property
+    def integer_accuracy(self) -> float | None:
+        """The same of the hardware."""
+        return self.judgements[0].integer_accuracy
 
     def __repr__(self) -> str:
-        right = (
-            ""
-            if self.integer_accuracy is None or self.float_accuracy is None
-            else f", {self.integer_accuracy:.1%} right in integers, {self.float_accuracy:.1%} in floats"
-        )
-        return f"<Evaluation on {self.images:,} images: {self.agreement:.1%} top-1 agreement{right}>"
+        return f"<Evaluation on {self.images:,} images: {'; '.join(map(summary, self.judgements))}>"
 
 
 @dataclass
@@ -103,38 +122,82 @@ def compare(
     float_graph: FloatGraph,
     graph: QuantGraph,
     images: Codes,
-    labels: tuple[int, ...] | None,
+    choices: Sequence[Choice] | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Compare both networks on ``images`` (n, h, w, c), raw pixels; ``progress`` hears how many are done.
 
-    What class an output stands for is its layer's to say: for most, the channel that is largest.
+    ``choices`` say how each output is judged, if not as it looks.
     SQNR of a layer = 10 log10(sum of squares of its float values / sum of squares of the difference).
     """
+    choices = choose(float_graph) if choices is None else choices
     tallies = {node.name: _Tally() for node in graph.layers}
-    output = graph[graph.output].op
-    votes: list[np.ndarray] = []
+    scores = [Score() for _ in choices]
     size = batch_for(float_graph, BATCH)
     for start in range(0, len(images), size):
         batch = images[start : start + size]
         values: dict[str, FloatArray] = {}
-        outputs = float_graph.forward(batch, partial(_keep, values))
-        integers = graph.run(batch, partial(_compare, values, {}, tallies))
-        votes.append(np.stack([output.classes(outputs), output.classes(integers)]))
+        codes: dict[str, IntArray] = {}
+        float_graph.forward(batch, partial(_keep, values))
+        exact = {name: values[name] for name in graph.outputs}
+        graph.run(batch, partial(_compare, values, codes, tallies))
+        scores = [
+            score + judged(choice, graph, exact, codes, slice(start, start + len(batch)))
+            for score, choice in zip(scores, choices, strict=True)
+        ]
         progress("evaluating", start + len(batch), len(images))
-    by_float, by_integer = np.concatenate(votes, axis=1)
-    truth = None if labels is None else np.asarray(labels)
     return Evaluation(
         images=len(images),
-        agreement=float(np.mean(by_float == by_integer)),
-        float_accuracy=None if truth is None else float(np.mean(by_float == truth)),
-        integer_accuracy=None if truth is None else float(np.mean(by_integer == truth)),
+        judgements=tuple(map(Judgement, choices, scores)),
         layers={node.name: tallies[node.name].figures(node) for node in graph.layers},
-        outputs=graph.outputs,
     )
 
 
-def _keep(values: dict[str, FloatArray], node: Node, x: FloatArray) -> None:
+def judged(
+    choice: Choice, graph: QuantGraph, exact: Mapping[str, FloatArray], codes: Mapping[str, IntArray], part: slice
+) -> Score:
+    """Of the ``part`` of all images whose outputs are ``exact`` in floats, and ``codes`` in ``graph``."""
+    name = choice.task.output.name
+    truth = None if choice.truth is None else choice.truth[part]
+    return choice.task.score(exact[name], graph[name].out.reals(codes[name]), truth)
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Judges networks in integers, one after the other, against ``floats`` on ``images``, raw pixels (n, h, w, c)."""
+
+    floats: FloatGraph
+    choices: Sequence[Choice]
+    images: Codes
+
+    def lost(self, graph: QuantGraph) -> float:
+        """What ``graph`` costs, in points, at the output that loses most: see :attr:`cnn2rtl.tasks.base.Score.lost`."""
+        scores = [Score() for _ in self.choices]
+        for found in side_by_side(partial(self._batch, graph), range(0, len(self.images), IN_CACHE)):
+            scores = [score + more for score, more in zip(scores, found, strict=True)]
+        return max(score.lost for score in scores)
+
+    def _batch(self, graph: QuantGraph, start: int) -> list[Score]:
+        part = slice(start, start + IN_CACHE)
+        codes: dict[str, IntArray] = {}
+        graph.run(self.images[part], partial(_keep, codes))
+        exact = self._exact[start] if self._exact else self._floats(start)
+        return [judged(choice, graph, exact, codes, part) for choice in self.choices]
+
+    @cached_property
+    def _exact(self) -> Mapping[int, Mapping[str, FloatArray]]:
+        """The float network's outputs, by the first image of each batch, where there is room for them all."""
+        values = len(self.images) * sum(prod(self.floats[name].shape) for name in self.floats.outputs)
+        starts = range(0, len(self.images), IN_CACHE) if values <= MOST_KEPT else ()
+        return dict(zip(starts, side_by_side(self._floats, starts), strict=True))
+
+    def _floats(self, start: int) -> Mapping[str, FloatArray]:
+        values: dict[str, FloatArray] = {}
+        self.floats.forward(self.images[start : start + IN_CACHE], partial(_keep, values))
+        return {name: values[name] for name in self.floats.outputs}
+
+
+def _keep(values: dict[str, Values], node: Node | QuantNode, x: Values) -> None:
     values[node.name] = x
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ import numpy as np
 from cnn2rtl.errors import UserError
 from cnn2rtl.finite import not_finite
 from cnn2rtl.image_files import Reading, Skip, read_files
+from cnn2rtl.labels import Labels
 from cnn2rtl.limits import check_zip, too_many
 from cnn2rtl.pictures import Channels, Fit, Pixels, Preparation
 from cnn2rtl.quant.qformat import QFormat
@@ -35,6 +36,9 @@ NO_PICTURES = (
     'one is worth, or `input_scale="auto"`, for floats'
 )
 
+LABELS, NAMES_OF_LABELS = "labels", ("labels", "y")
+"""What labels are called, in a file of arrays."""
+
 SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 """The files of a folder that are images; others are passed over."""
 
@@ -44,26 +48,50 @@ class ImageSet:
     """``images`` (n, h, w, c) of raw pixels, 0 to 255, or codes; ``labels`` index ``class_names`` if folders name them.
 
     For a network with several inputs, ``images`` is a structured array (n,) with a field (h, w, c) for each.
-    ``names`` says where each image comes from: its file, relative to the folder, or ``FILE[index]``.
+    ``names`` says where each image comes from: its file, relative to the folder, or ``FILE[index]``. Labels that are
+    anything but the number of a class are ``targets``, by the name that they came under; ``flaws`` say of labels that
+    cannot be used why, for whoever wants them.
     """
 
     images: Codes
     labels: tuple[int, ...] | None
     class_names: tuple[str, ...]
     names: tuple[str, ...]
+    targets: Mapping[str, Labels] = field(default_factory=dict)
+    flaws: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
 
     def every(self, step: int, first: int) -> ImageSet:
         """One image out of ``step``, from number ``first`` on."""
-        labels = None if self.labels is None else self.labels[first::step]
-        return ImageSet(self.images[first::step], labels, self.class_names, self.names[first::step])
+        return self.take(range(first, len(self), step))
 
     def take(self, indices: Sequence[int]) -> ImageSet:
         """The images with these numbers."""
         labels = None if self.labels is None else tuple(self.labels[i] for i in indices)
-        return ImageSet(self.images[list(indices)], labels, self.class_names, tuple(self.names[i] for i in indices))
+        return replace(
+            self,
+            images=np.ascontiguousarray(self.images[list(indices)]),
+            labels=labels,
+            names=tuple(self.names[i] for i in indices),
+            targets={name: target.take(indices) for name, target in self.targets.items()},
+        )
+
+    def labels_of(self, outputs: Sequence[str]) -> Mapping[str, Labels]:
+        """Labels of any kind, as far as there are any, by the names of a network's ``outputs``.
+
+        Those of an output come under its name; what is called labels is the first one's. Raises :class:`UserError`
+        where there are labels and they are not one for each image.
+        """
+        if self.flaws:
+            raise UserError(self.flaws)
+        found = {name: self.targets[name] for name in outputs if name in self.targets}
+        if self.labels is not None:
+            found.setdefault(outputs[0], Labels(np.array(self.labels, np.int64), self.class_names))
+        elif LABELS in self.targets:
+            found.setdefault(outputs[0], self.targets[LABELS])
+        return found
 
     def mismatch(self, classes: int) -> str:
         """Why the labels cannot be the numbers of a network's ``classes`` outputs; empty if they can."""
@@ -160,10 +188,7 @@ def images_for(
         )
     arrays = _read(path, partial(_arrays, shapes))
     images = several(arrays, shapes, path, path.suffix.lower() == ".npz", numbers)
-    classes = next((arrays[key] for key in ("labels", "y") if key in arrays and key not in shapes), None)
-    labels = _labels(path, classes, len(images))
-    every = ImageSet(images, labels, (), tuple(f"{path}[{i}]" for i in range(len(images))))
-    return every.take(_spread(len(images), labels, limit))
+    return _labelled(images, path, {key: values for key, values in arrays.items() if key not in shapes}, limit)
 
 
 def given_images(
@@ -172,7 +197,7 @@ def given_images(
     shapes: Mapping[str, Shape] | None,
     fit: Fit = "crop",
     limit: int | None = None,
-    labels: Sequence[int] | None = None,
+    labels: Any = None,
     channels: Channels = "rgb",
     numbers: Mapping[str, QFormat] = NO_NUMBERS,
 ) -> ImageSet | None:
@@ -180,8 +205,8 @@ def given_images(
 
     Those are numpy arrays (n, h, w, c) or tensors (n, c, h, w), as :func:`from_array`; of several inputs, a mapping
     from their names to such arrays. Inputs that take no pixels have their format in ``numbers``. ``labels`` go with
-    them. ``parameter`` is what the user gave them as. Without ``shapes``, nothing is read: only whether a file is there
-    is told, and the result is ``None``.
+    them: an array or, of several outputs, a mapping from their names to arrays. ``parameter`` is what the user gave
+    them as. Without ``shapes``, nothing is read: only whether a file is there is told, and the result is ``None``.
     """
     if isinstance(given, (str, os.PathLike)):
         path = Path(given)
@@ -193,9 +218,8 @@ def given_images(
     if shapes is None:
         return None
     images = _in_memory(parameter, given, shapes, numbers)
-    classes = _labels(Path("labels"), None if labels is None else np.asarray(labels), len(images))
-    every = ImageSet(images, classes, (), tuple(f"{parameter}[{i}]" for i in range(len(images))))
-    return every.take(_spread(len(images), classes, limit))
+    named = labels if isinstance(labels, Mapping) else {} if labels is None else {LABELS: labels}
+    return _labelled(images, parameter, {name: np.asarray(_on_cpu(value)) for name, value in named.items()}, limit)
 
 
 def raw_arrays(parameter: str, given: Any, shapes: Mapping[str, Shape]) -> Mapping[str, np.ndarray[Any, Any]]:
@@ -213,7 +237,7 @@ def raw_arrays(parameter: str, given: Any, shapes: Mapping[str, Shape]) -> Mappi
         if not path.exists():
             raise UserError(f"`{parameter}={path}`: no such file or folder")
         if len(shapes) == 1:
-            return dict.fromkeys(shapes, _read(path, _images_and_labels)[0])
+            return dict.fromkeys(shapes, _read(path, _images_and_others)[0])
         named, parameter = _read(path, partial(_arrays, shapes)), str(path)
     elif len(shapes) == 1:
         named = dict.fromkeys(shapes, given)
@@ -325,16 +349,34 @@ def _spread(count: int, labels: tuple[int, ...] | None, limit: int | None) -> li
 
 
 def _from_arrays(path: Path, shape: Shape, limit: int | None, numbers: QFormat | None) -> ImageSet:
-    found, classes = _read(path, _images_and_labels)
+    found, others = _read(path, _images_and_others)
     images = _codes(path, found, shape, path.suffix.lower() in (".npz", ".npy"), numbers)
-    labels = _labels(path, classes, len(images))
-    kept = _spread(len(images), labels, limit)
-    return ImageSet(
-        np.ascontiguousarray(images[kept]),
-        None if labels is None else tuple(labels[i] for i in kept),
-        (),
-        tuple(f"{path}[{i}]" for i in kept),
-    )
+    return _labelled(images, path, others, limit)
+
+
+def _labelled(images: Codes, source: Path | str, others: Mapping[str, np.ndarray], limit: int | None) -> ImageSet:
+    """``images`` with what of the ``others``, arrays from the same ``source``, are labels."""
+    count, flaws = len(images), []
+    given = next((name for name in NAMES_OF_LABELS if name in others), "")
+    labels: tuple[int, ...] | None = None
+    targets = {
+        name: Labels(values)
+        for name, values in others.items()
+        if name != given and values.ndim and len(values) == count and values.dtype.kind in "biuf"
+    }
+    if given:
+        values = others[given]
+        if not values.ndim or len(values) != count:
+            size = times(values.shape) or "one"
+            flaws.append(
+                f"{source}: the labels are {size} of {values.dtype}; one for each of the {count} images is expected"
+            )
+        elif values.shape in ((count,), (count, 1)) and values.dtype.kind in "iu":
+            labels = tuple(int(label) for label in values.reshape(-1))
+        else:
+            targets[LABELS] = Labels(values)
+    names = tuple(f"{source}[{i}]" for i in range(count))
+    return ImageSet(images, labels, (), names, targets, tuple(flaws)).take(_spread(count, labels, limit))
 
 
 def _read(path: Path, take: Callable[[Path, object], Read]) -> Read:
@@ -378,19 +420,21 @@ def _arrays(shapes: Mapping[str, Shape], path: Path, content: object) -> Mapping
     return {str(key): np.asarray(values) for key, values in content.items()}
 
 
-def _images_and_labels(path: Path, content: object) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
+def _images_and_others(path: Path, content: object) -> tuple[np.ndarray[Any, Any], Mapping[str, np.ndarray[Any, Any]]]:
+    """The images, and what else there is, by its names."""
     images: object = content
-    labels: object = None
+    others: Mapping[str, object] = {}
     if isinstance(content, Mapping):
-        images = next((content[key] for key in ("images", "x") if key in content), None)
-        labels = next((content[key] for key in ("labels", "y") if key in content), None)
-        if images is None:
+        name = next((key for key in ("images", "x") if key in content), None)
+        if name is None:
             raise UserError(f"{path}: holds {', '.join(map(str, content))}; `images` (or `x`) is expected")
+        images, others = content[name], {str(key): value for key, value in content.items() if key != name}
     elif isinstance(content, (tuple, list)) and len(content) == 2:
-        images, labels = content
+        images, others = content[0], {LABELS: content[1]}
     if isinstance(images, (tuple, list)) or not hasattr(images, "__array__"):
         raise UserError(f"{path}: holds a {type(images).__name__} where an array of images is expected")
-    return np.asarray(images), None if labels is None else np.asarray(labels)
+    listed = {name: value for name, value in others.items() if hasattr(value, "__array__") or isinstance(value, list)}
+    return np.asarray(images), {name: np.asarray(value) for name, value in listed.items()}
 
 
 def _nhwc(path: Path | str, array: np.ndarray[Any, Any], shape: Shape, channels_last: bool) -> np.ndarray[Any, Any]:
@@ -457,14 +501,3 @@ def _pixels(path: Path | str, array: np.ndarray[Any, Any]) -> Pixels:
     for image, values in zip(pixels, array, strict=True):
         image[:] = np.rint(values.astype(np.float64) * (255 // top))
     return pixels
-
-
-def _labels(path: Path, labels: np.ndarray[Any, Any] | None, count: int) -> tuple[int, ...] | None:
-    if labels is None:
-        return None
-    if labels.shape not in ((count,), (count, 1)) or not np.issubdtype(labels.dtype, np.integer):
-        raise UserError(
-            f"{path}: the labels are {times(labels.shape)} of {labels.dtype}; one whole number for each of the "
-            f"{count} images is expected"
-        )
-    return tuple(int(label) for label in labels.reshape(-1))

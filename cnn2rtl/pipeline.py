@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil, inf
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from cnn2rtl import schema
+from cnn2rtl.accuracy import Judge
 from cnn2rtl.compiled import Compiled
 from cnn2rtl.design import lay_out
 from cnn2rtl.errors import Notice, UserError
@@ -39,7 +39,9 @@ from cnn2rtl.render.describe import Facts
 from cnn2rtl.render.verilog import reserved
 from cnn2rtl.samples import with_scales
 from cnn2rtl.schedule import Refusal, Schedule, Target, schedule, with_nearest
-from cnn2rtl.tensors import Codes, in_batches
+from cnn2rtl.tasks import Choice as Judged
+from cnn2rtl.tasks import choose
+from cnn2rtl.tensors import Codes
 from cnn2rtl.wording import refused
 
 NO_IMAGES = (
@@ -201,25 +203,27 @@ def _quantised(found: Calibrated, integers: QuantGraph, options: Options, source
 
 
 def auto_widths(
-    found: Calibrated, check: ImageSet, max_drop: float, source: str = "", progress: Progress = silent
+    found: Calibrated,
+    check: ImageSet,
+    max_drop: float,
+    source: str = "",
+    progress: Progress = silent,
+    judged: Sequence[Judged] | None = None,
 ) -> tuple[Quantised, Choice]:
     """The integers with the cheapest widths, per layer, that lose ``max_drop`` points at most.
 
-    None is wider than the options say, and those of layers that have widths of their own stay. The drop is that of the
-    accuracy on ``check`` where it has labels, else the share of its images, in percent, whose class is no longer the
-    float network's. On a device, they are widths with which a design fits, if any are found. Raises
-    :class:`UserError` where even the widest lose more, or none that fit are found.
+    None is wider than the options say, and those of layers that have widths of their own stay. The drop is what the
+    output that loses most loses on ``check``, which is ``judged`` by the tasks that :func:`cnn2rtl.tasks.choose` finds,
+    if none are given: of decisions, that of the accuracy where there are labels, else the share, in percent, that are
+    no longer the float network's; of values, see :attr:`cnn2rtl.tasks.figures.Valued.lost`. On a device, they are
+    widths with which a design fits, if any are found. Raises :class:`UserError` where even the widest lose more, or
+    none that fit are found.
     """
     graph, recipe, images = found.graph, found.recipe, found.images
-    if len(graph.outputs) > 1:
-        raise UserError(
-            f"the network has {len(graph.outputs)} outputs, and only one can be told right from wrong to find widths; "
-            "choose them with `bits=` and `layers=`"
-        )
     assert images is not None
-    output = graph[graph.output].op
-    exact = output.classes(in_batches(graph.forward, check.images))
-    truth = exact if check.labels is None else np.asarray(check.labels)
+    if judged is None:
+        judged = choose(graph, labels=check.labels_of(graph.outputs))
+    judge = Judge(graph, judged, check.images)
     target = found.options.target.unhurried
     made: dict[tuple[tuple[int, int], ...], QuantGraph] = {}
 
@@ -236,9 +240,7 @@ def auto_widths(
         return own.with_class_index() if found.options.class_index else own
 
     def drop(layers: Layers) -> float:
-        guess = output.classes(in_batches(integers(layers).run, check.images))
-        # Of counts: a difference of shares would be a rounding error off a limit that it meets.
-        return 100 * int((exact == truth).sum() - (guess == truth).sum()) / len(check)
+        return judge.lost(integers(layers))
 
     def fits(layers: Layers) -> bool:
         return target.device is None or isinstance(schedule(network(layers).integers, target), Schedule)

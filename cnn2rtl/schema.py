@@ -225,13 +225,76 @@ class LayerAccuracy(Part, frozen=True):
     acc_bits: Count
 
 
+class Errors(Part, frozen=True):
+    """See :class:`cnn2rtl.tasks.figures.Errors`."""
+
+    mean: Amount
+    rms: Amount
+    largest: Amount
+
+
+class Values(Part, frozen=True):
+    """Errors between integers and floats and, where there are labels, of each of both from these: of all channels, and
+    of each channel. ``sqnr`` is in dB, ``None`` where nothing is lost."""
+
+    sqnr: float | None
+    between: Errors
+    by_channel: tuple[Errors, ...]
+    of_floats: Errors | None = None
+    of_integers: Errors | None = None
+
+
+class Further(Part, frozen=True):
+    """See :class:`cnn2rtl.tasks.base.Further`."""
+
+    name: str
+    floats: Share | None
+    integers: Share
+
+
+class Confusion(Part, frozen=True):
+    """See :class:`cnn2rtl.tasks.figures.Confusion`: ``counts`` are row, column, and how often, but for none."""
+
+    classes: Positive
+    counts: tuple[tuple[Count, Count, Positive], ...]
+
+
+class Decisions(Part, frozen=True):
+    """``count`` decisions about ``unit``: what share is alike in both networks, and what is right, if there are labels.
+
+    Rows of the ``confusions`` are the labels or, without, what the float network decides; columns are the hardware's.
+    """
+
+    unit: str
+    measure: str
+    count: Count
+    agreement: Share
+    float_accuracy: Share | None
+    integer_accuracy: Share | None
+    further: tuple[Further, ...]
+    confusions: tuple[Confusion, ...]
+    class_names: tuple[str, ...] = ()
+
+
+class Judged(Part, frozen=True):
+    """See :class:`cnn2rtl.tasks.Judgement`: one output, by the ``task`` that it is taken for, and why it is."""
+
+    output: str
+    task: str
+    why: str
+    decisions: Decisions | None = None
+    values: Values | None = None
+
+    def __post_init__(self) -> None:
+        if self.decisions is None and self.values is None:
+            raise ValueError("an output with neither decisions nor values")
+
+
 class Accuracy(Part, frozen=True):
     """See :class:`cnn2rtl.accuracy.Evaluation`. ``data`` is what it was measured on."""
 
     images: Positive
-    agreement: Share
-    float_accuracy: Share | None
-    integer_accuracy: Share | None
+    outputs: Annotated[tuple[Judged, ...], Meta(min_length=1)]
     layers: Mapping[str, LayerAccuracy]
     data: str
 

@@ -170,6 +170,22 @@ def test_truth_values_are_black_and_white(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_images(tmp_path / "a.npy", SHAPE).images, np.where(PIXELS > 99, 255, 0))
 
 
+def test_labels_of_other_kinds_are_targets_and_wrong_ones_stop_nobody_who_wants_none(tmp_path: Path) -> None:
+    path, ages, masks = tmp_path / "a.npz", np.arange(6.0), np.arange(6 * 80).reshape(6, 8, 10)
+    np.savez(path, x=PIXELS, y=ages, masks=masks, scale=np.ones(3), comment="text")
+    some = load_images(path, SHAPE, limit=2)
+    assert some.labels is None and sorted(some.targets) == ["labels", "masks"]
+    found = some.labels_of(("age", "masks"))
+    np.testing.assert_array_equal(found["age"].values, ages[:2])
+    np.testing.assert_array_equal(found["masks"].values, masks[:2])
+    np.testing.assert_array_equal(some.every(2, 1).labels_of(("age",))["age"].values, [1.0])
+    np.savez(path, x=PIXELS, y=np.arange(5))
+    wrong = load_images(path, SHAPE)
+    assert len(wrong) == 6 and wrong.labels is None
+    with pytest.raises(UserError, match="the labels are 5 of int64; one for each of the 6 images is expected"):
+        wrong.labels_of(("age",))
+
+
 def test_array_limit(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=PIXELS, y=np.array([1, 1, 1, 0, 0, 1]))
     images = load_images(tmp_path / "a.npz", SHAPE, limit=3)
@@ -205,8 +221,6 @@ def test_array_mistakes(tmp_path: Path) -> None:
     assert "1440 of 1440 values are NaN or infinite; raw pixels are" in of(x=np.full(PIXELS.shape, np.nan))
     assert "the values go from 0 to 300" in of(x=np.array([0, 300] * 720).reshape(PIXELS.shape))
     assert "the images are of type complex128; raw pixels (uint8) are expected" in of(x=PIXELS * 1j)
-    assert "the labels are 5 of int64; one whole number for each of the 6 images" in of(x=PIXELS, y=np.arange(5))
-    assert "the labels are 6 of float64; one whole number" in of(x=PIXELS, y=np.arange(6.0))
     assert "cannot be read as .npz (Object arrays cannot be loaded" in of(x=np.array([{}], object))
     path.write_bytes(b"nonsense")
     assert f"{path}: cannot be read as .npz (" in refusal(path)

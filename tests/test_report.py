@@ -31,8 +31,14 @@ SIMULATION = {
     "values": 1234567, "latency": 99, "interval": 64, "streams": {}, "fifos": {},
 }  # fmt: skip
 ACCURACY = {
-    "images": 200, "data": "photos", "agreement": 0.985, "float_accuracy": 0.912, "integer_accuracy": 0.907,
-    "layers": {},
+    "images": 200, "data": "photos", "layers": {},
+    "outputs": [{
+        "output": "fc", "task": "classification", "why": "as it looks", "decisions": {
+            "unit": "images", "measure": "top-1", "count": 200, "agreement": 0.985, "float_accuracy": 0.912,
+            "integer_accuracy": 0.907, "further": [], "class_names": ["cat", "dog"],
+            "confusions": [{"classes": 2, "counts": [[0, 0, 98], [0, 1, 17], [1, 1, 85]]}],
+        },
+    }],
 }  # fmt: skip
 SYNTHESIS = {
     "tool": "yosys", "version": "0.57", "family": "xc7", "device": "xc7a35t", "fits": True, "wrapped": False,
@@ -224,6 +230,7 @@ def test_answers_of_runs(small: Contents) -> None:
         "Yes, on xc7a35t", "14,321 look-up tables of 20,800 (68.9 %)", "62.5 DSP blocks of 90 (69.4 %)", "yosys 0.57",
         "64 cycles per frame, as simulated",
         "90.7 % right", "91.2 % in float", "98.5 % top-1 agreement", "200 images of photos",
+        "classification, as it looks", "Rows: label; columns: hardware cat dog cat 98 17 dog 0 85",
         "Yes, to the bit", "0 wrong of 1,234,567 values in 3 layers", "20 frames of photos",
         "no stalls, seed 7, in verilator",
     ):  # fmt: skip

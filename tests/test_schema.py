@@ -16,6 +16,7 @@ from torch import nn
 import cnn2rtl
 from cnn2rtl import schema
 from cnn2rtl.accuracy import compare
+from cnn2rtl.measuring.evaluation import described
 from cnn2rtl.project import open_project, record
 from cnn2rtl.tensors import noise
 from cnn2rtl.verify import write_vectors
@@ -38,8 +39,8 @@ def use(folder: Path, scratch: Path) -> None:
     project = open_project(folder)
     images = noise(project.graph.inputs, 2)
     write_vectors(scratch, project.graph, project.streams, images)
-    figures = compare(project.float_graph, project.graph, images, None)
-    about = schema.Accuracy(figures.images, figures.agreement, None, None, {}, "noise")
+    (found,) = compare(project.float_graph, project.graph, images).judgements
+    about = schema.Accuracy(len(images), (described(found),), {}, "noise")
     record(folder, accuracy=about)
     assert open_project(folder).about.results.accuracy == about
 

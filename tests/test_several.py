@@ -81,12 +81,8 @@ def test_from_model_to_verdict(tmp_path: Path) -> None:
     for options in ([], ["--images", "data.npz", "--frames", "9"], ["--stall", "40"]):
         assert "PASS" in succeed("simulate", "out", *options, cwd=tmp_path)
     found = succeed("evaluate", "out", "--data", "data.npz", "--limit", "4", cwd=tmp_path)
-    assert (
-        "told of scores, the first of 2 outputs" in found
-        and "of 4 images" in found
-        and "accuracy" in found
-        and "spots" in found
-    )
+    assert "scores: classification" in found and "of 4 images" in found and "accuracy" in found
+    assert "spots: segmentation" in found and " of 256 pixels" in found
     assert "image, uint8 n x 3x32x32, and facts, uint8 n x 8x1x1, to scores, int64" in " ".join(
         succeed("export", "out", "--onnx", cwd=tmp_path).split()
     )

@@ -10,8 +10,14 @@ import typer
 
 from cnn2rtl.accuracy import Evaluation
 from cnn2rtl.cli import console
-from cnn2rtl.cli.numbers import ChannelOrderOf, FittingOf
+from cnn2rtl.cli.matrix import MOST, matrix
+from cnn2rtl.cli.numbers import ChannelOrderOf, FittingOf, TaskOf, read_task
 from cnn2rtl.measuring.evaluation import evaluate as measure
+from cnn2rtl.tasks import Judgement
+from cnn2rtl.tasks.wording import by_channel, lines
+
+FEW = 10
+"""Channels that are shown one by one."""
 
 
 def evaluate(
@@ -19,15 +25,17 @@ def evaluate(
     data: Annotated[
         Path, typer.Option(metavar="PATH", help="Images: a folder (subfolders are classes), or .npz, .npy, .pt.")
     ],
+    task: TaskOf = None,
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Use so many of them, spread over the classes.")
     ] = None,
     fit: FittingOf = None,
     channels: ChannelOrderOf = None,
 ) -> None:
-    """Compare the float network with the golden model: top-1 agreement, accuracy, SQNR of every layer."""
+    """Compare the float network with the golden model: decisions or values of every output, SQNR of every layer."""
     with console.watched() as show:
-        result = measure(project, data, limit=limit, fit=fit, channels=channels, progress=show)
+        wanted = read_task(task)
+        result = measure(project, data, task=wanted, limit=limit, fit=fit, channels=channels, progress=show)
     _show(result)
 
 
@@ -40,11 +48,23 @@ def _show(result: Evaluation) -> None:
             f"{layer.needed_bits} of {layer.acc_bits}" if layer.acc_bits else "",
         )  # fmt: skip
     console.out.print(rows)
-    outputs = result.outputs
-    if len(outputs) > 1:
-        console.out.print(f"what follows is told of {console.plain(outputs[0])}, the first of {len(outputs)} outputs")
-    agreed = round(result.agreement * result.images)
-    console.out.print(f"top-1 agreement  {100 * result.agreement:.1f} %  ({agreed} of {result.images} images)")
-    if result.float_accuracy is not None and result.integer_accuracy is not None:
-        console.out.print(f"accuracy         {100 * result.float_accuracy:.1f} % float")
-        console.out.print(f"                 {100 * result.integer_accuracy:.1f} % integer, the same in hardware")
+    for judgement in result.judgements:
+        _show_output(judgement)
+
+
+def _show_output(found: Judgement) -> None:
+    console.out.print(f"[bold]{console.plain(found.name)}[/]: {found.kind}, {found.choice.why}", soft_wrap=True)
+    shown = [*lines(found)]
+    width = max(len(title) for title, _ in shown)
+    for title, text in shown:
+        console.out.print(f"{title:{width}}  {text}", soft_wrap=True)
+    labelled = found.float_accuracy is not None
+    for confusion in found.confusions[:1] if len(found.confusions) == 1 else ():
+        if confusion.classes <= MOST and (labelled or found.agreement != 1):
+            console.out.print(matrix(confusion, found.class_names, "label" if labelled else "float"))
+    valued = found.score.valued
+    if found.score.decided is None and valued is not None and 1 < len(valued.between.sizes) <= FEW:
+        table = console.table("channel", "mean", "rms", "largest")
+        for row in by_channel(valued.between):
+            table.add_row(*row)
+        console.out.print(table)

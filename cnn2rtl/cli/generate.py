@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,8 +28,10 @@ from cnn2rtl.cli.numbers import (
     RangesBy,
     RequantScheme,
     Std,
+    TaskOf,
     WeightBits,
     read_options,
+    read_task,
 )
 from cnn2rtl.compiled import Compiled
 from cnn2rtl.devices import Device, LargeRam, clock_words, default_clock, find
@@ -56,6 +58,9 @@ from cnn2rtl.quantise.calibrate import Progress
 from cnn2rtl.quantised import Quantised
 from cnn2rtl.reading import readable, stem_of
 from cnn2rtl.schedule import Target
+from cnn2rtl.tasks import Choice as Judged
+from cnn2rtl.tasks import Wanted, check_tasks, choose
+from cnn2rtl.tasks.wording import drop_words
 
 
 def generate(
@@ -95,6 +100,7 @@ def generate(
         Path | None,
         typer.Option(metavar="PATH", help="Images that --auto-bits measures on; else every second one of --calib."),
     ] = None,
+    task: TaskOf = None,
     fps: Annotated[float | None, typer.Option(metavar="X", help="Frames per second to reach at --clock.")] = None,
     clock: Annotated[
         float | None,
@@ -134,35 +140,43 @@ def generate(
     )  # fmt: skip
     with problems.gather():
         options.check()
-    images = Images(calib, calib_limit, Preparation(fit, channels), check if auto_bits else None, auto_bits)
+    wanted: Wanted = None
+    with problems.gather():
+        wanted = read_task(task)
+        check_tasks(wanted)
+    images = Images(calib, calib_limit, Preparation(fit, channels), check if auto_bits else None, auto_bits, wanted)
     source = open_model(model, arch, size, trust_pickle, problems)
     refuse(context, source, model, problems)
     if not source.given:
         images.check(problems)
-        _check_auto(context, auto_bits, check, problems)
+        _check_auto(context, auto_bits, check, task, problems)
     # What follows imports torch, which takes seconds.
     problems.check()
     network = source.read(options.mean, options.std)
     if isinstance(network, Quantised) and not source.normalised:
         network = network.on_pictures(fit, channels)
     with console.progress() as bar:
-        task = bar.add_task("calibrating", total=None)
+        shown = bar.add_task("calibrating", total=None)
 
         def show(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=stage, completed=done, total=total)
+            bar.update(shown, description=stage, completed=done, total=total)
 
         compiled = implemented(_integers(network, options, images, max_drop, show), options)
-        bar.update(task, description="writing")
+        bar.update(shown, description="writing")
         compiled.write(folder, force)
     _summarise(compiled, folder)
 
 
-def _check_auto(context: typer.Context, auto: bool, check: Path | None, problems: Problems) -> None:
+def _check_auto(
+    context: typer.Context, auto: bool, check: Path | None, task: Sequence[str] | None, problems: Problems
+) -> None:
     """Tell of what is for widths that are to be found, where none are."""
     if auto:
         return
     if check is not None:
         problems.found.append(f"--check {check}: these are images for --auto-bits; leave it out, or give that too")
+    for text in task or ():
+        problems.found.append(f"--task {text}: says what --auto-bits measures; leave it out, or give that too")
     given = context.get_parameter_source("max_drop")
     if given is not None and given.name == "COMMANDLINE":
         problems.found.append("--max-drop: is what --auto-bits may cost; leave it out, or give that too")
@@ -177,6 +191,7 @@ class Images:
     how: Preparation
     checking: Path | None
     auto: bool
+    task: Wanted
 
     def check(self, problems: Problems) -> None:
         """Tell ``problems`` of what is wrong whatever is in them."""
@@ -212,8 +227,6 @@ class Images:
                     f"--calib {self.calib}: one image cannot both calibrate and check; give more, or --check"
                 )
             found, checking = found.every(2, 0), found.every(2, 1)
-        if checking is not None and checking.mismatch(graph.classes):
-            checking = replace(checking, labels=None)
         return found, checking
 
     @property
@@ -235,6 +248,10 @@ def _integers(
         with problems.gather():
             simple = simplified(network, options)
         found, checking = images.read(network, problems)
+    choices: tuple[Judged, ...] = ()
+    if checking is not None and simple is not None:
+        with problems.gather():
+            choices = choose(simple.graph, images.task, checking.labels_of(simple.graph.outputs))
     # Calibration takes long.
     if simple is not None and images.calib is not None:
         with problems.gather():
@@ -244,8 +261,8 @@ def _integers(
     calibration = calibrated(simple, None if found is None else found.images, progress)
     if checking is None:
         return quantised(calibration, images.source, progress)
-    integers, choice = auto_widths(calibration, checking, max_drop, images.source, progress)
-    _tell_widths(choice, checking)
+    integers, choice = auto_widths(calibration, checking, max_drop, images.source, progress, choices)
+    _tell_widths(choice, choices, len(checking))
     return integers
 
 
@@ -259,16 +276,18 @@ def _check_feasible(simple: Simplified, target: Target, auto: bool) -> None:
         raise UserError(f"--auto-bits: even the narrowest widths do not fit: {it}" for it in error.problems) from None
 
 
-def _tell_widths(choice: Choice, checking: ImageSet) -> None:
+def _tell_widths(choice: Choice, judged: Sequence[Judged], images: int) -> None:
     """What widths were found, in the words that ask for them."""
     memory, area = (
         f"{100 * (1 - now / max(before, 1)):.0f} %"
         for now, before in zip(astuple(choice.cost), astuple(choice.widest), strict=True)
     )
-    what = "accuracy" if checking.labels is not None else "agreement with the float network"
+    for output in judged:
+        if output.flaw:
+            console.note(f"`{output.task.output.name}`: {output.flaw}, so the float network's answers count")
     console.out.print(
-        f"widths: {memory} less memory for weights, {area} less area of multipliers; {what} drops by "
-        f"{choice.drop:.2f} points on {len(checking)} images (one is {100 / len(checking):.2g}). The same again with",
+        f"widths: {memory} less memory for weights, {area} less area of multipliers; "
+        f"{console.plain(drop_words(judged, choice.drop, images))}. The same again with",
         soft_wrap=True,
     )
     for name, own in choice.layers.items():

@@ -51,7 +51,7 @@ TrustPickle = Annotated[
 
 QUANTISING = {
     "bits", "weight_bits", "activation_bits", "output_bits", "calib", "calib_limit", "scheme", "layer", "ranges",
-    "effort", "auto_bits", "max_drop", "check", "input_format", "input_scale",
+    "effort", "auto_bits", "max_drop", "check", "task", "input_format", "input_scale",
 }  # fmt: skip
 """Parameters of commands that have no say in a network that has its integers already."""
 

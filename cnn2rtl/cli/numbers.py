@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 import typer
 
 from cnn2rtl.cli import console
-from cnn2rtl.errors import Problems
+from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.images import Channels, Fit
 from cnn2rtl.options import Options
 from cnn2rtl.quant.inputs import InputFormat, input_formats
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.schedule import Target
+from cnn2rtl.tasks import Wanted
 
 CALIBRATING = 200
 """Images to calibrate on, if nothing else is said."""
@@ -68,6 +69,25 @@ RangesBy = Annotated[
 EffortOf = Annotated[
     Literal["fast", "best"], typer.Option(help="best: also adapt how every weight is rounded; takes longer.")
 ]
+
+TaskOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[NAME=]KIND",
+        help="What the outputs, or one of them, are for, if not as they look: classification, segmentation, "
+        "multilabel, regression. Repeatable.",
+    ),
+]
+
+
+def read_task(task: Sequence[str] | None) -> Wanted:
+    """What ``--task`` says: a kind for all outputs, or kinds by the names of outputs."""
+    pairs = [text.rpartition("=") for text in task or ()]
+    if any(not name for name, _, _ in pairs):
+        if len(pairs) > 1:
+            raise UserError(f"--task {pairs[0][2]}: one kind for all outputs is enough, or NAME=KIND for each of them")
+        return pairs[0][2]
+    return {name: kind for name, _, kind in pairs} or None
 
 
 def read_options(

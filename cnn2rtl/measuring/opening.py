@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -49,7 +49,7 @@ def given_images_of(
     graph: QuantGraph | None,
     how: Preparation,
     limit: int | None = None,
-    labels: Sequence[int] | None = None,
+    labels: Any = None,
 ) -> ImageSet | None:
     """Images for ``graph``, as :func:`cnn2rtl.images.given_images`; without one, whether there is a file at all."""
     shapes, numbers = (None, {}) if graph is None else (graph.inputs, graph.numbers)

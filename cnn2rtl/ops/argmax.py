@@ -37,10 +37,6 @@ class ArgMax(Op):
     def class_count(self, shapes: Sequence[Shape]) -> int:
         return shapes[0][0]
 
-    def classes(self, outputs: np.ndarray) -> IntArray:
-        # A map of votes has no mean: the first pixel speaks for images that have but one.
-        return outputs[:, 0, 0, 0].astype(np.int64)
-
     def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
         # How many channels there are is the shape's business: 16 bits count more than any network has classes.
         return QuantLayer(source=inputs[0], out=QFormat.full(16, False, 1.0))

@@ -80,11 +80,6 @@ class Op(ABC):
         """How many classes outputs of this layer tell apart."""
         return self.out_shape(shapes)[0]
 
-    def classes(self, outputs: np.ndarray) -> IntArray:
-        """The class that each of a batch of outputs, (n, h, w, c), stands for: the largest channel."""
-        chosen: IntArray = outputs.mean((1, 2)).argmax(-1)
-        return chosen
-
     def keeps_format(self, clamp: Clamp) -> bool:
         """Whether the layer passes codes on as they are, whatever output format it is offered."""
         return False

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from cnn2rtl.graph import FloatGraph, Node, QuantGraph
+from cnn2rtl.ops import ArgMax
 from cnn2rtl.ops.weighted import Weighted
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
 from cnn2rtl.quant.qformat import QFormat, Scheme
@@ -97,8 +98,11 @@ class _Probe:
         chosen = images[np.linspace(0, len(images) - 1, count).round().astype(int)]
         self.graph = graph
         self.exact: dict[str, FloatArray] = {}
-        self.outputs = graph.forward(chosen, self._keep)
-        self.power = float(np.square(self.outputs).mean()) or 1.0
+        graph.forward(chosen, self._keep)
+        # An index moves in leaps or not at all: what it is the index of tells more.
+        outputs = [graph[name] for name in graph.outputs]
+        self.outputs = [node.inputs[0] if isinstance(node.op, ArgMax) else node.name for node in outputs]
+        self.powers = [float(np.square(self.exact[name]).mean()) or 1.0 for name in self.outputs]
 
     def _keep(self, node: Node, x: FloatArray) -> None:
         self.exact[node.name] = x
@@ -132,14 +136,18 @@ class _Probe:
         return narrowed
 
     def noise(self, node: Node, value: FloatArray) -> float:
-        """The mean square error of the outputs when ``node`` makes ``value``, as a share of their mean square."""
+        """The mean square error of the outputs when ``node`` makes ``value``, as a share of their mean square; the mean
+        of all of them."""
         changed = {node.name: value}
         for later in self.graph.nodes:
             if any(name in changed for name in later.inputs):
                 inputs = [changed.get(name, self.exact[name]) for name in later.inputs]
                 changed[later.name] = later.clamp(later.op.forward(inputs))
-        outputs = changed.get(self.graph.output, self.outputs)
-        return float(np.square(outputs - self.outputs).mean()) / self.power
+        noises = [
+            float(np.square(changed.get(name, self.exact[name]) - self.exact[name]).mean()) / power
+            for name, power in zip(self.outputs, self.powers, strict=True)
+        ]
+        return sum(noises) / len(noises)
 
 
 def _without_mean(error: FloatArray) -> FloatArray:

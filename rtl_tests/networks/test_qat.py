@@ -103,7 +103,7 @@ def digits() -> tuple[FloatGraph, Pixels, tuple[int, ...]]:
 
 
 def answers(graph: QuantGraph, images: Pixels) -> IntArray:
-    return graph[graph.output].op.classes(graph.run(images.astype(np.int32)))
+    return graph.run(images.astype(np.int32)).mean((1, 2)).argmax(-1)
 
 
 def test_training_learns_and_the_hardware_computes_it(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_the_float_network_teaches_where_there_are_no_labels() -> None:
     network, images, _ = digits()
     made = quantise_graph(network, Options(weight_bits=3, activation_bits=3), images[:50])
     float_graph, graph = made.graph, made.integers
-    wanted = float_graph[float_graph.output].op.classes(float_graph.forward(images.astype(np.float64)))
+    wanted = float_graph.forward(images.astype(np.float64)).mean((1, 2)).argmax(-1)
     *_, last = train(float_graph, graph, images, None, Training(epochs=10, batch=16))
     before, after = (np.mean(answers(g, images) == wanted) for g in (graph, last.graph))
     assert before < 0.93 < after

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from cnn2rtl import devices
+from cnn2rtl.render.report.outputs import found_of
 from cnn2rtl.render.report.view import RESOURCES, View, count, number, percent, resources_of
 from cnn2rtl.schema import Device, LargeRam
 
@@ -113,17 +114,11 @@ def accuracy(view: View) -> Answer:
     if result is None:
         command = ("cnn2rtl evaluate . --data FOLDER", "compares it with the float network on your images")
         return Answer(question, "open", widths, (f"calibrated on {view.about.calibration}",), (command,))
+    first, *others = found_of(view)
+    headline, *lines = first.lines
+    more = (f"{other.name}: {other.lines[0]}" for other in others)
     images = f"{count(result.images, 'image')} of {result.data}"
-    if result.integer_accuracy is None or result.float_accuracy is None:
-        what = "top-1, with the float network"
-        return Answer(question, "measured", f"{percent(result.agreement)} agreement", (what, images, widths))
-    lines = (
-        f"{percent(result.float_accuracy)} in float",
-        f"{percent(result.agreement)} top-1 agreement of the two",
-        images,
-        widths,
-    )
-    return Answer(question, "measured", f"{percent(result.integer_accuracy)} right", lines)
+    return Answer(question, "measured", headline, (*lines, *more, images, widths))
 
 
 def correctness(view: View) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnn2rtl.render import templates
 from cnn2rtl.render.report.answers import answers
 from cnn2rtl.render.report.charts import memory_bars, resource_bars, synthesis_bars, time_bars, timeline
+from cnn2rtl.render.report.outputs import found_of
 from cnn2rtl.render.report.picture import TALL, WIDE, picture
 from cnn2rtl.render.report.view import MEMORIES, View, number, percent, resources_of
 from cnn2rtl.schema import About
@@ -21,6 +22,7 @@ def report(about: About) -> str:
         number=number,
         length=_length,
         answers=answers(view),
+        outputs=found_of(view),
         pictures={"wide": picture(view, WIDE), "tall": picture(view, TALL)},
         times=time_bars(view),
         timeline=timeline(view),
