@@ -33,7 +33,7 @@ from cnn2rtl.quantise.auto import Choice, Layers, Unfit, cheapest
 from cnn2rtl.quantise.calibrate import Progress, Seen, measure, seen_by_statistics, silent
 from cnn2rtl.quantise.integers import Recipe, quantise, sketch
 from cnn2rtl.quantise.sensitivity import NARROWEST, sensitivities
-from cnn2rtl.quantised import Quantised, border_notes
+from cnn2rtl.quantised import Quantised, notes_of
 from cnn2rtl.render import render
 from cnn2rtl.render.describe import Facts
 from cnn2rtl.render.verilog import reserved
@@ -195,7 +195,7 @@ def quantised(found: Calibrated, source: str = "", progress: Progress = silent) 
 
 
 def _quantised(found: Calibrated, integers: QuantGraph, options: Options, source: str) -> Quantised:
-    images, notes = found.images, border_notes(found.graph)
+    images, notes = found.images, notes_of(found.graph, integers)
     if images is None:
         notes = (NO_IMAGES, *notes)
     origin = "the BatchNorm statistics alone" if images is None else f"{len(images)} images{source}"

@@ -77,10 +77,22 @@ def from_given(given: GivenNetwork, mean: Sequence[float] = (0.0,), std: Sequenc
         mean=mean,
         std=std,
     )
-    return Quantised(given.graph, given.integers(), options, "images of whoever quantised it", given.notes)
+    integers = given.integers()
+    notes = (*given.notes, *_cautions(integers))
+    return Quantised(given.graph, integers, options, "images of whoever quantised it", notes)
 
 
-def border_notes(graph: FloatGraph) -> tuple[str, ...]:
+def notes_of(graph: FloatGraph, integers: QuantGraph) -> tuple[str, ...]:
+    """What should be known of a network and its integers, one line each."""
+    return (*_border_notes(graph), *_cautions(integers))
+
+
+def _cautions(integers: QuantGraph) -> tuple[str, ...]:
+    found = {node.name: node.op.caution(node.layer) for node in integers.layers if node.layer is not None}
+    return tuple(f"{name}: {text}" for name, text in found.items() if text)
+
+
+def _border_notes(graph: FloatGraph) -> tuple[str, ...]:
     """What it costs that what surrounds the input must be codes, one line per layer that sees it."""
     notes, numbers = [], graph.numbers
     for name, node in ((source, node) for source in graph.inputs for node in graph.consumers(source)):

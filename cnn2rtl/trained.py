@@ -13,7 +13,7 @@ from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.options import Options
 from cnn2rtl.output import tidy_errors, write_file
 from cnn2rtl.quantise.integers import Widths
-from cnn2rtl.quantised import Quantised, border_notes
+from cnn2rtl.quantised import Quantised, notes_of
 from cnn2rtl.tensors import Codes
 
 SUFFIX = ".npz"
@@ -47,7 +47,7 @@ def load(path: Path) -> Quantised:
         layers = {name: Widths(weights, activations) for name, weights, activations in parts["layers"]}
         options = Options(layers=layers, **{name: parts[name] for name in _KEPT if name in parts})
         graph, integers, frames = parts["float"], parts["integer"], parts["frames"]
-        trained = Quantised(graph, integers, options, str(parts["origin"]), border_notes(graph), frames)
+        trained = Quantised(graph, integers, options, str(parts["origin"]), notes_of(graph, integers), frames)
         options.check()
         _try(graph, integers, frames)
     except UserError as error:

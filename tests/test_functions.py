@@ -45,8 +45,22 @@ def test_values_that_no_format_holds() -> None:
     assert layer.table is not None
     # Minus infinity, and logarithms up to 5.54 on sixteenths.
     assert layer.table[:3].tolist() == [-128, 0, 11] and layer.table[-1] == 89
-    with pytest.raises(ValueError, match=r"log is not defined for -128 to -1, which format s8.0 of its input holds"):
-        Table("log").quantise([QFormat.full(8, True, 1.0)], wish, Clamp(), OPTIONS)
+    assert Table("log").caution(layer) == ""
+    with pytest.raises(ValueError, match=r"log is defined for none of the values"):
+        Table("log").quantise([QFormat(8, True, 1.0, -100, -3)], wish, Clamp(), OPTIONS)
+
+
+def test_values_that_no_image_showed() -> None:
+    """No range that nobody has measured refuses a network: codes that would give NaN have the nearest result, told."""
+    layer = Table("log").quantise([QFormat.full(8, True, 1.0)], QFormat.full(8, True, 2.0**-4), Clamp(), OPTIONS)
+    assert layer.table is not None
+    assert layer.table[:3].tolist() == [-128, 0, 11] and set(layer.table[128:].tolist()) == {-128}
+    assert Table("log").caution(layer) == (
+        "log is not defined for -128 to -1, which codes of its input can stand for; such a value counts as the nearest "
+        "for which it is."
+    )
+    root = Table("sqrt").quantise([QFormat.full(8, True, 1.0)], QFormat.full(8, False, 2.0**-4), Clamp(), OPTIONS)
+    assert root.table is not None and not root.table[128:].any() and root.table[4] == 32
 
 
 def test_codes_that_never_come_change_nothing() -> None:

@@ -160,7 +160,55 @@ def test_what_is_exact_becomes_hardware(name: str) -> None:
     np.testing.assert_allclose(reals, exact, atol=1e-3 * np.abs(exact).max())
 
 
+class Rooted(nn.Module):
+    """``function`` of what is never negative, or must not be."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv, self.function = nn.Conv2d(1, 4, 3), function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self.conv(x))
+
+
+NOT_NEGATIVE: dict[str, Callable[[Tensor], Tensor]] = {
+    "log(1 + x)": lambda x: torch.log(1 + x.relu()),
+    "root": lambda x: x.relu().sqrt(),
+    "L2 pooling": lambda x: torch.sqrt(F.avg_pool2d(x**2, 2) + 1e-3),
+    "torch's own L2 pooling": lambda x: F.lp_pool2d(x, 2, 2),
+    "GeM": lambda x: F.avg_pool2d(x.clamp(min=1e-6) ** 3, 6) ** (1 / 3),
+    "RMS norm": lambda x: x * torch.rsqrt(x.pow(2).mean(1, keepdim=True) + 1e-5),
+    "a deviation": lambda x: torch.sqrt(x.pow(2).mean((2, 3)) - x.mean((2, 3)) ** 2 + 1e-3),
+    "log of a sigmoid": lambda x: torch.log(torch.sigmoid(x)),
+}
+
+
+@pytest.mark.parametrize("name", NOT_NEGATIVE)
+@pytest.mark.parametrize("device", [None, "xc7a100t"])
+def test_functions_of_what_is_never_negative(name: str, device: str | None) -> None:
+    """What a device has room for is judged before anything is calibrated, so by no range."""
+    torch.manual_seed(0)
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), np.uint8)
+    for calibration in (images, None):
+        made = cnn2rtl.compile(Rooted(NOT_NEGATIVE[name]).eval(), (1, 8, 8), calibration=calibration, device=device)
+        assert made.design
+
+
+def test_values_that_no_image_showed() -> None:
+    """A format that two maps share holds values that one of them never has: that is told, and refuses nothing."""
+    torch.manual_seed(0)
+    model = Rooted(lambda x: torch.sqrt(torch.cat([x.relu(), x], 1)[:, :4]))
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), np.uint8)
+    made = cnn2rtl.compile(model.eval(), (1, 8, 8), calibration=images)
+    assert any("sqrt is not defined for -" in note for note in made.about["notes"])
+
+
 def test_a_function_where_it_is_not_defined() -> None:
-    """What would be NaN is refused as soon as ranges are measured, or when the format of the input is known."""
-    with pytest.raises(UserError, match=r"`1.log` \(table\): (log is not defined for -|\d of \d channels become NaN)"):
-        cnn2rtl.compile(nn.Sequential(nn.Conv2d(4, 2, 1), Lambda(torch.log)).eval(), SHAPE)
+    """What would be NaN is refused as soon as ranges are measured."""
+    model, images = nn.Sequential(nn.Conv2d(4, 2, 1), Lambda(torch.log)).eval(), np.full((2, 6, 6, 4), 9, np.uint8)
+    with pytest.raises(
+        UserError, match=r"`1.log` \(table\): \d of \d channels become NaN.* on noise in place of images"
+    ):
+        cnn2rtl.compile(model, SHAPE)
+    with pytest.raises(UserError, match=r"`1.log` \(table\): \d of \d channels become NaN.* is calibrated; clamp"):
+        cnn2rtl.compile(model, SHAPE, calibration=images)

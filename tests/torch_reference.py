@@ -128,8 +128,8 @@ FUNCTIONS: Mapping[str, Callable[..., torch.Tensor]] = {
     "log_sigmoid": F.logsigmoid, "mish": F.mish, "selu": F.selu, "silu": F.silu, "softplus": F.softplus,
     "softshrink": F.softshrink, "softsign": F.softsign, "tanhshrink": F.tanhshrink, "threshold": F.threshold,
     **{name: getattr(torch, name) for name in (
-        "abs", "ceil", "cos", "erf", "exp", "floor", "log", "pow", "reciprocal", "round", "rsqrt", "sigmoid", "sign",
-        "sin", "sqrt", "tanh",
+        "abs", "ceil", "cos", "erf", "exp", "floor", "log", "log1p", "pow", "reciprocal", "round", "rsqrt", "sigmoid",
+        "sign", "sin", "sqrt", "tanh",
     )},
 }  # fmt: skip
 """What torch calls the functions of a table."""

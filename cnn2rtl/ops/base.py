@@ -101,6 +101,10 @@ class Op(ABC):
         """Between which reals the results lie, before the node's clamp, whatever codes of these formats come."""
         return Clamp()
 
+    def caution(self, layer: QuantLayer) -> str:
+        """What should be known of the layer in integers, in words; of most, nothing."""
+        return ""
+
     def sums(self, inputs: Sequence[IntArray], layer: QuantLayer) -> np.ndarray | None:
         """What the accumulators hold in the end, before any bias; ``None`` for a layer without."""
         return None

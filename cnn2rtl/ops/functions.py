@@ -66,6 +66,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "hardswish": lambda x: x * _hardsigmoid(x),
     "leaky_relu": lambda x, slope=0.01: np.where(x > 0, x, x * slope),
     "log": np.log,
+    "log1p": np.log1p,
     "log_sigmoid": lambda x: -np.logaddexp(0.0, -x),
     "mish": lambda x: x * np.tanh(_softplus(x)),
     "pow": _power,

@@ -37,20 +37,38 @@ class Table(Op):
             return FUNCTIONS[self.function](inputs[0], *self.arguments)
 
     def quantise(self, inputs: Sequence[QFormat], out: QFormat, clamp: Clamp, options: QuantOptions) -> QuantLayer:
-        """Raises ``ValueError`` where the function is not defined for a code that may come."""
+        """Codes for which the function is not defined have the result of the nearest one for which it is.
+
+        Raises ``ValueError`` where it is defined for none.
+        """
         (source,) = inputs
         # One table for all channels, so one scale.
         out = replace(out, scale=out.coarsest).clamped(clamp.lo, clamp.hi)
-        codes = _codes(source)
-        reals = clamp(self.forward([source.reals(np.clip(codes, source.lo, source.hi))]))
-        undefined = np.isnan(reals) & (codes >= source.lo) & (codes <= source.hi)
-        if undefined.any() and options.measured:
-            worst = source.reals(codes[undefined])
+        codes = np.clip(_codes(source), source.lo, source.hi)
+        known = np.unique(codes[~self._undefined(source, codes)])
+        if not known.size:
             raise ValueError(
-                f"{self.function} is not defined for {worst.min():g} to {worst.max():g}, which format {source} of its "
-                "input holds; put a ReLU or another clamp before it that keeps such values away"
+                f"{self.function} is defined for none of the values {source.reals(codes).min():g} to "
+                f"{source.reals(codes).max():g} of its input; put a layer before it that makes others"
             )
-        return QuantLayer(source=source, out=out, table=out.codes(np.nan_to_num(reals, posinf=np.inf, neginf=-np.inf)))
+        nearest = known[np.searchsorted((known[1:] + known[:-1]) / 2, codes)]
+        reals = clamp(self.forward([source.reals(nearest)]))
+        return QuantLayer(source=source, out=out, table=out.codes(reals))
+
+    def caution(self, layer: QuantLayer) -> str:
+        codes = np.arange(layer.source.lo, layer.source.hi + 1)
+        undefined = self._undefined(layer.source, codes)
+        if not undefined.any():
+            return ""
+        lost = layer.source.reals(codes[undefined])
+        return (
+            f"{self.function} is not defined for {lost.min():g} to {lost.max():g}, which codes of its input can stand "
+            "for; such a value counts as the nearest for which it is."
+        )
+
+    def _undefined(self, source: QFormat, codes: IntArray) -> np.ndarray:
+        """Of which ``codes`` there is no function."""
+        return np.isnan(self.forward([source.reals(codes)]))
 
     def limits(self, inputs: Sequence[QFormat]) -> Clamp:
         (source,) = inputs

@@ -15,14 +15,10 @@ def _none() -> IntArray:
 
 @dataclass(frozen=True)
 class QuantOptions:
-    """Widths in bits (2 to 16) and the requantisation scheme.
-
-    Where ranges were not ``measured``, formats stand for no values, and no layer is refused for those that they hold.
-    """
+    """Widths in bits (2 to 16) and the requantisation scheme."""
 
     weight_bits: int
     scheme: Scheme
-    measured: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,7 +92,7 @@ def measure(
     return seen
 
 
-def _require_finite(graph: FloatGraph, seen: Mapping[str, Seen]) -> None:
+def _require_finite(graph: FloatGraph, seen: Mapping[str, Seen], on: str = "") -> None:
     """Refuse a network whose values leave all numbers: name the first layer where they do, for others follow it."""
     for node in graph.nodes:
         about = seen[node.name]
@@ -101,7 +101,7 @@ def _require_finite(graph: FloatGraph, seen: Mapping[str, Seen]) -> None:
         if lost:
             raise UserError(
                 f"`{node.name}` ({node.op.kind}): {lost} of {about.low.size} channels become NaN, infinite or larger "
-                f"than {LARGEST:.2g} while the network is calibrated; clamp what the layer takes, or its own weights"
+                f"than {LARGEST:.2g} while the network is calibrated{on}; clamp what the layer takes, or its weights"
             )
 
 
@@ -158,5 +158,5 @@ def seen_by_statistics(graph: FloatGraph, seed: int = 0, count: int = 4) -> Mapp
         for name in node.inputs:
             if last_use[name] == node.name:
                 values.pop(name, None)
-    _require_finite(graph, seen)
+    _require_finite(graph, seen, " on noise in place of images, which `calibration=` gives")
     return seen

@@ -71,13 +71,12 @@ def quantise(
     recipe: Recipe,
     images: np.ndarray | None = None,
     progress: Progress = silent,
-    measured: bool = True,
 ) -> QuantGraph:
     """Integers for every layer.
 
     With ``images``, codes (n, h, w, c) as they come, each layer's bias is then corrected on what the integer network
     before it makes of them, and with ``best`` effort its rounding adapted, layer by layer. Raises :class:`UserError`
-    for a layer that cannot be had in integers; which values its input has counts only where ``seen`` was ``measured``.
+    for a layer that cannot be had in integers.
     """
     fitting = None if images is None else _Fitting(graph, images)
     nodes: list[QuantNode] = []
@@ -91,7 +90,7 @@ def quantise(
             together = groups.get(node.name, (node,))
             sources = [formats[name] for name in node.inputs]
             wish = _wish(graph, node, together, sources, seen, recipe)
-            options = QuantOptions(recipe.weights_of(node.name), recipe.scheme, measured)
+            options = QuantOptions(recipe.weights_of(node.name), recipe.scheme)
             try:
                 layer = node.op.quantise(sources, wish, node.clamp, options)
             except ValueError as error:
@@ -110,9 +109,9 @@ def quantise(
 def sketch(graph: FloatGraph, recipe: Recipe) -> QuantGraph:
     """Integers of the right shapes and widths, before anyone knows what values tensors take.
 
-    For what depends on shapes and widths alone: the numbers mean nothing, and no value is judged.
+    For what depends on shapes and widths alone: the numbers mean nothing.
     """
-    return quantise(graph, {node.name: Seen.between(-1.0, 1.0) for node in graph.nodes}, recipe, measured=False)
+    return quantise(graph, {node.name: Seen.between(-1.0, 1.0) for node in graph.nodes}, recipe)
 
 
 def _wish(

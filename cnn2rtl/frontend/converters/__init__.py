@@ -43,7 +43,7 @@ CONVERTERS: dict[str, Converter] = {
         for name in (
             *("sigmoid", "tanh", "silu", "mish", "hardsigmoid", "hardswish", "leaky_relu", "elu", "selu", "celu"),
             *("softplus", "log_sigmoid", "log_sigmoid_forward", "hardshrink", "softshrink", "threshold", "exp", "log"),
-            *("sqrt", "rsqrt", "reciprocal", "abs", "erf", "sin", "cos", "floor", "ceil", "round", "sign"),
+            *("log1p", "sqrt", "rsqrt", "reciprocal", "abs", "erf", "sin", "cos", "floor", "ceil", "round", "sign"),
         )
     },
     "aten.gelu.default": channelwise.gelu,
