@@ -13,13 +13,14 @@ import numpy as np
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.finite import not_finite
+from cnn2rtl.guard import absurd_images, tell
 from cnn2rtl.image_files import Reading, Skip, read_files
 from cnn2rtl.labels import Labels
 from cnn2rtl.limits import check_zip, too_many
 from cnn2rtl.pictures import Channels, Fit, Pixels, Preparation
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.samples import codes_of
-from cnn2rtl.tensors import Codes, Shape, batch_of, times
+from cnn2rtl.tensors import INPUT, Codes, Shape, batch_of, times
 
 __all__ = [
     "SUFFIXES", "Channels", "Fit", "ImageSet", "Pixels", "Skip", "from_array", "given_images", "images_for",
@@ -136,7 +137,20 @@ def load_images(
     """
     if limit is not None and limit < 1:
         raise UserError(f"a limit of {limit} images leaves none")
-    reading = Reading(shape, Preparation(fit, channels), skip, progress)
+    found = _loaded(source, Reading(shape, Preparation(fit, channels), skip, progress), limit, numbers)
+    named = str(source) if isinstance(source, (str, Path)) else "the images"
+    return _guarded(named, found, {} if numbers is None else {INPUT: numbers})
+
+
+def _guarded(source: str, found: ImageSet, numbers: Mapping[str, QFormat]) -> ImageSet:
+    """The same images, after the guard has looked at them; inputs that take no pixels are among ``numbers``."""
+    tell(absurd_images(source, found.images, numbers))
+    return found
+
+
+def _loaded(
+    source: str | Path | Sequence[str | Path], reading: Reading, limit: int | None, numbers: QFormat | None
+) -> ImageSet:
     if isinstance(source, (str, Path)):
         path = Path(source)
         if path.is_dir():
@@ -145,7 +159,7 @@ def load_images(
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
         if path.suffix.lower() in _READERS:
-            return _from_arrays(path, shape, limit, numbers)
+            return _from_arrays(path, reading.shape, limit, numbers)
         source = [path]
     files = [Path(file) for file in source][:limit]
     if not files:
@@ -188,7 +202,8 @@ def images_for(
         )
     arrays = _read(path, partial(_arrays, shapes))
     images = several(arrays, shapes, path, path.suffix.lower() == ".npz", numbers)
-    return _labelled(images, path, {key: values for key, values in arrays.items() if key not in shapes}, limit)
+    known = {key: values for key, values in arrays.items() if key not in shapes}
+    return _guarded(str(path), _labelled(images, path, known, limit), numbers)
 
 
 def given_images(
@@ -219,7 +234,8 @@ def given_images(
         return None
     images = _in_memory(parameter, given, shapes, numbers)
     named = labels if isinstance(labels, Mapping) else {} if labels is None else {LABELS: labels}
-    return _labelled(images, parameter, {name: np.asarray(_on_cpu(value)) for name, value in named.items()}, limit)
+    known = {name: np.asarray(_on_cpu(value)) for name, value in named.items()}
+    return _guarded(parameter, _labelled(images, parameter, known, limit), numbers)
 
 
 def raw_arrays(parameter: str, given: Any, shapes: Mapping[str, Shape]) -> Mapping[str, np.ndarray[Any, Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, Node
+from cnn2rtl.guard import Outputs, collapsed, tell, varied
 from cnn2rtl.ops import Input
 from cnn2rtl.tensors import FloatArray
 from cnn2rtl.threads import few_threads
@@ -78,17 +79,30 @@ class Seen:
 def measure(
     graph: FloatGraph, images: np.ndarray, histograms: bool = False, progress: Progress = silent
 ) -> Mapping[str, Seen]:
-    """What every tensor takes over ``images``, codes (n, h, w, c) as they come."""
+    """What every tensor takes over ``images``, codes (n, h, w, c) as they come.
+
+    Layers that take one value alone, and outputs that hardly change, are told (:class:`cnn2rtl.errors.Notice`).
+    """
     seen: dict[str, Seen] = {}
+    outputs = Outputs()
     passes, size = 2 if histograms else 1, batch_for(graph)
+
+    def extend(node: Node, x: FloatArray) -> None:
+        _extend(seen, len(images), node, x)
+        if node.name in graph.outputs:
+            outputs.add(node.name, x)
+
     for number in range(passes):
-        record = partial(_count, seen) if number else partial(_extend, seen, len(images))
+        record = partial(_count, seen) if number else extend
         for start in range(0, len(images), size):
             batch = images[start : start + size]
             with np.errstate(all="ignore"):
                 graph.forward(batch, record)
             progress("calibrating", number * len(images) + start + len(batch), passes * len(images))
         _require_finite(graph, seen)
+    layers = {node.name: (seen[node.name].low, seen[node.name].high) for node in graph.nodes if node.inputs}
+    change = varied(images)
+    tell(collapsed(layers, change) or (outputs.absurd() if change else []))
     return seen
 
 
