@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from cnn2rtl.graph import FloatGraph, Node, QuantGraph, QuantNode
+from cnn2rtl.guard import Outputs, tell
 from cnn2rtl.quant.qformat import IntArray, signed_bits
 from cnn2rtl.quantise.calibrate import Progress, batch_for, silent
 from cnn2rtl.tasks import Choice, Judgement, choose
@@ -128,11 +129,12 @@ def compare(
     """Compare both networks on ``images`` (n, h, w, c), raw pixels; ``progress`` hears how many are done.
 
     ``choices`` say how each output is judged, if not as it looks.
+    Outputs that hardly change over the images are told (:class:`cnn2rtl.errors.Notice`).
     SQNR of a layer = 10 log10(sum of squares of its float values / sum of squares of the difference).
     """
     choices = choose(float_graph) if choices is None else choices
     tallies = {node.name: _Tally() for node in graph.layers}
-    scores = [Score() for _ in choices]
+    scores, outputs = [Score() for _ in choices], Outputs()
     size = batch_for(float_graph, BATCH)
     for start in range(0, len(images), size):
         batch = images[start : start + size]
@@ -140,12 +142,14 @@ def compare(
         codes: dict[str, IntArray] = {}
         float_graph.forward(batch, partial(_keep, values))
         exact = {name: values[name] for name in graph.outputs}
+        outputs.add(exact)
         graph.run(batch, partial(_compare, values, codes, tallies))
         scores = [
             score + judged(choice, graph, exact, codes, slice(start, start + len(batch)))
             for score, choice in zip(scores, choices, strict=True)
         ]
         progress("evaluating", start + len(batch), len(images))
+    tell(outputs.absurd(images))
     return Evaluation(
         images=len(images),
         judgements=tuple(map(Judgement, choices, scores)),

@@ -25,6 +25,9 @@ CLIPPED = 0.99
 STILL = 0.01
 """Outputs that change by less than this share of their largest value do not tell images apart."""
 
+FEW = 8
+"""A class, or any single value, may well be the same for fewer images."""
+
 BEHIND = (
     "the images are most likely not prepared as in training: look at `mean=`, `std=` and the values of the images; or "
     "the network's own weights are at fault"
@@ -111,21 +114,24 @@ class Outputs:
         self._high: dict[str, FloatArray] = {}
         self._images: dict[str, int] = {}
 
-    def add(self, name: str, values: FloatArray) -> None:
-        """``values`` (n, h, w, c) of the output ``name``, of more images."""
-        low, high = values.min(0), values.max(0)
-        self._low[name] = np.minimum(self._low.get(name, low), low)
-        self._high[name] = np.maximum(self._high.get(name, high), high)
-        self._images[name] = self._images.get(name, 0) + len(values)
+    def add(self, outputs: Mapping[str, FloatArray]) -> None:
+        """Values (n, h, w, c) of outputs, by their names, of more images."""
+        for name, values in outputs.items():
+            low, high = values.min(0), values.max(0)
+            self._low[name] = np.minimum(self._low.get(name, low), low)
+            self._high[name] = np.maximum(self._high.get(name, high), high)
+            self._images[name] = self._images.get(name, 0) + len(values)
 
-    def absurd(self) -> list[str]:
-        """A line for each output that hardly changes, over images that do."""
+    def absurd(self, images: np.ndarray) -> list[str]:
+        """A line for each output that hardly changes over ``images`` (n, h, w, c), which do."""
         lines: list[str] = []
+        if not varied(images):
+            return lines
         for name, low in self._low.items():
-            high, images = self._high[name], self._images[name]
+            high, count = self._high[name], self._images[name]
             size = float(max(abs(low).max(), abs(high).max()))
             change = float((high - low).max())
-            if images > 1 and change <= STILL * size:
+            if count >= (FEW if low.size == 1 else 2) and change <= STILL * size:
                 by = "do not change at all" if change == 0 else f"change by {change:.2g} of {size:.2g} at most"
-                lines.append(f"`{name}`: the float network's outputs {by} over the {images} images; {BEHIND}")
+                lines.append(f"`{name}`: the float network's outputs {by} over the {count} images; {BEHIND}")
         return lines

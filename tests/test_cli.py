@@ -77,13 +77,13 @@ def test_generate_takes_every_kind_of_file(tmp_path: Path, kind: str) -> None:
 def test_options_reach_the_design(tmp_path: Path) -> None:
     torch.save(NET, tmp_path / "net.pt")
     options = "--input 3x6x6 --bits 6 --weight-bits 4 --output-bits 12 --scheme scale --mean 0.5,0.4,0.3 --std 0.25 "
-    options += "--ranges percentile --effort best --layer 0=w6a12"
+    options += "--ranges percentile --effort best --layer 0=w6a12 --fit resize --channels bgr"
     succeed("generate", "net.pt", *options.split(), "--multipliers", "10", "--class-index", "-o", "out", cwd=tmp_path)
     about = open_project(tmp_path / "out").about.contents()
     expected = {
         "weight_bits": 4, "activation_bits": 6, "output_bits": 12, "scheme": "scale", "mean": [0.5, 0.4, 0.3],
         "std": [0.25], "class_index": True, "ranges": "percentile", "effort": "best",
-        "layers": {"0": {"weights": 6, "activations": 12}},
+        "layers": {"0": {"weights": 6, "activations": 12}}, "fit": "resize", "channels": "bgr",
     }  # fmt: skip
     assert about["options"] == expected
     assert about["multipliers"] <= 10 and about["name"] == "net"

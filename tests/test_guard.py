@@ -119,6 +119,8 @@ def test_outputs_that_do_not_change() -> None:
     assert (
         line.startswith("`3`: the float network's outputs change by ") and "over the 20 images; the images are" in line
     )
+    design = cnn2rtl.compile(still, SHAPE)
+    assert told(lambda: cnn2rtl.evaluate(design, GOOD)) == [line]
     design = cnn2rtl.compile(network(), SHAPE, calibration=GOOD)
     same = np.repeat(GOOD[:1], 6, 0)
     # Of equal images, that they are equal is enough.
@@ -128,6 +130,15 @@ def test_outputs_that_do_not_change() -> None:
     assert told(lambda: cnn2rtl.evaluate(design, same)) == [
         "data: all 6 images are equal; they show no more than one of them"
     ]
+
+
+def test_a_class_may_be_the_same_for_a_few_images() -> None:
+    design = cnn2rtl.compile(network(), SHAPE, calibration=GOOD, class_index=True)
+    index = design.float_graph.forward(GOOD).reshape(-1)
+    alike = GOOD[index == np.bincount(index.astype(int)).argmax()]
+    assert len(alike) >= 8 and told(lambda: cnn2rtl.evaluate(design, alike[:7])) == []
+    (line,) = told(lambda: cnn2rtl.evaluate(design, alike))
+    assert "the float network's outputs do not change at all over the" in line
 
 
 def test_pictures(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def measure(
     def extend(node: Node, x: FloatArray) -> None:
         _extend(seen, len(images), node, x)
         if node.name in graph.outputs:
-            outputs.add(node.name, x)
+            outputs.add({node.name: x})
 
     for number in range(passes):
         record = partial(_count, seen) if number else extend
@@ -101,8 +101,7 @@ def measure(
             progress("calibrating", number * len(images) + start + len(batch), passes * len(images))
         _require_finite(graph, seen)
     layers = {node.name: (seen[node.name].low, seen[node.name].high) for node in graph.nodes if node.inputs}
-    change = varied(images)
-    tell(collapsed(layers, change) or (outputs.absurd() if change else []))
+    tell(collapsed(layers, varied(images)) or outputs.absurd(images))
     return seen
 
 
