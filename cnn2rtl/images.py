@@ -15,6 +15,8 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.finite import not_finite
 from cnn2rtl.guard import absurd_images, tell
 from cnn2rtl.image_files import Reading, Skip, read_files
+from cnn2rtl.label_files import LABELS, layout
+from cnn2rtl.label_files import Found as Beside
 from cnn2rtl.labels import Labels
 from cnn2rtl.limits import check_zip, too_many
 from cnn2rtl.pictures import Channels, Fit, Pixels, Preparation
@@ -37,7 +39,7 @@ NO_PICTURES = (
     'one is worth, or `input_scale="auto"`, for floats'
 )
 
-LABELS, NAMES_OF_LABELS = "labels", ("labels", "y")
+NAMES_OF_LABELS = (LABELS, "y")
 """What labels are called, in a file of arrays."""
 
 SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
@@ -118,9 +120,9 @@ def load_images(
     """Images for a network with an input of ``shape`` (c, h, w).
 
     ``source`` is an image file, a list of them, a folder of them (searched to any depth; subfolders that
-    hold all the images are classes, in sorted order), or a file of arrays: ``.npz`` (``images`` or ``x``,
-    perhaps ``labels`` or ``y``), ``.npy``, or ``.pt`` (a tensor, a pair (images, labels), or a dict with
-    the names of ``.npz``).
+    hold all the images are classes, in sorted order; see :mod:`cnn2rtl.label_files` for other labels), or a file of
+    arrays: ``.npz`` (``images`` or ``x``, perhaps ``labels`` or ``y``), ``.npy``, or ``.pt`` (a tensor, a pair
+    (images, labels), or a dict with the names of ``.npz``).
 
     ``fit`` says how an image file becomes h x w: ``crop`` cuts out the centre, ``resize`` scales the image to cover
     h x w and then cuts out the centre, ``squash`` scales it to h x w, whatever becomes of its proportions. ``channels``
@@ -319,16 +321,17 @@ def from_array(array: object, shape: Shape, name: str, numbers: QFormat | None =
 
 
 def _from_folder(folder: Path, reading: Reading, limit: int | None) -> ImageSet:
+    found = layout(folder)
     files = sorted(
-        file.relative_to(folder)
-        for file in folder.rglob("*")
-        if file.suffix.lower() in SUFFIXES and file.is_file() and not _hidden(file.relative_to(folder))
+        file.relative_to(found.images)
+        for file in found.images.rglob("*")
+        if file.suffix.lower() in SUFFIXES and file.is_file() and not _hidden(file.relative_to(found.images))
     )
     if not files:
-        raise UserError(f"{folder}: holds no images ({', '.join(sorted(SUFFIXES))})")
+        raise UserError(f"{found.images}: holds no images ({', '.join(sorted(SUFFIXES))})")
     labels: tuple[int, ...] | None = None
     classes: tuple[str, ...] = ()
-    if all(len(file.parts) == 2 for file in files):
+    if found.read is None and all(len(file.parts) == 2 for file in files):
         # A class without images still counts: the network's outputs are numbered with it.
         classes = tuple(
             sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not _hidden(Path(entry.name)))
@@ -336,13 +339,17 @@ def _from_folder(folder: Path, reading: Reading, limit: int | None) -> ImageSet:
         number = {name: index for index, name in enumerate(classes)}
         labels = tuple(number[file.parts[0]] for file in files)
     kept = _spread(len(files), labels, limit)
-    images, good = read_files([folder / files[i] for i in kept], reading)
+    images, good = read_files([found.images / files[i] for i in kept], reading)
     kept = [kept[i] for i in good]
+    names = [files[i] for i in kept]
+    beside = Beside() if found.read is None else found.read(names, reading.shape[1:], reading.how.fit)
     return ImageSet(
         images,
         None if labels is None else tuple(labels[i] for i in kept),
         classes,
-        tuple(files[i].as_posix() for i in kept),
+        tuple(name.as_posix() for name in names),
+        beside.targets,
+        beside.flaws,
     )
 
 

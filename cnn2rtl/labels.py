@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,10 +14,14 @@ from cnn2rtl.tensors import times
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """``values``, (n, ...), numbers of any kind; ``class_names`` where folders name the classes that they number."""
+    """``values``, (n, ...), numbers of any kind; ``class_names`` where folders name the classes that they number.
+
+    Of pictures, ``white`` is the largest value that a pixel can have; it is 0 for all else.
+    """
 
     values: np.ndarray
     class_names: tuple[str, ...] = ()
+    white: float = 0.0
 
     def __len__(self) -> int:
         return len(self.values)
@@ -42,4 +46,4 @@ class Labels:
 
     def take(self, indices: Sequence[int]) -> Labels:
         """Those with these numbers."""
-        return Labels(self.values[list(indices)], self.class_names)
+        return replace(self, values=self.values[list(indices)])

@@ -72,7 +72,7 @@ def prepared(file: Path, opened: ImageFile, shape: Shape, how: Preparation) -> t
     mode, raw, turned, pages = MODES[channels], _raw_mode(opened), _orientation(opened) > 1, _pages(opened)
     if how.fit != "crop" and opened.width * opened.height > LARGE_PICTURE:
         # A JPEG is decoded at a fraction of its size that is still twice as large as needed, whichever way up.
-        side = max(_covering(opened, height, width))
+        side = max(_covering(opened.size, height, width))
         opened.draft(mode, (2 * side, 2 * side))
     opened.load()
     upright = ImageOps.exif_transpose(opened) if turned else opened
@@ -180,21 +180,46 @@ def _fitted(file: Path, picture: Image.Image, mode: str, size: tuple[int, int], 
     if fit == "squash":
         return plain.resize((width, height), Image.Resampling.BILINEAR), 1.0
     # As torchvision's Resize and CenterCrop do it, to the pixel, for a square input.
-    covering = _covering(picture, height, width)
+    covering = _covering(picture.size, height, width)
     scaled = plain.resize(covering, Image.Resampling.BILINEAR)
     return _centre(scaled, size), height * width / (covering[0] * covering[1])
 
 
-def _covering(picture: Image.Image, height: int, width: int) -> tuple[int, int]:
-    """The size (width, height) of the picture where it just covers that of the input."""
-    scale = max(height / picture.height, width / picture.width)
-    return max(width, int(picture.width * scale)), max(height, int(picture.height * scale))
+def upright_size(file: Path) -> tuple[int, int]:
+    """The (width, height) of the picture in ``file``, turned as its EXIF orientation says."""
+    with Image.open(file) as opened:
+        return (opened.height, opened.width) if _orientation(opened) > 4 else opened.size
+
+
+def aligned(label: Image.Image, seen: tuple[int, int], size: tuple[int, int], fit: str) -> Image.Image:
+    """The part of a ``label`` picture that belongs to an image of (height, width) ``size``, which was made by ``fit``
+    of a picture of (width, height) ``seen``; every value is one that the label has.
+
+    A label may be finer than its picture by a whole factor, and stays so. Raises ``ValueError`` for other sizes.
+    """
+    factor = max(1, label.width // seen[0])
+    if label.size != (factor * seen[0], factor * seen[1]):
+        raise ValueError(f"is {label.height}x{label.width}, and its picture {seen[1]}x{seen[0]}")
+    covering = {"crop": seen, "squash": (size[1], size[0])}.get(fit) or _covering(seen, *size)
+    finer = label.resize((factor * covering[0], factor * covering[1]), Image.Resampling.NEAREST)
+    return finer.crop(tuple(factor * edge for edge in _middle(covering, size)))  # type: ignore[arg-type]
+
+
+def _covering(seen: tuple[int, int], height: int, width: int) -> tuple[int, int]:
+    """The size (width, height) of a picture that is ``seen`` in another one where it just covers that of the input."""
+    scale = max(height / seen[1], width / seen[0])
+    return max(width, int(seen[0] * scale)), max(height, int(seen[1] * scale))
 
 
 def _centre(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return picture.crop(_middle(picture.size, size))
+
+
+def _middle(seen: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of what has (height, width) ``size`` amid a picture of (width, height) ``seen``."""
     height, width = size
-    top, left = round((picture.height - height) / 2), round((picture.width - width) / 2)
-    return picture.crop((left, top, left + width, top + height))
+    top, left = round((seen[1] - height) / 2), round((seen[0] - width) / 2)
+    return left, top, left + width, top + height
 
 
 def told(facts: Sequence[Facts], how: Preparation) -> list[str]:

@@ -29,8 +29,8 @@ class Regression(Task):
 
     def truth(self, labels: Labels) -> np.ndarray:
         """A number for each value of the output: (n, channels), of maps (n, h, w, channels) or (n, channels, h, w); one
-        channel needs no axis of its own."""
-        return like_outputs(self.output, labels).astype(np.float64)
+        channel needs no axis of its own. Pictures are values of 0 to 1."""
+        return like_outputs(self.output, labels).astype(np.float64) / (labels.white or 1.0)
 
     def score(self, exact: FloatArray, integer: FloatArray, truth: np.ndarray | None) -> Score:
         between = Differences.of(integer, exact)
