@@ -238,6 +238,16 @@ def test_operators_of_a_domain_that_is_not_declared(tmp_path: Path) -> None:
     )
 
 
+def test_weights_that_a_foreign_operator_makes(tmp_path: Path) -> None:
+    net = model()
+    net.graph.node.insert(0, helper.make_node("Quant", ["W"], ["Wq"], "quant", domain="qonnx.custom_op.general"))
+    net.graph.node[1].input[1] = "Wq"
+    net.opset_import.append(helper.make_opsetid("qonnx.custom_op.general", 1))
+    onnx.save(net, tmp_path / "net.onnx")
+    (said,) = refused(tmp_path / "net.onnx").splitlines()
+    assert said.startswith("`quant` (qonnx.custom_op.general.Quant): is not supported; it is quantised, and")
+
+
 def test_functions_of_the_file_itself(tmp_path: Path) -> None:
     """As torch's exporter has written them."""
     net = model()

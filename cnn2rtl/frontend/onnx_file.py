@@ -49,6 +49,11 @@ class OnnxCall:
     since: int = 0
 
     @property
+    def foreign(self) -> bool:
+        """Whether it is none of onnx's own; its kind has a domain then."""
+        return self.since == 0
+
+    @property
     def output(self) -> str:
         """The first one that anything reads."""
         return next(name for name in self.outputs if name)

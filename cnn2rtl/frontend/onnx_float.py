@@ -245,7 +245,7 @@ class OnnxModule(nn.Module):
             source = known.get(call.inputs[0], values.get(call.inputs[0]))
             shape = np.array(tuple(source.shape), np.int64)  # type: ignore[union-attr]
             return [shape[call.attributes.get("start", 0) : call.attributes.get("end", None)]]
-        if not all(name in known for name in call.inputs if name):
+        if call.foreign or not all(name in known for name in call.inputs if name):
             return None
         return computed(call, [known[name] if name else None for name in call.inputs], self.network.opset)
 

@@ -12,10 +12,12 @@ NAMED = 3
 
 
 def told(network: OnnxNetwork, known: Container[str]) -> list[str]:
-    """One line for each kind of operator that works on images and is not ``known``."""
+    """One line for each kind of operator that works on images, or is not onnx's own, and is not ``known``."""
     found: dict[str, list[str]] = {}
     for call in network.calls:
-        if call.kind != "Shape" and call.kind not in known and not network.moving.isdisjoint(call.inputs):
+        if call.kind in known or call.kind == "Shape":
+            continue
+        if call.foreign or not network.moving.isdisjoint(call.inputs):
             found.setdefault(call.kind, []).append(f"`{call.name}`")
     return [f"{_shown(names)} ({kind}): is not supported; {of_onnx(kind)}" for kind, names in found.items()]
 
