@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +15,10 @@ import numpy as np
 from cnn2rtl import store
 from cnn2rtl.design import Design
 from cnn2rtl.export import to_onnx
-from cnn2rtl.graph import FloatGraph, QuantGraph
+from cnn2rtl.graph import FloatGraph, QuantGraph, restore
 from cnn2rtl.output import write_project
 from cnn2rtl.quant.qformat import IntArray
-from cnn2rtl.tensors import Codes, batch_of, code_type, in_batches, part
+from cnn2rtl.tensors import Codes, FloatArray, batch_of, code_type, in_batches, part
 from cnn2rtl.verify.vectors import frame_vectors
 
 
@@ -64,6 +64,14 @@ class Compiled:
         tensors: dict[str, IntArray] = {}
         self.graph.run(self._codes(images), lambda node, codes: tensors.update({node.name: codes.astype(np.int64)}))
         return tensors
+
+    def restore(self, outputs: np.ndarray | Sequence[np.ndarray]) -> tuple[FloatArray, ...]:
+        """The model's own outputs, (n, ...) each, from those of the hardware, (n, h, w, c) each.
+
+        Integers are the codes that the hardware delivers; what they stand for is moved where the model has it. So this
+        undoes what was left away at the network's end. One output may be given by itself.
+        """
+        return restore(self.float_graph, self.graph, outputs)
 
     def onnx(self, every_layer: bool = False) -> bytes:
         """The integer network as the contents of an ``.onnx`` file: see :func:`cnn2rtl.export.to_onnx`."""

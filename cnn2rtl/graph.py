@@ -16,6 +16,7 @@ from cnn2rtl.ops.base import Op
 from cnn2rtl.ops.graph_only import NumberInput
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import IntArray, QFormat
+from cnn2rtl.restoring import ModelOutput, notes, restored
 from cnn2rtl.tensors import Clamp, FloatArray, Shape, noise, part
 from cnn2rtl.threads import few_threads
 
@@ -54,7 +55,8 @@ class Node:
 class FloatGraph:
     """A DAG in topological order. Nodes that take nothing are the inputs; ``outputs`` name the results.
 
-    ``notes`` tell the user what is not exactly as the model says. Every graph, whoever makes it, holds finite numbers:
+    ``notes`` tell the user what is not exactly as the model says. ``restored`` are the model's own outputs, where these
+    are not simply the results. Every graph, whoever makes it, holds finite numbers:
     else it raises one :class:`UserError` for all that are not.
     """
 
@@ -62,6 +64,7 @@ class FloatGraph:
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    restored: tuple[ModelOutput, ...] = ()
 
     def __repr__(self) -> str:
         return f"<FloatGraph {self.name!r}: {len(self.nodes)} nodes>"
@@ -90,6 +93,11 @@ class FloatGraph:
     def numbers(self) -> Mapping[str, QFormat]:
         """The format of each input whose codes are no pixels."""
         return numbers_of(self.nodes)
+
+    @property
+    def restoring(self) -> tuple[str, ...]:
+        """How the model's own outputs come of these, a line for each that takes more than reading it."""
+        return notes(self.restored, self.outputs, [self[name].shape for name in self.outputs])
 
     @property
     def channels(self) -> int:
@@ -258,3 +266,10 @@ class QuantGraph:
 def numbers_of(nodes: Iterable[Node | QuantNode]) -> Mapping[str, QFormat]:
     """The format of each input among ``nodes`` whose codes are no pixels."""
     return {node.name: node.op.numbers for node in nodes if isinstance(node.op, NumberInput)}
+
+
+def restore(exact: FloatGraph, graph: QuantGraph, outputs: np.ndarray | Sequence[np.ndarray]) -> tuple[FloatArray, ...]:
+    """The model's own outputs, (n, ...), from those of ``graph``, (n, h, w, c) each, in integers or reals."""
+    found = [outputs] if isinstance(outputs, np.ndarray) else [np.asarray(array) for array in outputs]
+    nodes = [graph[name] for name in graph.outputs]
+    return restored(exact.restored, found, [node.out for node in nodes], [node.shape for node in nodes])

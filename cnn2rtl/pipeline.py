@@ -284,6 +284,7 @@ def implemented(network: Quantised, options: Options) -> Compiled:
     target = options.target
     chosen = {key: value for key, value in asdict(network.options).items() if key != "target"}
     options_as_written = msgspec.convert(chosen, schema.Options)
-    facts = Facts(options_as_written, network.origin, network.notes, target.clock_mhz, target.device)
+    notes = (*network.notes, *network.graph.restoring)
+    facts = Facts(options_as_written, network.origin, notes, target.clock_mhz, target.device)
     files = render(design, facts)
     return Compiled(network.graph, network.integers, design, files, network.vector_images)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from cnn2rtl import schema, store
 from cnn2rtl.design import Fifo, Stream
 from cnn2rtl.errors import Notice, UserError
-from cnn2rtl.graph import FloatGraph, QuantGraph
+from cnn2rtl.graph import FloatGraph, QuantGraph, restore
 from cnn2rtl.hardware.block import Port
 from cnn2rtl.output import changed_files, few, replace_file, tidy_errors, unchanged
 from cnn2rtl.render.report import report
 from cnn2rtl.schedule import Traffic
 from cnn2rtl.schema import About
+from cnn2rtl.tensors import FloatArray
 from cnn2rtl.text import visible
 from cnn2rtl.workspace import alone_in
 
@@ -41,6 +43,10 @@ class Project:
     def latency(self) -> int:
         """Predicted cycles of a frame, from the first pixel to the last result."""
         return self.about.latency
+
+    def restore(self, outputs: np.ndarray | Sequence[np.ndarray]) -> tuple[FloatArray, ...]:
+        """The model's own outputs from those of the hardware: see :meth:`cnn2rtl.Compiled.restore`."""
+        return restore(self.float_graph, self.graph, outputs)
 
     def __repr__(self) -> str:
         return f"<Project {self.about.name!r} in {self.folder}: {len(self.graph.layers)} layers>"

@@ -20,6 +20,7 @@ from cnn2rtl.limits import check_zip
 from cnn2rtl.ops import REGISTRY, Input, NumberInput, Window
 from cnn2rtl.quant.layers import QuantLayer
 from cnn2rtl.quant.qformat import QFormat, Requant
+from cnn2rtl.restoring import ModelOutput
 from cnn2rtl.tensors import Clamp
 
 _PARTS: Mapping[str, type[Any]] = {
@@ -27,6 +28,7 @@ _PARTS: Mapping[str, type[Any]] = {
     for cls in (
         Clamp,
         FloatGraph,
+        ModelOutput,
         Node,
         Input,
         NumberInput,

@@ -96,7 +96,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "control flow": (Gated, "depends on the values of a tensor"),
     "a recurrent layer": (Recurrent, "gru"),
     "attention": (lambda: Lambda(lambda x: x @ x.transpose(2, 3)), "is computed from the input"),
-    "rows for columns": (lambda: Lambda(lambda x: x.transpose(2, 3)), "its values in another order"),
+    "rows for columns": (lambda: Lambda(lambda x: x.transpose(2, 3).amax(2)), "its values in another order"),
     "channels for rows": (
         lambda: nn.Sequential(Lambda(lambda x: x.transpose(1, 2)), nn.Conv2d(6, 2, 1)),
         "another order",

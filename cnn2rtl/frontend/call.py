@@ -41,7 +41,7 @@ class Call:
 
     An argument is a :class:`Map`, a constant ``torch.Tensor``, or a plain Python value. ``out`` is the
     result's shape without the batch, ``name`` the layer's, ``target`` what torch runs. ``behind`` names the
-    operators of all that depends on the result.
+    operators of all that depends on the result; where it ``ends``, these only move values or change each by itself.
     """
 
     operator: str
@@ -51,6 +51,7 @@ class Call:
     target: Callable[..., Any]
     builder: Builder
     behind: frozenset[str] = frozenset()
+    ends: bool = True
 
     @property
     def sources(self) -> tuple[Map, ...]:
@@ -79,10 +80,8 @@ class Call:
 
     def pointwise(self, op: Op, source: Map, clamp: Clamp = FREE, part: str = "") -> Map:
         """Add a layer that does the same to every value: ahead of what only reorders them, for then that is free."""
-        if source.permutes:
-            base = Map(source.node, source.shape, source.shape)
-            made = self.layer(op, base, clamp=clamp, part=part)
-            return source.of(made.node, made.shape)
+        if source.permutes or (source.parts and np.all(source.positions >= 0)):
+            return source.of(*(self.layer(op, base, clamp=clamp, part=part) for base in source.bases))
         return self.layer(op, source, clamp=clamp, part=part).reshaped(source.dims)
 
     def note(self, text: str) -> None:

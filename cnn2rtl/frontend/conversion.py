@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any, TypeAlias
@@ -16,8 +16,9 @@ from torch.export import ExportedProgram
 from cnn2rtl.errors import UserError
 from cnn2rtl.foreign import said
 from cnn2rtl.frontend.call import Call, Map, Refused
-from cnn2rtl.frontend.converters import CONVERTERS, INDICES, MOVES, Result
+from cnn2rtl.frontend.converters import CONVERTERS, INDICES, MOVES, SCATTERED, Result
 from cnn2rtl.frontend.dependence import ancestors, operator_of, operators_behind
+from cnn2rtl.frontend.outputs import Outputs
 from cnn2rtl.frontend.quiet import quiet
 from cnn2rtl.frontend.relabel import moved
 from cnn2rtl.frontend.unsupported import BY_LAYER, SUPPORTED, of_torch
@@ -38,9 +39,19 @@ _LAYERS = ("torch.nn.modules.", "cnn2rtl.frontend.onnx_float.OnnxOperator")
 
 
 class Conversion:
-    """One program on its way into a graph, with the problems found so far; ``sources`` are its inputs by name."""
+    """One program on its way into a graph, with the problems found so far; ``sources`` are its inputs by name.
 
-    def __init__(self, program: ExportedProgram, sources: Mapping[str, fx.Node], name: str) -> None:
+    Of these, ``channels_last`` have the channels as their last dimension.
+    """
+
+    def __init__(
+        self,
+        program: ExportedProgram,
+        sources: Mapping[str, fx.Node],
+        name: str,
+        channels_last: Collection[str] = (),
+    ) -> None:
+        self.channels_last = channels_last
         self.program, self.name = program, name
         self.sources = {node: name for name, node in sources.items()}
         self.batch = str(next(iter(self.sources)).meta["val"].shape[0])
@@ -76,27 +87,35 @@ class Conversion:
         if signature.buffers_to_mutate:
             written = ", ".join(f"`{name}`" for name in signature.buffers_to_mutate.values())
             self.problems.append(f"the model changes {written} while it runs; only fixed weights are supported")
-        names = tuple(self._output(result, number, len(results)) for number, result in enumerate(results))
+        outputs = Outputs(self)
+        for number, result in enumerate(results):
+            self._output(
+                outputs, result, "the model's output" if len(results) == 1 else f"output {number} of the model"
+            )
         for node, name in self.sources.items():
             if node not in live and len(self.sources) > 1:
                 self.problems.append(f"the model does nothing with its input `{name}`; leave it out")
         if self.problems:
             raise UserError(self.problems)
-        return FloatGraph(self.name, tuple(self.nodes), names, tuple(self.notes))
+        return FloatGraph(
+            self.name, self._needed(outputs.nodes), tuple(outputs.nodes), tuple(self.notes), tuple(outputs.restored)
+        )
 
-    def _output(self, result: fx.Node, number: int, of: int) -> str:
-        """The node whose map is output ``number`` of the model."""
+    def _output(self, outputs: Outputs, result: fx.Node, which: str) -> None:
+        """Add the map of a result of the model's to its ``outputs``."""
         value = self.values.get(result)
-        which = "the model's output" if of == 1 else f"output {number} of the model"
         if not isinstance(value, Map):
             self.problems.append(f"{which} does not depend on its input")
         elif not self.problems:
-            try:
-                return self.plain(value).node
-            except Refused as refused:
-                dims = ", ".join(map(str, value.dims))
-                self.problems.append(f"{which} is (n, {dims}): {refused}")
-        return ""
+            dims = _dims(result)
+            outputs.add(value, dims if prod(dims) == prod(value.dims) else value.dims)
+
+    def _needed(self, outputs: Sequence[str]) -> tuple[Node, ...]:
+        """The inputs, and the nodes that the ``outputs`` depend on: some were made for a view that needed none."""
+        needed = set(outputs)
+        for node in reversed(self.nodes):
+            needed.update(node.inputs if node.name in needed else ())
+        return tuple(node for node in self.nodes if node.name in needed or not node.inputs)
 
     def _refuse(self, node: fx.Node, refused: Refused) -> None:
         problem = f"`{_layer_name(node)}` ({operator_of(node)}): {refused}"
@@ -127,6 +146,8 @@ class Conversion:
         """``view`` as the whole map of some node: that of layers which move the values, where they need moving."""
         if view.plain:
             return view
+        if view.parts:
+            raise Refused("joins views of several maps; these can be outputs of the network, and nothing else")
         key = (view.node, view.sized, view.value, view.positions.tobytes())
         if key not in self.moved:
             self.moved[key] = self._moved(view)
@@ -144,7 +165,8 @@ class Conversion:
 
     def _placeholder(self, node: fx.Node) -> None:
         if node in self.sources:
-            source = _whole(self._unique(self.sources[node]), _dims(node))
+            name, dims = self.sources[node], _dims(node)
+            source = (_streamed if name in self.channels_last else _whole)(self._unique(name), dims)
             self.values[node] = source
             dtype = str(node.meta["val"].dtype).removeprefix("torch.")
             self.nodes.append(Node(source.node, Input(source.shape, dtype), (), source.shape))
@@ -179,7 +201,9 @@ class Conversion:
         overload = str(node.target)
         if overload not in CONVERTERS:
             raise Refused(f"is not supported; {of_torch(operator_of(node))}")
-        call = Call(overload, args, _dims(node), _layer_name(node), node.target, self, self.behind[node])
+        behind = self.behind[node]
+        ends = behind <= SCATTERED
+        call = Call(overload, args, _dims(node), _layer_name(node), node.target, self, behind, ends)
         tensors = made if isinstance(made, (tuple, list)) else [made]
         if overload not in INDICES:
             self._require_map(tensors[0], whole=overload in MOVES and _keeps_type(node))
@@ -294,6 +318,13 @@ def _whole(node: str, dims: tuple[int, ...]) -> Map:
     """The map of ``node`` as it stands, as a tensor of ``dims``."""
     view = Map(node, (1, 1, 1), dims)
     return replace(view, shape=view.sized)
+
+
+def _streamed(node: str, dims: tuple[int, ...]) -> Map:
+    """The map of ``node``, whose channels are the last of ``dims``, as a tensor of these."""
+    order = np.moveaxis(np.arange(prod(dims)).reshape(dims[-1], *dims[:-1]), 0, -1)
+    sized = _whole(node, (dims[-1], *dims[:-1]))
+    return sized.at(order)
 
 
 def _dims(node: fx.Node) -> tuple[int, ...]:

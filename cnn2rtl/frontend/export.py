@@ -16,7 +16,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.foreign import said
-from cnn2rtl.frontend.conversion import Conversion
+from cnn2rtl.frontend.layout import converted
 from cnn2rtl.frontend.quiet import quiet
 from cnn2rtl.frontend.reparametrised import plain
 from cnn2rtl.frontend.sizes import SizesJudged, TooLarge
@@ -62,7 +62,7 @@ def capture(
             raise UserError(f"the model cannot be captured: its forward() {said(error)}") from None
     sources = _user_inputs(program)
     names = [INPUT] if len(sources) == 1 else list(inputs) or [node.name for node in sources]
-    return Conversion(program, dict(zip(names, sources, strict=True)), name).graph()
+    return converted(program, dict(zip(names, sources, strict=True)), name)
 
 
 def _each(shape: Dims) -> list[tuple[int, ...]]:

@@ -19,16 +19,29 @@ def moved(builder: Builder, view: Map) -> Map:
     return _Mover(builder, view).run()
 
 
+def rearranged(builder: Builder, view: Map) -> Map:
+    """As :func:`moved`, where one layer or two do it to the map as a whole."""
+    return _Mover(builder, view).run(in_parts=False)
+
+
+def is_map(view: Map) -> bool:
+    """Whether its channels, rows and columns are channels, rows and columns of a node's map."""
+    if view.parts or len(view.dims) > 3:
+        return False
+    return _separated(view.positions.reshape(view.sized), view.shape) is not None
+
+
 class _Mover:
     """A view on its way into layers, called after whatever moved the values."""
 
     def __init__(self, builder: Builder, view: Map) -> None:
         self.builder, self.view = builder, view
-        self.base = Map(view.node, view.shape, view.shape)
+        (self.base,) = view.bases
 
-    def run(self) -> Map:
+    def run(self, in_parts: bool = True) -> Map:
         index = self.view.positions.reshape(self.view.sized)
-        for make in (self._in_raster_order, self._channels_and_pixels, self._from_channels, self._in_parts):
+        whole = (self._in_raster_order, self._channels_and_pixels, self._from_channels)
+        for make in (*whole, self._in_parts) if in_parts else whole:
             made = make(index)
             if made is not None:
                 return made

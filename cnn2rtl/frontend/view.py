@@ -30,7 +30,8 @@ class Map:
     ``index``, of shape ``dims``, is where each value lies in that map, positions counted in the order (c, h, w); -1
     stands for the constant ``value``. ``None`` is all of them in order. ``name`` is the layer that moved them last.
     Where there is a ``before``, the tensor is what ``again`` makes of it: two moves may need a layer each, for which
-    there is none together.
+    there is none together. Where there are ``parts``, the values are those of several nodes' maps behind each other,
+    and ``node`` is none.
     """
 
     node: str
@@ -41,6 +42,33 @@ class Map:
     name: str = ""
     before: Map | None = None
     again: Callable[[Map], Map] | None = None
+    parts: tuple[Map, ...] = ()
+
+    @classmethod
+    def whole(cls, node: str, shape: Shape) -> Map:
+        """The map of ``node`` as it stands."""
+        return cls(node, shape, shape)
+
+    @classmethod
+    def joined(cls, parts: tuple[Map, ...], name: str) -> Map:
+        """The values of several whole maps behind each other."""
+        count = sum(prod(part.shape) for part in parts)
+        return cls("", (count, 1, 1), (count,), name=name, parts=parts)
+
+    @property
+    def bases(self) -> tuple[Map, ...]:
+        """The whole maps that the values are in: of the node, or of the parts."""
+        return self.parts or (Map.whole(self.node, self.shape),)
+
+    @cached_property
+    def pixels_of(self) -> IntArray:
+        """In which pixel each value of the bases lies, counted through all of them."""
+        numbers, first = [], 0
+        for part in self.bases:
+            c, h, w = part.shape
+            numbers.append(first + np.tile(np.arange(h * w), c))
+            first += h * w
+        return np.concatenate(numbers)
 
     @property
     def sized(self) -> Shape:
@@ -60,7 +88,7 @@ class Map:
     @property
     def plain(self) -> bool:
         """Whether it is the node's map as it stands."""
-        return self.index is None and self.sized == self.shape
+        return not self.parts and self.index is None and len(self.dims) <= 3 and self.sized == self.shape
 
     @cached_property
     def permutes(self) -> bool:
@@ -69,11 +97,14 @@ class Map:
             return True
         return np.array_equal(np.sort(self.index, None), np.arange(prod(self.shape)))
 
-    def of(self, node: str, shape: Shape) -> Map:
-        """The same view of what another node makes of every value by itself."""
-        before = self.before
+    def of(self, *bases: Map) -> Map:
+        """The same view of what other nodes make of every value by itself, one node for each of its ``bases``."""
+        if self.parts:
+            return replace(self, parts=bases, before=None, again=None)
+        (base,), before = bases, self.before
+        node, shape = base.node, base.shape
         if before is not None and before.node == self.node and np.all(before.positions >= 0):
-            return replace(self, node=node, shape=shape, before=before.of(node, shape))
+            return replace(self, node=node, shape=shape, before=before.of(base))
         # The constant would have had to change as well.
         return replace(self, node=node, shape=shape, before=None, again=None)
 

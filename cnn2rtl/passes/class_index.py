@@ -26,7 +26,7 @@ def with_class_index(graph: FloatGraph) -> FloatGraph:
         name += "_"
     op = ArgMax()
     node = Node(name, op, (graph.output,), op.out_shape([graph[graph.output].shape]))
-    return replace(graph, nodes=(*graph.nodes, node), outputs=(name,))
+    return replace(graph, nodes=(*graph.nodes, node), outputs=(name,), restored=())
 
 
 def scores_of(graph: FloatGraph) -> tuple[str, ...]:

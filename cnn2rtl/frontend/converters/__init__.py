@@ -151,3 +151,13 @@ MOVES = frozenset(
     name for name, converter in CONVERTERS.items() if converter in (moving.reshape, moving.move, channelwise.identity)
 )
 """Those that keep every value: whole numbers, too, may go through, for nothing overflows."""
+
+_ANYWHERE = frozenset((
+    *(moving.reshape, moving.expand, moving.move, moving.along_dimensions, channelwise.identity, channelwise.dropout),
+    *(channelwise.relu, channelwise.relu6, channelwise.hardtanh, channelwise.clamp, channelwise.table),
+    *(channelwise.gelu, channelwise.power, channelwise.softmax, joining.arithmetic, joining.negative, joining.concat),
+))  # fmt: skip
+"""Those that do not mind in which map of several a value is."""
+
+SCATTERED = frozenset(name.split(".")[1] for name, converter in CONVERTERS.items() if converter in _ANYWHERE)
+"""Operators, by name, that work on values of several maps as well as on those of one."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -100,24 +101,27 @@ def softmax(call: Call) -> Map:
         raise Refused("goes over the images of a batch, each of which is computed by itself; the classes are dim=1")
     # What each sum goes over, (sums, values), as places in the map.
     places = np.moveaxis(source.positions, dim - 1, -1).reshape(-1, call.out[dim - 1])
-    channels, height, width = source.shape
-    pixels = places % (height * width)
+    pixels = source.pixels_of[places]
     if places.shape[1] == 1:
         raise Refused(
             f"goes over dim={dim}, which has one value alone: the result would always be the same; leave it out"
         )
     if np.any(places < 0) or np.any(pixels != pixels[:, :1]):
         raise Refused(
-            f"goes over dim={dim}, that is, over several pixels of a {times(source.shape)} map; it is supported over "
-            "the channels of each pixel alone (the classes), where it is left out. End the network before it"
+            f"goes over dim={dim}, that is, over several pixels of {_shapes(source)}; it is supported over the "
+            "channels of each pixel alone (the classes), where it is left out. End the network before it"
         )
     # The index of the largest of all channels stays the same where all of them are in the sum.
-    allowed = KEEPING | {"argmax"} if places.shape[1] == channels else KEEPING
+    allowed = KEEPING | {"argmax"} if places.shape[1] == source.shape[0] else KEEPING
     if not call.behind <= allowed:
         raise Refused("is supported at the end of the network alone, where it is left out")
     if "argmax" not in call.behind:
         call.note("is left out: the outputs are scores, whose order is that of the probabilities.")
     return source
+
+
+def _shapes(source: Map) -> str:
+    return " and ".join(f"a {times(base.shape)} map" for base in source.bases)
 
 
 def argmax(call: Call) -> Map:
@@ -145,28 +149,32 @@ def affine(
     source = source.expanded(call.out, call.name)
     if source.permutes:
         # Before what reorders the values, so that the layer ahead can take it over.
-        base, where = Map(source.node, source.shape, source.shape), source.positions
+        bases, where = source.bases, source.positions
     else:
-        base, where = source, np.arange(source.positions.size).reshape(source.dims)
+        bases, where = (source,), np.arange(source.positions.size).reshape(source.dims)
 
-    def column(values: FloatArray) -> FloatArray:
-        return _per_channel(values, where, base)
+    def columns(values: FloatArray) -> list[FloatArray]:
+        return _per_channel(values, where, bases)
 
-    mean, std = (None, None) if statistics is None else (column(array) for array in statistics)
-    op = Affine(column(scale), column(shift), mean, std, trained)
-    made = call.layer(op, base, part=part)
-    return source.of(made.node, made.shape) if source.permutes else made.reshaped(source.dims)
+    numbers = [columns(array) for array in (scale, shift, *(statistics or ()))]
+    made = [
+        call.layer(replace(Affine(*of_base), trained=trained), base, part=part)
+        for base, *of_base in zip(bases, *numbers, strict=True)
+    ]
+    return source.of(*made) if source.permutes else made[0].reshaped(source.dims)
 
 
-def _per_channel(values: FloatArray, where: np.ndarray, base: Map) -> FloatArray:
-    """``values``, broadcast to ``where`` they meet positions of ``base``, as one per channel, (c,)."""
-    c, h, w = base.sized
-    spread = np.empty(c * h * w)
+def _per_channel(values: FloatArray, where: np.ndarray, bases: Sequence[Map]) -> list[FloatArray]:
+    """``values``, broadcast to ``where`` they meet positions of ``bases``, as one per channel of each, (c,)."""
+    spread = np.empty(where.size)
     spread[where.ravel()] = np.broadcast_to(values, where.shape).ravel()
-    columns = spread.reshape(c, h * w)
-    if not np.array_equal(columns, np.broadcast_to(columns[:, :1], columns.shape), equal_nan=True):
-        raise Refused("only constants of one number, or of one per channel, are supported")
-    return columns[:, 0].copy()
+    found: list[FloatArray] = []
+    for part in np.split(spread, np.cumsum([base.positions.size for base in bases])[:-1]):
+        columns = part.reshape(bases[len(found)].sized[0], -1)
+        if not np.array_equal(columns, np.broadcast_to(columns[:, :1], columns.shape), equal_nan=True):
+            raise Refused("only constants of one number, or of one per channel, are supported")
+        found.append(columns[:, 0].copy())
+    return found
 
 
 def identity(call: Call) -> Map:

@@ -165,11 +165,11 @@ def _linear(call: Call, weight: FloatArray, bias: FloatArray | None) -> Map:
 
 def _over_map(call: Call, source: Map, weight: FloatArray, bias: FloatArray, biased: bool) -> Map:
     """The weights in the order of the map whose values ``source`` holds: whatever moved them costs nothing."""
+    source = call.builder.plain(source) if source.parts else source
     whole = np.zeros((weight.shape[0], prod(source.shape)))
     there = source.positions >= 0
     np.add.at(whole.T, source.positions[there], weight.T[there])
     if not there.all():
         bias, biased = bias + weight[:, ~there].sum(1) * source.value, True
-    base = Map(source.node, source.shape, source.shape)
-    made = call.layer(Linear(whole.reshape(-1, *source.shape), bias, biased=biased), base)
+    made = call.layer(Linear(whole.reshape(-1, *source.shape), bias, biased=biased), *source.bases)
     return made.reshaped((weight.shape[0],))

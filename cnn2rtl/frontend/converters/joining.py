@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, prod
 
 import numpy as np
 import torch
 
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters.channelwise import affine
+from cnn2rtl.frontend.relabel import is_map
 from cnn2rtl.ops import Add, Concat, Multiply, Op, Table
 from cnn2rtl.tensors import FloatArray
 
@@ -71,23 +72,25 @@ def _of_two(call: Call, name: str, left: Map, right: Map) -> Map:
 def elementwise(call: Call, op: Op, left: Map, right: Map) -> Map:
     """``op`` on two maps, value by value; ahead of what reorders both of them alike."""
     left, right = left.expanded(call.out, call.name), right.expanded(call.out, call.name)
-    alike = left.shape == right.shape and np.array_equal(left.positions, right.positions)
+    alike = [base.shape for base in left.bases] == [base.shape for base in right.bases]
+    alike = alike and np.array_equal(left.positions, right.positions)
     if alike and left.permutes:
-        made = call.layer(op, *(Map(m.node, m.shape, m.shape) for m in (left, right)))
-        return left.of(made.node, made.shape)
+        return left.of(*(call.layer(op, *pair) for pair in zip(left.bases, right.bases, strict=True)))
     return call.layer(op, left, right).reshaped(call.out)
 
 
 def concat(call: Call) -> Map:
-    """``concat`` along the channels; along another dimension, of pieces of one map alone."""
+    """``concat`` along the channels; of other views at the end of the network, nothing, and several outputs."""
     maps: list[Map] = call.args["tensors"]
     dim = call.args["dim"] % (1 + len(call.out))
     if not all(isinstance(value, Map) for value in maps):
         raise Refused("joins feature maps with constants, which is not supported")
     if len(maps) == 1:
         return maps[0]
-    if all(m.node == maps[0].node and m.value == maps[0].value for m in maps):
+    if all(not m.parts and m.node == maps[0].node and m.value == maps[0].value for m in maps):
         return _of_one(call, maps, dim)
+    if call.ends and not all(is_map(m) for m in maps):
+        return _apart(call, maps, dim)
     if dim != 1:
         raise Refused(f"joins along dimension {dim}; only along the channels (dim=1) is supported")
     return call.layer(Concat(), *maps).reshaped(call.out)
@@ -96,3 +99,17 @@ def concat(call: Call) -> Map:
 def _of_one(call: Call, maps: list[Map], dim: int) -> Map:
     joined = torch.cat([torch.from_numpy(m.positions.copy())[None] for m in maps], dim)
     return maps[0].at(joined[0].numpy(), name=call.name)
+
+
+def _apart(call: Call, maps: list[Map], dim: int) -> Map:
+    """The same values, still in the maps that they come from."""
+    if dim == 0:
+        raise Refused("joins images to a larger batch; only maps of one image can be joined")
+    maps = [call.builder.plain(m).reshaped(m.dims) if np.any(m.positions < 0) else m for m in maps]
+    bases = {base.node: base for m in maps for base in m.bases}
+    first = dict(zip(bases, np.cumsum([0, *(prod(base.shape) for base in bases.values())]), strict=False))
+    places = []
+    for m in maps:
+        own = np.concatenate([first[base.node] + np.arange(prod(base.shape)) for base in m.bases])
+        places.append(own[m.positions])
+    return Map.joined(tuple(bases.values()), call.name).at(np.concatenate(places, dim - 1), name=call.name)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
 
 from cnn2rtl.frontend.call import Call, Map, Refused
+from cnn2rtl.frontend.relabel import is_map
 from cnn2rtl.ops import AvgPool2d, Conv2d, MaxPool2d, Op, Window
 from cnn2rtl.quant.qformat import IntArray
 
@@ -124,36 +125,60 @@ def total(call: Call) -> Map:
 
 def largest(call: Call) -> Map:
     """``maxpool2d`` over rows, columns or both."""
-    source, (channels, window) = call.source, _reduced(call)
-    if channels:
+    over = _Reduced.of(call)
+    if over.channels:
         raise Refused("is supported over rows and columns alone, not over the channels")
-    return call.layer(MaxPool2d(window), source).reshaped(call.out)
+    return over.result(call, call.layer(MaxPool2d(over.window), over.source))
 
 
 def _over(call: Call, sums: bool) -> Map:
-    channels, window = _reduced(call)
-    source = call.source
-    if window.taps > 1 or not channels:
+    over = _Reduced.of(call)
+    source, window = over.source, over.window
+    if window.taps > 1 or not over.channels:
         out = window.out_size(*source.sized[1:])
         op = AvgPool2d(window, np.ones(out, np.int64) if sums else None)
-        source = call.layer(op, source, part="pixels" if channels else "")
-    if channels:
+        source = call.layer(op, source, part="pixels" if over.channels else "")
+    if over.channels:
         count = source.sized[0]
         weight = np.full((1, count, 1, 1), 1.0 if sums else 1.0 / count)
         source = call.layer(Conv2d(weight=weight, bias=np.zeros(1), window=Window((1, 1)), biased=False), source)
-    return source.reshaped(call.out)
+    return over.result(call, source)
 
 
-def _reduced(call: Call) -> tuple[bool, Window]:
-    """Whether channels are reduced to one, and the window of the rows and columns that are."""
-    source, given = call.source, call.args["dim"]
-    rank = 1 + len(source.dims)
-    dims = {dim % rank for dim in ([given] if isinstance(given, int) else given or range(rank))}
-    if 0 in dims:
-        raise Refused("goes over the images of a batch, too; give it the dimensions behind the first, as in dim=(2, 3)")
-    _, height, width = source.sized
-    # Dimensions of the tensor as (c, h, w).
-    axes = {1: 0, 2: 1 if rank == 4 else 2, 3: 2}
-    reduced = {axes[dim] for dim in dims}
-    kernel = (height if 1 in reduced else 1, width if 2 in reduced else 1)
-    return 0 in reduced, Window(kernel, kernel)
+@dataclass(frozen=True)
+class _Reduced:
+    """What a reduction goes over: the ``channels`` of a map or not, and a ``window`` of rows and columns.
+
+    ``source`` has its channels first; where they are ``last`` in the tensor, they are last in the result.
+    """
+
+    source: Map
+    channels: bool
+    window: Window
+    last: bool
+
+    @classmethod
+    def of(cls, call: Call) -> _Reduced:
+        source, given = call.source, call.args["dim"]
+        rank = 1 + len(source.dims)
+        dims = {dim % rank for dim in ([given] if isinstance(given, int) else given or range(rank))}
+        if 0 in dims:
+            raise Refused(
+                "goes over the images of a batch, too; give it the dimensions behind the first, as in dim=(2, 3)"
+            )
+        # Dimensions of the tensor as (c, h, w).
+        axes = {1: 0, 2: 1 if rank == 4 else 2, 3: 2}
+        first = source.at(np.moveaxis(source.positions, -1, 0)) if rank > 2 else source
+        last = not is_map(source) and is_map(first)
+        if last:
+            source, axes = first, {rank - 1: 0, rank - 2: 2, rank - 3: 1}
+        _, height, width = source.sized
+        reduced = {axes[dim] for dim in dims}
+        kernel = (height if 1 in reduced else 1, width if 2 in reduced else 1)
+        return cls(source, 0 in reduced, Window(kernel, kernel), last)
+
+    def result(self, call: Call, made: Map) -> Map:
+        """The reduced map as the tensor that the model has."""
+        if self.last:
+            made = made.at(np.moveaxis(made.positions, 0, -1), name=call.name)
+        return made.reshaped(call.out)
