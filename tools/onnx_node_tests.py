@@ -27,6 +27,8 @@ from onnx.backend.test.loader import load_model_tests
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.onnx_file import read_onnx
 from cnn2rtl.frontend.onnx_float import capture_onnx
+from cnn2rtl.graph import FloatGraph
+from cnn2rtl.tensors import Shape
 
 EXACT, WRONG, REFUSED = "exact", "wrong", "refused"
 
@@ -72,8 +74,8 @@ def judged(case: Any, folder: Path) -> Verdict:
         return Verdict(*about, REFUSED, error.problems[0])
     try:
         with np.errstate(all="ignore"):
-            made = finished(graph.forward(as_maps(np.asarray(inputs[0], np.float64))), graph.notes)
-        wanted = as_maps(np.asarray(outputs[0]))
+            made = outputs_of(graph, np.asarray(inputs[0], np.float64))
+        wanted = np.asarray(outputs[0])
         tolerance = {"rtol": max(case.rtol, 1e-5), "atol": max(case.atol, 1e-6)}
         np.testing.assert_allclose(np.asarray(made).reshape(wanted.shape), wanted, **tolerance)
     except (AssertionError, ValueError) as error:
@@ -91,6 +93,16 @@ def with_constants(model: onnx.ModelProto, inputs: Sequence[Any]) -> onnx.ModelP
     return fixed
 
 
+def outputs_of(graph: FloatGraph, x: np.ndarray) -> np.ndarray:
+    """The model's (first) output, (n, ...), for its input ``x``, (n, ...)."""
+    maps: dict[str, np.ndarray] = {}
+    (shape,) = graph.inputs.values()
+    last = any("channels last" in note for note in graph.notes)
+    graph.forward(as_maps(x, shape, last), lambda node, values: maps.update({node.name: values}))
+    found = [finished(maps[name], graph.notes) for name in graph.outputs]
+    return graph.restored[0].of(found)
+
+
 def finished(scores: np.ndarray, notes: Sequence[str]) -> np.ndarray:
     """What the network itself makes of ``scores``, (n, h, w, classes), where a softmax at its end was left out."""
     if not any("is left out" in note for note in notes):
@@ -100,11 +112,10 @@ def finished(scores: np.ndarray, notes: Sequence[str]) -> np.ndarray:
     return np.log(shares) if any("log" in note.lower() for note in notes) else shares
 
 
-def as_maps(values: np.ndarray) -> np.ndarray:
-    """(n, c, h, w), or fewer dimensions, as maps (n, h, w, c)."""
-    dims = {1: (1, 1, 1), 2: (*values.shape[1:], 1, 1), 3: (*values.shape[1:2], 1, *values.shape[2:])}
-    shape = dims.get(values.ndim, values.shape[1:])
-    return np.moveaxis(values.reshape(len(values), *shape), 1, -1)
+def as_maps(values: np.ndarray, shape: Shape, last: bool) -> np.ndarray:
+    """(n, ...) as maps (n, h, w, c) of ``shape`` (c, h, w); the channels come first in it, or ``last``."""
+    c, h, w = shape
+    return values.reshape(-1, h, w, c) if last else np.moveaxis(values.reshape(-1, c, h, w), 1, -1)
 
 
 def run(only: Sequence[str] = ()) -> list[Verdict]:
