@@ -11,7 +11,7 @@ from cnn2rtl.hardware import units
 from cnn2rtl.hardware.constants import Constants, Matrix
 from cnn2rtl.hardware.moves import Sources
 from cnn2rtl.hardware.parts import DESCRIPTIONS, Parameters
-from cnn2rtl.hardware.unit import Bits, Numbers, ParameterValue, Place, pack
+from cnn2rtl.hardware.unit import Bits, Counts, Numbers, ParameterValue, Place, pack
 from cnn2rtl.hardware.units import window_buffer
 from cnn2rtl.hardware.units.lookup import functions
 from cnn2rtl.hardware.units.mac_array import spared
@@ -118,8 +118,8 @@ def stream_add(rng: random.Random) -> Sample:
 
 def stream_concat(rng: random.Random) -> Sample:
     inputs, width = rng.choice((2, 2, 3, 4)), 8 * spread(rng, 1, 16)
-    beats = np.array([[spread(rng, 1, 200) for _ in range(inputs)]])
-    parameters = {"INPUTS": inputs, "WIDTH": width, "BEATS": Bits(16 * inputs, pack(beats, 16)[0])}
+    beats = [spread(rng, 1, 200) for _ in range(inputs)]
+    parameters = {"INPUTS": inputs, "WIDTH": width, "BEATS": Counts.of(beats)}
     return stream("stream_concat", parameters, inputs * width, width, inputs)
 
 

@@ -109,7 +109,6 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "GroupNorm": (lambda: nn.GroupNorm(2, 4), "use BatchNorm2d"),
     "a comparison": (lambda: Lambda(lambda x: torch.where(x > 0, x, 0.1 * x)), "`gt` .* is not supported"),
     "the largest of two maps": (lambda: Lambda(lambda x: torch.maximum(x, x.flip(3))), "is not supported"),
-    "the largest channel": (lambda: Lambda(lambda x: x.amax(1)), "not over the channels"),
     "a running sum": (lambda: Lambda(lambda x: x.cumsum(1)), "is not supported"),
     "a variance": (lambda: Lambda(lambda x: x.var((2, 3))), "is not supported"),
     "the largest few": (lambda: Lambda(lambda x: x.topk(2, 1)[0]), "is not supported"),

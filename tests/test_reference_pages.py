@@ -21,6 +21,7 @@ from cnn2rtl.ops import (
     Add,
     ArgMax,
     AvgPool2d,
+    ChannelMax,
     Concat,
     Conv2d,
     DepthToSpace,
@@ -223,10 +224,16 @@ EXAMPLES: dict[str, Sequence[Example]] = {
     "add": tuple(Example(Add(), (c, 3, 4), beside=(c,)) for c in (7, 4)),
     "multiply": tuple(Example(Multiply(), (c, 3, 4), beside=(c,)) for c in (7, 4)),
     "concat": tuple(
-        Example(Concat(), (c, 3, 4), clamp=clamp, beside=beside)
-        for c, beside in ((4, (6,)), (3, (9, 6)))
+        Example(Concat(axis), (c, 3, 4), form, clamp, beside)
+        for axis, form, c, beside in (
+            (1, "channels", 4, (6,)),
+            (1, "channels", 3, (9, 6)),
+            (2, "pixels", 5, (5, 5)),
+            (3, "pixels", 8, (8,)),
+        )
         for clamp in (FREE, RELU)
     ),
+    "channel_max": tuple(Example(ChannelMax(), (12, 3, 4), clamp=clamp) for clamp in (FREE, RELU)),
     "select": tuple(
         Example(Select(indices), (8, 3, 4), clamp=clamp)
         for indices, clamp in (((4, 5, 6, 7), FREE), ((7, 0, 3), RELU), ((0, 4, 1, 5, 2, 6, 3, 7), FREE))

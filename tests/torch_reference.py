@@ -112,8 +112,14 @@ def _add(a: torch.Tensor, b: torch.Tensor, node: QuantNode) -> torch.Tensor:
 
 def _concat(*given: Any) -> torch.Tensor:
     *maps, node = given
-    joined = torch.cat(maps, 1)
+    joined = torch.cat(maps, node.op.axis)
     return joined if node.layer.requant is None else _rescale(joined, node)
+
+
+def _channel_max(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
+    largest = x.amax(1, keepdim=True)
+    assert node.layer is not None
+    return largest if node.layer.requant is None else _rescale(largest, node)
 
 
 def _argmax(x: torch.Tensor, node: QuantNode) -> torch.Tensor:
@@ -194,6 +200,7 @@ REFERENCE: Mapping[str, Callable[..., torch.Tensor]] = {
     "add": _add,
     "argmax": _argmax,
     "avgpool2d": _avgpool2d,
+    "channel_max": _channel_max,
     "concat": _concat,
     "conv2d": _conv2d,
     "depth_to_space": _depth_to_space,

@@ -18,6 +18,7 @@ from cnn2rtl.ops import (
     Add,
     ArgMax,
     AvgPool2d,
+    ChannelMax,
     Concat,
     Conv2d,
     DepthToSpace,
@@ -99,6 +100,12 @@ def _(op: ArgMax, xs: Sequence[Tensor], weight: Tensor, border: Tensor, layer: Q
 
 
 @sums.register
+def _(op: ChannelMax, xs: Sequence[Tensor], weight: Tensor, border: Tensor, layer: QuantLayer) -> Tensor:
+    (x,) = xs
+    return x.amax(1, keepdim=True)
+
+
+@sums.register
 def _(op: Add, xs: Sequence[Tensor], weight: Tensor, border: Tensor, layer: QuantLayer) -> Tensor:
     a, b = (x * factor for x, factor in zip(xs, layer.factors, strict=True))
     return a + b
@@ -112,7 +119,7 @@ def _(op: Multiply, xs: Sequence[Tensor], weight: Tensor, border: Tensor, layer:
 
 @sums.register
 def _(op: Concat, xs: Sequence[Tensor], weight: Tensor, border: Tensor, layer: QuantLayer) -> Tensor:
-    return torch.cat(list(xs), 1)
+    return torch.cat(list(xs), op.axis)
 
 
 @sums.register

@@ -254,7 +254,9 @@ class Conversion:
         if isinstance(value, list):
             return value[index]
         if index != 0 and str(producer.target) in CONVERTERS:
-            raise Refused(f"result {index} of {operator_of(producer)} (the indices of a pooling) is not supported")
+            raise Refused(
+                f"result {index} of {operator_of(producer)} (the indices of the largest values) is not supported"
+            )
         return value
 
     def _require_map(self, value: object, whole: bool = False) -> None:

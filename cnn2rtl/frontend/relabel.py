@@ -31,6 +31,23 @@ def is_map(view: Map) -> bool:
     return _separated(view.positions.reshape(view.sized), view.shape) is not None
 
 
+def channels_first(view: Map) -> tuple[Map, bool]:
+    """A tensor with its channels as the first dimension, and whether they were the last."""
+    if len(view.dims) < 2 or is_map(view):
+        return view, False
+    first = view.at(np.moveaxis(view.positions, -1, 0))
+    return (first, True) if is_map(first) else (view, False)
+
+
+def axes_of(rank: int, last: bool = False) -> dict[int, int]:
+    """Which of channels 0, rows 1 and columns 2 each dimension is of a tensor of so many, the images included.
+
+    The channels are its first one behind these, or the ``last``.
+    """
+    axes = {2: [0], 3: [0, 2]}.get(rank, [0, 1, 2])
+    return dict(enumerate(axes[1:] + axes[:1] if last else axes, 1))
+
+
 class _Mover:
     """A view on its way into layers, called after whatever moved the values."""
 

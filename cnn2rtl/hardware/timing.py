@@ -118,7 +118,7 @@ class Together(Join):
 
 @dataclass(frozen=True)
 class InTurn(Join):
-    """Of every pixel the ``beats`` of one stream after those of the other."""
+    """So many ``beats`` of one stream after those of the other, again and again."""
 
     beats: tuple[int, ...]
 

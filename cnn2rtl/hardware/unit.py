@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 from itertools import chain
-from typing import ClassVar, overload
+from typing import ClassVar, Self, overload
 
 import numpy as np
 
@@ -142,14 +142,21 @@ class Numbers(Bits):
     BITS: ClassVar[int] = 16
 
     @classmethod
-    def of(cls, values: Iterable[int]) -> Numbers:
-        """Those of ``values``, each below 65,536; -1 has all bits set."""
-        masked = [value & 0xFFFF for value in values]
+    def of(cls, values: Iterable[int]) -> Self:
+        """Those of ``values``, each of no more than so many bits; -1 has all of them set."""
+        masked = [value & (1 << cls.BITS) - 1 for value in values]
         return cls(cls.BITS * len(masked), sum(value << cls.BITS * place for place, value in enumerate(masked)))
 
     @property
     def values(self) -> tuple[int, ...]:
-        return tuple(self.value >> place & 0xFFFF for place in range(0, self.width, self.BITS))
+        return tuple(self.value >> place & (1 << self.BITS) - 1 for place in range(0, self.width, self.BITS))
+
+
+@dataclass(frozen=True)
+class Counts(Numbers):
+    """As :class:`Numbers`, of 32 bits: so many beats has no frame."""
+
+    BITS: ClassVar[int] = 32
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from cnn2rtl.ops.add import Add
 from cnn2rtl.ops.argmax import ArgMax
 from cnn2rtl.ops.avgpool2d import AvgPool2d
 from cnn2rtl.ops.base import REGISTRY, Op
+from cnn2rtl.ops.channel_max import ChannelMax
 from cnn2rtl.ops.concat import Concat
 from cnn2rtl.ops.conv2d import Conv2d
 from cnn2rtl.ops.depth_to_space import DepthToSpace
@@ -24,6 +25,7 @@ __all__ = [
     "Affine",
     "ArgMax",
     "AvgPool2d",
+    "ChannelMax",
     "Concat",
     "Conv2d",
     "DepthToSpace",

@@ -50,6 +50,7 @@ def literal(value: ParameterValue, module: str) -> str:
 
 def _numbers(value: Numbers) -> str:
     """The last one first, as Verilog has them, some to a line."""
-    words = [f"16'd{number}" if number < 0xFFFF else "16'hFFFF" for number in reversed(value.values)]
+    ones = (1 << value.BITS) - 1
+    words = [f"{value.BITS}'{f'd{n}' if n < ones else f'h{ones:X}'}" for n in reversed(value.values)]
     lines = [", ".join(words[first : first + NUMBERS]) for first in range(0, len(words), NUMBERS)]
     return "{" + (lines[0] if len(lines) == 1 else "".join(f"\n            {line}," for line in lines)[:-1]) + "}"

@@ -184,7 +184,7 @@ SCENARIOS = (
         "11111011111", signed="a_data m_data",
     ),
     join(
-        "stream_concat", "Two beats of stream 0, then one of stream 1", {"BEATS": "{16'd1, 16'd2}"}, (8, 8),
+        "stream_concat", "Two beats of stream 0, then one of stream 1", {"BEATS": "{32'd1, 32'd2}"}, (8, 8),
         {"s0": [(n,) for n in (1, 2, 3, 3, 4, 4, 5, 5, 5, 6)] + [N], "s1": [*[(10,)] * 3, N, N, N, N, (11,), N, N, N]},
         "11110111111",
     ),

@@ -1,4 +1,4 @@
-"""Concatenation: of every pixel all beats of each stream in turn, none lost, none taken early."""
+"""Concatenation: all beats of a turn of each stream behind each other, none lost, none taken early."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-import numpy as np
 import pytest
 from join_tests import JoinCase
 from simulation import Simulate
 from unit_bench import Bench, always, rng_for, unit_test
 
 from cnn2rtl.hardware.timing import InTurn, Join, Pipeline
-from cnn2rtl.hardware.unit import Bits, ParameterValue, pack
+from cnn2rtl.hardware.unit import Counts, ParameterValue
 
-PIXELS = 3
-"""Pixels in a frame of the test."""
+TURNS = 3
+"""Turns of every stream in a frame of the test."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,7 @@ class StreamConcat(JoinCase):
     @property
     def parameters(self) -> Mapping[str, ParameterValue]:
         inputs = len(self.beats)
-        beats = Bits(16 * inputs, pack(np.array([self.beats]), 16)[0])
-        return {"INPUTS": inputs, "WIDTH": self.width, "BEATS": beats}
+        return {"INPUTS": inputs, "WIDTH": self.width, "BEATS": Counts.of(self.beats)}
 
     @property
     def join(self) -> Join:
@@ -44,7 +42,7 @@ class StreamConcat(JoinCase):
     def frame(self, rng: Random) -> tuple[Sequence[list[int]], list[int]]:
         streams: list[list[int]] = [[] for _ in self.beats]
         joined: list[int] = []
-        for _ in range(PIXELS):
+        for _ in range(TURNS):
             for stream, count in zip(streams, self.beats, strict=True):
                 stream += [rng.getrandbits(self.width) for _ in range(count)]
                 joined += stream[-count:]
@@ -76,6 +74,7 @@ CASES = (
     StreamConcat(40, (1, 4, 2, 3)),
     StreamConcat(1, (1, 1, 1, 16)),
     StreamConcat(9, (33, 2)),
+    StreamConcat(2, (1, 300)),  # whole frames
 )
 
 

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: cnn2rtl contributors
 // SPDX-License-Identifier: Apache-2.0
 
-// Puts the channels of several streams behind each other: of every pixel the first stream's beats, then the second's,
-// and so on. All have the same lanes, and channels that these divide.
+// Puts several streams behind each other: some beats of the first one, then of the second, and so on, then of the first
+// again. A turn may be a pixel (joining channels), a row (joining columns) or a frame (joining rows).
 //
 // Latency 0, one beat per cycle.
 `default_nettype none
@@ -12,8 +12,8 @@ module stream_concat #(
     parameter INPUTS = 2,
     // Bits per beat.
     parameter WIDTH = 8,
-    // Beats per pixel of each stream, 16 bits each, those of stream 0 lowest; each >= 1.
-    parameter [INPUTS*16-1:0] BEATS = {INPUTS{16'd1}}
+    // Beats per turn of each stream, 32 bits each, those of stream 0 lowest; each >= 1.
+    parameter [INPUTS*32-1:0] BEATS = {INPUTS{32'd1}}
 ) (
     input  wire                    clk,
     input  wire                    rst,
@@ -31,12 +31,12 @@ module stream_concat #(
     endgenerate
 
     // Bits that the most beats of a stream have.
-    function integer bits(input [INPUTS*16-1:0] beats);
+    function integer bits(input [INPUTS*32-1:0] beats);
         integer k;
         begin
             bits = 1;
-            for (k = 0; k < INPUTS*16; k = k + 1)
-                if (beats[k] && k % 16 >= bits) bits = k % 16 + 1;
+            for (k = 0; k < INPUTS*32; k = k + 1)
+                if (beats[k] && k % 32 >= bits) bits = k % 32 + 1;
         end
     endfunction
     localparam LEFT_W = bits(BEATS);
@@ -58,7 +58,7 @@ module stream_concat #(
         next_beats = 0;
         for (i = 0; i < INPUTS; i = i + 1) begin
             data       = data       | (s_data[i*WIDTH +: WIDTH] & {WIDTH{turn[i]}});
-            next_beats = next_beats | (BEATS[i*16 +: LEFT_W] & {LEFT_W{next[i]}});
+            next_beats = next_beats | (BEATS[i*32 +: LEFT_W] & {LEFT_W{next[i]}});
         end
     end
     assign m_data = data;

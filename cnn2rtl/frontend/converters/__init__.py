@@ -69,6 +69,7 @@ CONVERTERS: dict[str, Converter] = {
     "aten.mean.dim": pooling.mean,
     "aten.sum.dim_IntList": pooling.total,
     "aten.amax.default": pooling.largest,
+    "aten.max.dim": pooling.largest,
     "aten.add.Tensor": joining.arithmetic,
     "aten.add.Scalar": joining.arithmetic,
     "aten.sub.Tensor": joining.arithmetic,

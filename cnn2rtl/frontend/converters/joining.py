@@ -9,7 +9,7 @@ import torch
 
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters.channelwise import affine
-from cnn2rtl.frontend.relabel import is_map
+from cnn2rtl.frontend.relabel import axes_of, channels_first, is_map
 from cnn2rtl.ops import Add, Concat, Multiply, Op, Table
 from cnn2rtl.tensors import FloatArray
 
@@ -80,9 +80,11 @@ def elementwise(call: Call, op: Op, left: Map, right: Map) -> Map:
 
 
 def concat(call: Call) -> Map:
-    """``concat`` along the channels; of other views at the end of the network, nothing, and several outputs."""
+    """``concat``; of other views than maps, at the end of the network, nothing, and several outputs."""
     maps: list[Map] = call.args["tensors"]
     dim = call.args["dim"] % (1 + len(call.out))
+    if dim == 0:
+        raise Refused("joins images to a larger batch; only maps of one image can be joined")
     if not all(isinstance(value, Map) for value in maps):
         raise Refused("joins feature maps with constants, which is not supported")
     if len(maps) == 1:
@@ -91,9 +93,13 @@ def concat(call: Call) -> Map:
         return _of_one(call, maps, dim)
     if call.ends and not all(is_map(m) for m in maps):
         return _apart(call, maps, dim)
-    if dim != 1:
-        raise Refused(f"joins along dimension {dim}; only along the channels (dim=1) is supported")
-    return call.layer(Concat(), *maps).reshaped(call.out)
+    found = [channels_first(m) for m in maps]
+    last = all(was_last for _, was_last in found)
+    sources = [first for first, _ in found] if last else maps
+    made = call.layer(Concat(1 + axes_of(1 + len(call.out), last)[dim]), *sources)
+    if last:
+        made = made.at(np.moveaxis(made.positions, 0, -1), name=call.name)
+    return made.reshaped(call.out)
 
 
 def _of_one(call: Call, maps: list[Map], dim: int) -> Map:
@@ -103,8 +109,6 @@ def _of_one(call: Call, maps: list[Map], dim: int) -> Map:
 
 def _apart(call: Call, maps: list[Map], dim: int) -> Map:
     """The same values, still in the maps that they come from."""
-    if dim == 0:
-        raise Refused("joins images to a larger batch; only maps of one image can be joined")
     maps = [call.builder.plain(m).reshaped(m.dims) if np.any(m.positions < 0) else m for m in maps]
     bases = {base.node: base for m in maps for base in m.bases}
     first = dict(zip(bases, np.cumsum([0, *(prod(base.shape) for base in bases.values())]), strict=False))

@@ -9,8 +9,8 @@ from math import inf
 import numpy as np
 
 from cnn2rtl.frontend.call import Call, Map, Refused
-from cnn2rtl.frontend.relabel import is_map
-from cnn2rtl.ops import AvgPool2d, Conv2d, MaxPool2d, Op, Window
+from cnn2rtl.frontend.relabel import axes_of, channels_first
+from cnn2rtl.ops import AvgPool2d, ChannelMax, Conv2d, MaxPool2d, Op, Window
 from cnn2rtl.quant.qformat import IntArray
 
 
@@ -124,11 +124,14 @@ def total(call: Call) -> Map:
 
 
 def largest(call: Call) -> Map:
-    """``maxpool2d`` over rows, columns or both."""
+    """``maxpool2d`` over rows, columns or both; over the channels ``channel_max``."""
     over = _Reduced.of(call)
+    source = over.source
+    if over.window.taps > 1 or not over.channels:
+        source = call.layer(MaxPool2d(over.window), source, part="pixels" if over.channels else "")
     if over.channels:
-        raise Refused("is supported over rows and columns alone, not over the channels")
-    return over.result(call, call.layer(MaxPool2d(over.window), over.source))
+        source = call.layer(ChannelMax(), source)
+    return over.result(call, source)
 
 
 def _over(call: Call, sums: bool) -> Map:
@@ -166,12 +169,8 @@ class _Reduced:
             raise Refused(
                 "goes over the images of a batch, too; give it the dimensions behind the first, as in dim=(2, 3)"
             )
-        # Dimensions of the tensor as (c, h, w).
-        axes = {1: 0, 2: 1 if rank == 4 else 2, 3: 2}
-        first = source.at(np.moveaxis(source.positions, -1, 0)) if rank > 2 else source
-        last = not is_map(source) and is_map(first)
-        if last:
-            source, axes = first, {rank - 1: 0, rank - 2: 2, rank - 3: 1}
+        source, last = channels_first(source)
+        axes = axes_of(rank, last)
         _, height, width = source.sized
         reduced = {axes[dim] for dim in dims}
         kernel = (height if 1 in reduced else 1, width if 2 in reduced else 1)

@@ -6,7 +6,7 @@ from cnn2rtl.hardware.units.joins import stream_add, stream_concat, stream_multi
 from cnn2rtl.hardware.units.lanes import lane_foldings, pad_axis
 from cnn2rtl.hardware.units.lookup import lookup
 from cnn2rtl.hardware.units.mac_array import constants, dot_product, fold_taps, mac_array, mac_timing, slice_beats
-from cnn2rtl.hardware.units.reductions import argmax, pool_chain, pool_foldings
+from cnn2rtl.hardware.units.reductions import argmax, pool_chain, pool_foldings, tap_reduce
 from cnn2rtl.hardware.units.replay_buffer import replay_buffer
 from cnn2rtl.hardware.units.requantise import requantise
 from cnn2rtl.hardware.units.resample import resample
@@ -36,6 +36,7 @@ __all__ = [
     "stream_multiply",
     "stream_select",
     "tap_choices",
+    "tap_reduce",
     "window_buffer",
     "with_depth",
 ]

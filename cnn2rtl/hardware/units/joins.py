@@ -8,7 +8,7 @@ import numpy as np
 
 from cnn2rtl.hardware.parts import Parameters, Parts, Product, describes
 from cnn2rtl.hardware.timing import InTurn, Picked, Pipeline, Together
-from cnn2rtl.hardware.unit import Bits, Instance, Numbers, ParameterValue, ceil_div, pack
+from cnn2rtl.hardware.unit import Bits, Counts, Instance, Numbers, ParameterValue, ceil_div, pack
 from cnn2rtl.quant.qformat import QFormat
 
 
@@ -88,15 +88,15 @@ def stream_multiply_parts(p: Parameters) -> Parts:
 
 
 def stream_concat(bits: int, beats: tuple[int, ...]) -> Instance:
-    """Of every pixel, so many ``beats`` of each stream behind each other."""
-    parameters: dict[str, ParameterValue] = {"INPUTS": len(beats), "WIDTH": bits, "BEATS": Numbers.of(beats)}
+    """So many ``beats`` of each stream behind each other, again and again."""
+    parameters: dict[str, ParameterValue] = {"INPUTS": len(beats), "WIDTH": bits, "BEATS": Counts.of(beats)}
     return Instance("concat", "stream_concat", parameters, bits * len(beats), bits, Pipeline(0), join=InTurn(beats))
 
 
 @describes("stream_concat")
 def stream_concat_parts(p: Parameters) -> Parts:
     inputs, beats = p["INPUTS"], p["BEATS"]
-    most = max(beats >> 16 * number & 0xFFFF for number in range(inputs))
+    most = max(beats >> Counts.BITS * number & (1 << Counts.BITS) - 1 for number in range(inputs))
     return Parts({
         "one": 1,
         "inputs": inputs,

@@ -51,9 +51,18 @@ def pool_chain(
     buffer = window_buffer(
         window, shape, source, lanes=lanes, taps=taps, pad=np.full(channels, pad),
     )  # fmt: skip
-    reduce = {**common, "TAPS": together, "STEPS": steps, **values}
-    tree = reduction(together, steps)
-    return buffer, Instance("reduce", "tap_reduce", reduce, buffer.out_bits, lanes * out_bits, tree)
+    return buffer, tap_reduce(source, lanes, together, steps, maximum=maximum, bits=out_bits)
+
+
+def tap_reduce(source: QFormat, lanes: int, taps: int, steps: int, *, maximum: bool, bits: int) -> Instance:
+    """Maximum or sum, of ``bits``, of so many ``taps`` of each lane in each of so many ``steps``."""
+    parameters = {
+        "MAX": int(maximum), "LANES": lanes, "TAPS": taps, "STEPS": steps,
+        "BITS": source.bits, "SIGNED": int(source.signed), "OUT_BITS": bits,
+    }  # fmt: skip
+    return Instance(
+        "reduce", "tap_reduce", parameters, lanes * taps * source.bits, lanes * bits, reduction(taps, steps)
+    )
 
 
 @describes("tap_reduce")
