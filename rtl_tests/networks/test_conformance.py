@@ -280,14 +280,15 @@ def test_rtl_equals_golden_in_the_predicted_cycles(
     cycles = [folding.cycles for folding in fastest["layer"] if folding.cycles >= floor]
     between = random.Random(index).sample(cycles[1:-1], min(FOLDINGS - 2, max(0, len(cycles) - 2)))
     assert cycles, "the layer is never the slowest: make its map larger"
-    for limit in sorted({cycles[0], cycles[-1], *between}):
+    for number, limit in enumerate(sorted({cycles[0], cycles[-1], *between})):
         with monkeypatch.context() as patched:
             offer_only(patched, limit)
             compiled = sample.compile(Target(fps=CLOCK_MHZ * 1e6 / limit, clock_mhz=CLOCK_MHZ))
         schedule = compiled.design.schedule
         assert schedule.foldings["layer"].cycles == schedule.interval == limit
         bench = Bench(compiled, images_for(sample.shape, index + 3, FRAMES), tmp_path / str(limit))
-        complaints = bench.complaints((15, 60), seed=index + 1)
+        # Of one folding few beats are held up, of the next one most.
+        complaints = bench.complaints(((15, 60)[(number + index) % 2],), seed=index + 1)
         assert not complaints, f"{schedule.foldings['layer']}: " + "\n".join(complaints)
 
 

@@ -22,7 +22,7 @@ from generator import Case, random_case, with_numbers
 from harness import Bench
 from torch_reference import integer_tensors
 
-SEEDS = int(os.environ.get("CNN2RTL_SEEDS", "60"))
+SEEDS = int(os.environ.get("CNN2RTL_SEEDS", "42"))
 FIRST = int(os.environ.get("CNN2RTL_FIRST_SEED", "0"))
 ENGINE = os.environ.get("CNN2RTL_ENGINE", "icarus")
 FRAMES = 3
