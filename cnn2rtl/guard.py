@@ -97,7 +97,8 @@ def collapsed(seen: Mapping[str, tuple[FloatArray, FloatArray]], varied: bool) -
         return []
     low, high = seen[dead[0]]
     value = f"{low[0]:g}" if low.min() == high.max() else "the same"
-    more = f", and so {'are' if len(dead) > 2 else 'is'} {len(dead) - 1} layers more" if len(dead) > 1 else ""
+    others = len(dead) - 1
+    more = f", and so {'is one layer' if others == 1 else f'are {others} layers'} more" if others else ""
     return [f"`{dead[0]}`: is {value} wherever one looks, in all images{more}: nothing gets past it; {BEHIND}"]
 
 

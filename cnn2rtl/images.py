@@ -19,7 +19,7 @@ from cnn2rtl.label_files import LABELS, layout
 from cnn2rtl.label_files import Found as Beside
 from cnn2rtl.labels import Labels
 from cnn2rtl.limits import check_zip, too_many
-from cnn2rtl.pictures import Channels, Fit, Pixels, Preparation
+from cnn2rtl.pictures import HALF_A_PIXEL, Channels, Fit, Pixels, Preparation
 from cnn2rtl.quant.qformat import QFormat
 from cnn2rtl.samples import codes_of
 from cnn2rtl.tensors import INPUT, Codes, Shape, batch_of, times
@@ -496,6 +496,16 @@ def _codes(
     return _pixels(path, ordered) if numbers is None else codes_of(path, ordered, numbers)
 
 
+def _remedy(low: float, high: float, whole: bool) -> str:
+    """How values become pixels of which the smallest and largest are no such."""
+    if low < 0:
+        return "leave the normalisation out, the hardware does it"
+    if not whole and high <= 255 + HALF_A_PIXEL:
+        return "if 255 is white, divide them by 255, or give them as uint8"
+    white = (1 << int(high).bit_length()) - 1
+    return f"if {white} is white, give them as floats, divided by {white}"
+
+
 def _pixels(path: Path | str, array: np.ndarray[Any, Any]) -> Pixels:
     if array.dtype == np.uint8:
         return array
@@ -514,10 +524,12 @@ def _pixels(path: Path | str, array: np.ndarray[Any, Any]) -> Pixels:
     if excess:
         raise UserError(f"{path}: {excess}")
     lo, hi = array.min(), array.max()
-    if lo < 0 or hi > top:
+    # Floats that round to a pixel are one: interpolation overshoots.
+    slack = 0.0 if whole else HALF_A_PIXEL
+    if lo < -slack or hi > top + slack:
         raise UserError(
             f"{path}: the values go from {lo:g} to {hi:g}; raw pixels are expected, whole numbers of 0 to 255 or "
-            f"floats of 0 to 1: leave the normalisation out, the hardware does it. {NO_PICTURES}"
+            f"floats of 0 to 1: {_remedy(float(lo), float(hi), whole)}. {NO_PICTURES}"
         )
     pixels: Pixels = np.empty(array.shape, np.uint8)
     # One at a time: of all of them, what is made on the way would take eight times as much.

@@ -31,6 +31,9 @@ ORIENTATION, BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 0x0112, 258, 262, 339
 SIGNED, WHITE_IS_ZERO = 2, 0
 """A sample format, a photometric interpretation."""
 
+HALF_A_PIXEL = 0.499 / 255
+"""So far may floats of 0 to 1 overshoot, as interpolation makes them: they still round to a pixel."""
+
 DARKEST = 1 / 16
 """Pictures of more than 8 bits of which none is brighter, as a share of white, hold fewer bits than they say."""
 
@@ -129,7 +132,8 @@ def _eight_bits(file: Path, opened: ImageFile, picture: Image.Image, raw: str) -
     if flaw:
         raise UserError(f"{file}: {flaw}")
     low, high = float(values.min()), float(values.max())
-    if low < 0 or high > white:
+    slack = HALF_A_PIXEL if white == 1 else 0.0
+    if low < -slack or high > white + slack:
         raise UserError(
             f"{file}: the values go from {low:g} to {high:g}, and 0 to {white:g} are black to white in such a file; "
             "scale them, or save them in 8 bits"
@@ -255,7 +259,9 @@ def told(facts: Sequence[Facts], how: Preparation) -> list[str]:
             "crop": '; `fit="resize"` makes pictures smaller first, `fit="squash"` keeps all of them',
             "resize": '; `fit="squash"` keeps all of them',
         }[how.fit]
-        lines.append(f'`fit="{how.fit}"` cuts {1 - kept:.1%} of the pictures\' area away{remedy if kept < 0.5 else ""}')
+        lines.append(
+            f'`fit="{how.fit}"` cuts {100 * (1 - kept):.4g} % of the pictures\' area away{remedy if kept < 0.5 else ""}'
+        )
     return lines
 
 

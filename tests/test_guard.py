@@ -100,7 +100,7 @@ def test_training_is_told_as_well(tmp_path: Path) -> None:
 def test_layers_that_collapse() -> None:
     (line,) = told(lambda: cnn2rtl.compile(network(bias=-9.0), SHAPE, calibration=GOOD))
     assert line.startswith(
-        "`0`: is 0 wherever one looks, in all images, and so is 1 layers more: nothing gets past it;"
+        "`0`: is 0 wherever one looks, in all images, and so is one layer more: nothing gets past it;"
     )
     assert "not prepared as in training: look at `mean=`, `std=`" in line
     # With one image, too: there are four channels of nothing.

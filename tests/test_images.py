@@ -165,6 +165,20 @@ def test_arrays(tmp_path: Path, kind: str, first: bool) -> None:
         assert images.labels == (0, 1, 2, 3, 4, 5) and images.class_names == ()
 
 
+def test_arrays_of_another_white(tmp_path: Path) -> None:
+    for array, remedy in (
+        (PIXELS.astype(np.float32), "if 255 is white, divide them by 255, or give them as uint8"),
+        (PIXELS.astype(np.uint16) * 16, "if 4095 is white, give them as floats, divided by 4095"),
+        (PIXELS.astype(np.int64) * 257, "if 65535 is white, give them as floats, divided by 65535"),
+        (PIXELS / 127.5 - 1, "leave the normalisation out, the hardware does it"),
+    ):
+        np.save(tmp_path / "a.npy", array)
+        assert f"floats of 0 to 1: {remedy}. If these are no pictures" in refusal(tmp_path / "a.npy", SHAPE)
+    # Interpolation overshoots a little.
+    np.save(tmp_path / "a.npy", np.where(PIXELS == 255, np.float32(1.0000001), PIXELS / np.float32(255)) - 1e-8)
+    np.testing.assert_array_equal(load_images(tmp_path / "a.npy", SHAPE).images, PIXELS)
+
+
 def test_truth_values_are_black_and_white(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", PIXELS > 99)
     np.testing.assert_array_equal(load_images(tmp_path / "a.npy", SHAPE).images, np.where(PIXELS > 99, 255, 0))

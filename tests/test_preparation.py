@@ -98,7 +98,7 @@ def test_on_the_command_line(network: nn.Module, pictures: Path, tmp_path: Path,
     told = succeed("evaluate", "out", "--data", str(pictures), "--fit", "crop", cwd=tmp_path)
     assert "--fit crop: the design was made for pictures with --fit squash" in told
     assert (
-        "--fit crop cuts 80.4% of the pictures' area away; --fit resize makes pictures smaller first, --fit squash"
+        "--fit crop cuts 80.39 % of the pictures' area away; --fit resize makes pictures smaller first, --fit squash"
         in told
     )
 
