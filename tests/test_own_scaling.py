@@ -55,6 +55,7 @@ def difference(design: cnn2rtl.Compiled, module: nn.Module, given: Tensor = BATC
         lambda x: x.to(torch.float32) / 255,
         lambda x: x / 255,
         lambda x: x.float() * (1 / 127.5) - 1,
+        lambda x: x[:, [2, 1, 0]].float() / 255,
         lambda x: x.permute(0, 2, 3, 1).contiguous().float().permute(0, 3, 1, 2) / 255,
     ],
 )

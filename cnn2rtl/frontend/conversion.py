@@ -206,7 +206,7 @@ class Conversion:
         call = Call(overload, args, _dims(node), _layer_name(node), node.target, self, behind, ends)
         tensors = made if isinstance(made, (tuple, list)) else [made]
         if overload not in INDICES:
-            self._require_map(tensors[0], whole=overload in MOVES and _keeps_type(node))
+            self._require_map(tensors[0], whole=overload in MOVES and self._keeps_type(node))
         # What comes of constants that cannot be (a variance below 0) is refused with the layer that it ends in.
         try:
             with np.errstate(all="ignore"):
@@ -259,6 +259,13 @@ class Conversion:
             )
         return value
 
+    def _keeps_type(self, node: fx.Node) -> bool:
+        """Whether the result's type is that of the maps that go in; constants may be indices."""
+        made = node.meta["val"]
+        made = made[0] if isinstance(made, (tuple, list)) else made
+        maps = (source for source in node.all_input_nodes if isinstance(self.values[source], Map))
+        return all(source.meta["val"].dtype == made.dtype for source in maps)
+
     def _require_map(self, value: object, whole: bool = False) -> None:
         """Refuse what is not one tensor of fixed size per image, of floats or, if ``whole``, of any real numbers."""
         if not isinstance(value, torch.Tensor) or not (whole or value.is_floating_point()):
@@ -294,14 +301,6 @@ def _constant(args: dict[str, Any]) -> bool:
     """Whether an operator's arguments hold tensors, and only constant ones."""
     leaves = [leaf for value in args.values() for leaf in (value if isinstance(value, list) else [value])]
     return any(isinstance(leaf, torch.Tensor) for leaf in leaves) and not any(isinstance(leaf, Map) for leaf in leaves)
-
-
-def _keeps_type(node: fx.Node) -> bool:
-    """Whether the result's type is that of the tensors that go in."""
-    made = node.meta["val"]
-    made = made[0] if isinstance(made, (tuple, list)) else made
-    given = (source.meta.get("val") for source in node.all_input_nodes)
-    return all(tensor.dtype == made.dtype for tensor in given if isinstance(tensor, torch.Tensor))
 
 
 def _unknown(node: fx.Node) -> Value:
