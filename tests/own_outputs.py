@@ -25,6 +25,7 @@ def streamed(values: FloatArray, shape: Shape, last: bool) -> FloatArray:
 
 def restored(graph: FloatGraph, given: dict[str, FloatArray]) -> tuple[FloatArray, ...]:
     """The model's outputs by the graph, from inputs (n, h, w, c)."""
+    batch: np.ndarray
     if len(given) == 1:
         (batch,) = given.values()
     else:

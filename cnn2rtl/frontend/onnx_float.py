@@ -20,11 +20,12 @@ from cnn2rtl.foreign import said
 from cnn2rtl.frontend import onnx_moves as moves
 from cnn2rtl.frontend import onnx_operators as ops
 from cnn2rtl.frontend import onnx_unknown as unknown
+from cnn2rtl.frontend import onnx_windows as windows
 from cnn2rtl.frontend.export import WHOLE, capture
 from cnn2rtl.frontend.onnx_attributes import Attributes
 from cnn2rtl.frontend.onnx_constants import computed, inferred
 from cnn2rtl.frontend.onnx_file import NEWEST, OnnxCall, OnnxNetwork
-from cnn2rtl.frontend.onnx_operators import Operands, Operator
+from cnn2rtl.frontend.onnx_operands import Operands, Operator
 from cnn2rtl.frontend.sizes import SizesJudged
 from cnn2rtl.frontend.view import Refused
 from cnn2rtl.graph import FloatGraph
@@ -47,22 +48,22 @@ def _of_two(function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> O
 
 
 OPERATORS: dict[str, Operator] = {
-    "Conv": ops.conv,
-    "ConvTranspose": ops.conv_transpose,
+    "Conv": windows.conv,
+    "ConvTranspose": windows.conv_transpose,
     "Gemm": ops.gemm,
     "MatMul": ops.matmul,
     "BatchNormalization": ops.batch_norm,
-    "MaxPool": ops.max_pool,
-    "AveragePool": ops.average_pool,
-    "GlobalAveragePool": ops.global_average_pool,
-    "GlobalMaxPool": ops.global_max_pool,
-    "ReduceMean": ops.reduce_mean,
-    "ReduceSum": ops.reduce_sum,
-    "ReduceMax": ops.reduce_max,
-    "ReduceMin": ops.reduce_min,
-    "ReduceL1": ops.reduce_l1,
-    "ReduceL2": ops.reduce_l2,
-    "ReduceSumSquare": ops.reduce_sum_square,
+    "MaxPool": windows.max_pool,
+    "AveragePool": windows.average_pool,
+    "GlobalAveragePool": windows.global_average_pool,
+    "GlobalMaxPool": windows.global_max_pool,
+    "ReduceMean": windows.reduce_mean,
+    "ReduceSum": windows.reduce_sum,
+    "ReduceMax": windows.reduce_max,
+    "ReduceMin": windows.reduce_min,
+    "ReduceL1": windows.reduce_l1,
+    "ReduceL2": windows.reduce_l2,
+    "ReduceSumSquare": windows.reduce_sum_square,
     "Add": _of_two(torch.add),
     "Sub": _of_two(torch.sub),
     "Mul": _of_two(torch.mul),

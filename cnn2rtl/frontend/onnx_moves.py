@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cnn2rtl.frontend.onnx_operators import Operands
+from cnn2rtl.frontend.onnx_operands import Operands
 from cnn2rtl.frontend.view import Refused
 
 
