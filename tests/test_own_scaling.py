@@ -111,14 +111,21 @@ CAST = helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT)
 SCALE = helper.make_node("Mul", ["f", "byte"], ["y"])
 
 
-def test_onnx_that_declares_bytes(tmp_path: Path) -> None:
-    file = onnx_of_bytes(tmp_path / "a.onnx", CAST, SCALE)
+@pytest.mark.parametrize("last", [False, True])
+def test_onnx_that_declares_bytes(last: bool, tmp_path: Path) -> None:
+    """Also of a network that takes them as Keras does, channels last."""
+    turn = [
+        helper.make_node("Mul", ["f", "byte"], ["a"]),
+        helper.make_node("Transpose", ["a"], ["y"], perm=[0, 3, 1, 2]),
+    ]
+    file = onnx_of_bytes(tmp_path / "a.onnx", CAST, *(turn if last else [SCALE]), last=last)
     design = cnn2rtl.compile(file, calibration=BYTES)
     session = onnxruntime.InferenceSession(str(file))
-    exact = np.concatenate([session.run(None, {"x": image[None]})[0] for image in BATCH.numpy()]).transpose(0, 2, 3, 1)
+    given = BYTES if last else BATCH.numpy()
+    exact = np.concatenate([session.run(None, {"x": image[None]})[0] for image in given]).transpose(0, 2, 3, 1)
     codes = design.golden(BYTES) * design.graph[design.graph.output].out.scale
     assert abs(codes - exact).max() < 0.02 * np.ptp(exact)
-    assert "the model declares uint8, so it gets pixels as they are" in design.about["notes"][0]
+    assert "the model declares uint8, so it gets pixels as they are" in design.about["notes"][-1]
     with pytest.raises(UserError, match="of type uint8: it takes pixels as they are, 0 to 255"):
         cnn2rtl.compile(file, mean=0.5, std=0.5)
 
@@ -136,6 +143,7 @@ def test_onnx_of_whole_numbers_that_are_none_of_pixels(tmp_path: Path) -> None:
 TWICE = [
     (lambda x: x / 255, None, "0 to 0.003922"),
     (lambda x: x * (1 / 127.5) - 1, None, "-1 to -0.9922"),
+    (lambda x: nn.functional.pad(x, (1, 1, 1, 1)) / 255, None, "0 to 0.003922"),
     (lambda x: (x - 123.675) / 58.395, None, "-2.118 to -2.101"),
     (lambda x: (x - torch.tensor([123.0, 116, 103])[:, None, None]) / 58, None, "-2.121 to -2.103"),
     (lambda x: x, nn.BatchNorm2d(3), "-1.714 to -1.7"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, Node
-from cnn2rtl.ops import Affine, Input
+from cnn2rtl.ops import Affine, Input, Resample
 from cnn2rtl.passes.absorb_input import normalisation
 from cnn2rtl.passes.drop_identities import drop_identities
 from cnn2rtl.tensors import Clamp, FloatArray
@@ -98,7 +98,8 @@ def _own_scaling(graph: FloatGraph, name: str, ends: FloatArray) -> tuple[list[s
     node: Node | None = graph[name]
     while node is not None:
         consumers = graph.consumers(node.name)
-        node = consumers[0] if len(consumers) == 1 and isinstance(consumers[0].op, Affine) else None
+        # Pixels may be moved meanwhile: padded, say.
+        node = consumers[0] if len(consumers) == 1 and isinstance(consumers[0].op, (Affine, Resample)) else None
         if node is not None and isinstance(node.op, Affine):
             ends = ends * node.op.scale + node.op.shift
             scales.append(node.name)
