@@ -30,7 +30,7 @@ FEW = 8
 
 BEHIND = (
     "the images are most likely not prepared as in training: look at `mean=`, `std=` and the values of the images; or "
-    "the network's own weights are at fault"
+    "the network's own weights are at fault, as those of an untrained one"
 )
 
 
