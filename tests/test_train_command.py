@@ -167,13 +167,14 @@ def test_all_mistakes_at_once(work: Path, tmp_path: Path) -> None:
         "--data nowhere: no such file or folder",
     ]  # fmt: skip
     given = ("compress", "train", work / "net.pt", "--input", "1x8x8")
-    np.savez(tmp_path / "four.npz", images=np.zeros((4, 8, 8), np.uint8), labels=np.arange(4))
-    np.savez(tmp_path / "big.npz", images=np.zeros((4, 9, 9), np.uint8), labels=np.arange(4))
+    for name, size in (("four", 8), ("big", 9)):
+        images = np.arange(4 * size * size).reshape(4, size, size) % 251
+        np.savez(tmp_path / f"{name}.npz", images=images, labels=np.arange(4))
     assert mistakes(*given, "--data", "four.npz", "--val", "big.npz", cwd=tmp_path) == [
         "--data four.npz: label 3 is none of the network's outputs, 0 to 2",
         "big.npz: the images are 4x9x9x1; n x 8x8x1 or n x 1x8x8 expected",
     ]
-    np.savez(tmp_path / "bare.npz", images=np.zeros((4, 8, 8), np.uint8))
+    np.savez(tmp_path / "bare.npz", images=images[:, :8, :8])
     assert mistakes(*given, "--data", "bare.npz", cwd=tmp_path)[0].startswith(
         "--data bare.npz: the images have no labels"
     )
