@@ -114,11 +114,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "the largest few": (lambda: Lambda(lambda x: x.topk(2, 1)[0]), "is not supported"),
     "an assignment": (lambda: Lambda(assigned), "is not supported"),
     "unpooling": (lambda: Lambda(unpooled), "is not supported"),
-    "aligned corners": (
-        lambda: nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
-        "align_corners=False",
-    ),
-    "bilinear by 1.5": (lambda: nn.Upsample(scale_factor=1.5, mode="bilinear"), "no whole factor"),
+    "bilinear by 1.37": (lambda: nn.Upsample(scale_factor=1.37, mode="bilinear"), "in steps of 1/274 between two"),
     "bicubic": (lambda: nn.Upsample(scale_factor=2, mode="bicubic"), "use mode nearest"),
     "a mean over the batch": (lambda: Lambda(lambda x: x.mean((0, 2, 3), keepdim=True)), "batch"),
     "the batch flipped": (lambda: Lambda(lambda x: x.flip(0)), "mixes the images of a batch"),

@@ -218,6 +218,9 @@ def moves() -> Iterator[Case]:
     for scales in ((2.0, 3.0), (0.5, 1.5)):
         yield Case("Resize", (2, 4, 4), [None, np.array([1, 1, *scales], np.float32)], opset=13)
     yield Case("Resize", (2, 3, 4), [None, np.array([1, 1, 2, 3], np.float32)], {"mode": "linear"}, opset=13)
+    aligned = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+    yield Case("Resize", (2, 3, 4), [None, None, i(1, 2, 7, 4)], aligned, opset=13)
+    yield Case("Resize", (2, 3, 4), [None, None, i(1, 2, 4, 6)], {"mode": "linear"}, opset=13)
 
 
 def old_forms() -> Iterator[Case]:

@@ -179,7 +179,7 @@ def upsample(o: Operands) -> Tensor:
 
 
 def resize(o: Operands) -> Tensor:
-    """As `index_select` of nearest pixels, or `upsample_bilinear2d` by whole factors."""
+    """As `index_select` of nearest pixels, or `upsample_bilinear2d`."""
     mode = str(o.get("mode", "nearest"))
     if o.since < RESIZE_SAYS_WHERE:
         scales = _scaled(o, 1)
@@ -244,8 +244,12 @@ def _resized(x: Tensor, scales: Sequence[float], places: _Places, sizes: Sequenc
             if indices != list(range(x.shape[axis])):
                 x = torch.index_select(x, axis, torch.tensor(indices))
         return x
-    if mode != "linear" or x.ndim != 4 or how not in ("half_pixel", "pytorch_half_pixel"):
-        raise Refused(f"mode {mode} with {how} is not supported; nearest is, and linear with half_pixel")
+    if mode != "linear" or x.ndim != 4 or how not in ("half_pixel", "pytorch_half_pixel", "align_corners"):
+        raise Refused(
+            f"mode {mode} with {how} is not supported; nearest is, and linear with half_pixel or align_corners"
+        )
+    if how == "align_corners":
+        return F.interpolate(x, sizes[2:], mode="bilinear", align_corners=True)
     if any(size * scale != out for size, scale, out in zip(x.shape, scales, sizes, strict=True)):
         raise Refused(f"scales {list(scales[2:])} do not make a whole number of pixels; give sizes instead")
     return F.interpolate(x, sizes[2:], mode="bilinear", align_corners=False)

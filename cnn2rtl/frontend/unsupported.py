@@ -70,11 +70,11 @@ FAMILIES = (
         "call model.eval() before torch.export.export",
     ),
     Unsupported(
-        "cubic and one-dimensional interpolation",
-        ("upsample_bicubic2d", "upsample_linear1d", "upsample_trilinear3d", "grid_sampler"),
+        "cubic and three-dimensional interpolation",
+        ("upsample_bicubic2d", "upsample_trilinear3d", "grid_sampler"),
         ("GridSample", "AffineGrid"),
         "only pixels and the averages of neighbours are had",
-        "use mode nearest, or bilinear of whole factors",
+        "use mode nearest or bilinear",
     ),
     Unsupported(
         "three dimensions",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from cnn2rtl.frontend.call import Call, Map
-from cnn2rtl.frontend.converters import channelwise, convolution, joining, moving, pooling
+from cnn2rtl.frontend.converters import channelwise, convolution, interpolation, joining, moving, pooling
 from cnn2rtl.ops import Op
 from cnn2rtl.tensors import Clamp
 
@@ -128,8 +128,10 @@ CONVERTERS: dict[str, Converter] = {
     "aten.upsample_nearest1d.default": moving.move,
     "aten.upsample_nearest2d.default": moving.move,
     "aten._upsample_nearest_exact2d.vec": moving.move,
-    "aten.upsample_bilinear2d.vec": moving.upsample_bilinear,
-    "aten.upsample_bilinear2d.default": moving.upsample_bilinear,
+    "aten.upsample_bilinear2d.vec": interpolation.upsample_linear,
+    "aten.upsample_bilinear2d.default": interpolation.upsample_linear,
+    "aten.upsample_linear1d.vec": interpolation.upsample_linear,
+    "aten.upsample_linear1d.default": interpolation.upsample_linear,
     "aten.flip.default": moving.along_dimensions,
     "aten.roll.default": moving.along_dimensions,
     "aten.dropout.default": channelwise.dropout,

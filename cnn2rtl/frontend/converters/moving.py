@@ -7,8 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from cnn2rtl.frontend.call import Call, Map, Refused
-from cnn2rtl.ops import DepthwiseConv2d, Window
-from cnn2rtl.tensors import FloatArray
 
 
 def reshape(call: Call) -> Map:
@@ -56,39 +54,3 @@ def constant_pad(call: Call) -> Map:
 def _one(moved: Map | list[Map]) -> Map:
     assert isinstance(moved, Map)
     return moved
-
-
-def upsample_bilinear(call: Call) -> Map:
-    """``resample`` and a ``depthwise_conv2d``, by whole factors and without ``align_corners``."""
-    source = call.image
-    if call.args["align_corners"]:
-        raise Refused("align_corners=True has other weights for every pixel; use align_corners=False")
-    _, height, width = source.sized
-    factors = call.out[1] // height, call.out[2] // width
-    if (height * factors[0], width * factors[1]) != call.out[1:]:
-        raise Refused(f"{height}x{width} to {call.out[1]}x{call.out[2]} pixels is no whole factor, which is supported")
-    # Every pixel so many times, the outermost ones so often that the mean below reaches over the edge: the mean of
-    # a box as wide as the factor, twice it where that is even, is linear between the centres of the pixels.
-    channels = source.sized[0]
-    kernels, indices = [], []
-    for size, factor in zip((height, width), factors, strict=True):
-        kernel, around = _linear(factor)
-        kernels.append(kernel)
-        indices.append(np.clip(np.arange(-around, size * factor + around) // factor, 0, size - 1))
-    repeated = source.pixels(indices[0], indices[1], call.name)
-    weight = np.broadcast_to(np.outer(*kernels), (channels, kernels[0].size, kernels[1].size)).copy()
-    window = Window((kernels[0].size, kernels[1].size))
-    return call.layer(DepthwiseConv2d(weight, np.zeros(channels), window, biased=False), repeated)
-
-
-def _linear(factor: int) -> tuple[FloatArray, int]:
-    """Weights over pixels that are repeated ``factor`` times, and how many of them there are on either side.
-
-    Pixel j of the result lies (j + 0.5) / factor - 0.5 pixels into the map. Its neighbours' weights grow in steps of
-    1 / factor, or of half of it where the factor is even, from one to the other.
-    """
-    if factor % 2:
-        return np.full(factor, 1.0 / factor), factor // 2
-    ends = np.full(factor + 1, 1.0 / factor)
-    ends[[0, -1]] /= 2
-    return ends, factor // 2
