@@ -25,6 +25,9 @@ CLIPPED = 0.99
 STILL = 0.01
 """Outputs that change by less than this share of their largest value do not tell images apart."""
 
+SPARSE = 1 / 3
+"""Of the codes that a quantised input has, so many at least are for pixels."""
+
 FEW = 8
 """A class, or any single value, may well be the same for fewer images."""
 
@@ -105,6 +108,17 @@ def collapsed(seen: Mapping[str, tuple[FloatArray, FloatArray]], varied: bool) -
 def _still(low: FloatArray, high: FloatArray, varied: bool) -> bool:
     """Whether a layer has one value per channel; if the images are all alike, 0 alone is strange, in many channels."""
     return bool(np.array_equal(low, high) and (varied or (low.size > 1 and not low.any())))
+
+
+def unused_codes(name: str, codes: np.ndarray, of: int) -> list[str]:
+    """What is strange where pixels become ``codes`` (256, channels), of which the input ``name`` has so many."""
+    used, available = max(len(np.unique(channel)) for channel in codes.T), min(len(codes), of)
+    if used >= available * SPARSE:
+        return []
+    cause = "most likely `mean=` and `std=` are not those that it was trained with"
+    remedy = "where it takes pixels as they are, give `std=1/255`"
+    told = f"pixels of 0 to 255 take {used} of {available} codes alone: it was quantised on inputs of another range"
+    return [f"`{name}`: {told}; {cause}; {remedy}"]
 
 
 class Outputs:

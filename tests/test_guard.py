@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from command_line import succeed
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+from qdq_models import write_qdq
 from torch import nn
 
 import cnn2rtl
@@ -130,6 +133,35 @@ def test_outputs_that_do_not_change() -> None:
     assert told(lambda: cnn2rtl.evaluate(design, same)) == [
         "data: all 6 images are equal; they show no more than one of them"
     ]
+
+
+def conv_onnx(name: str) -> onnx.ModelProto:
+    """A convolution on `x`, in floats."""
+    weight = RNG.normal(size=(4, 1, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["z"], name=name)],
+        name,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 8, 8])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 4, 6, 6])],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "wrong"),
+    [(0.0, 1 / 255, {}), (0.45, 0.22, {}), (0.0, 1.0, {"std": 1 / 255})],
+    ids=["pixels as they are", "normalised", "of 0 to 1"],
+)
+def test_a_network_that_was_quantised_on_another_range(
+    mean: float, std: float, wrong: dict[str, float], tmp_path: Path
+) -> None:
+    """Its input's step is that of other numbers, and most pixels would become the same few codes."""
+    pixels = RNG.integers(0, 256, (10, 1, 8, 8))
+    write_qdq(tmp_path / "a.onnx", conv_onnx("conv"), ((pixels / 255 - mean) / std).astype(np.float32))
+    assert told(lambda: cnn2rtl.compile(tmp_path / "a.onnx", mean=mean, std=std)) == []
+    (line,) = told(lambda: cnn2rtl.compile(tmp_path / "a.onnx", **wrong))
+    assert line.startswith("`input`: pixels of 0 to 255 take ") and "of 256 codes alone" in line
 
 
 def test_a_class_may_be_the_same_for_a_few_images() -> None:

@@ -20,6 +20,7 @@ from cnn2rtl.frontend.onnx_attributes import Attributes
 from cnn2rtl.frontend.onnx_file import OnnxCall, OnnxNetwork, read_onnx
 from cnn2rtl.frontend.qdq_operators import OPERATORS, Codes, Constant, Image, Pending, Value, along
 from cnn2rtl.graph import FloatGraph, Node
+from cnn2rtl.guard import tell, unused_codes
 from cnn2rtl.ops import DepthwiseConv2d, Input, Rescale, Window
 from cnn2rtl.passes import normalisation
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
@@ -177,6 +178,7 @@ class _Conversion:
         reals = ((pixels / 255 - mean) / std).astype(np.float32)
         with np.errstate(over="ignore"):  # what is beyond all codes is at their end
             wanted = np.clip(np.rint(reals / np.float32(out.coarsest)) + out.zero, out.lo, out.hi).astype(np.int64)
+        tell(unused_codes(image.node, wanted, out.hi - out.lo + 1))
         c, h, w = self.network.sources[image.name]
         shape = (c, h, w)
         if out.zero == 0 and np.all(wanted == pixels):
