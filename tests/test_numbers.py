@@ -71,7 +71,11 @@ def test_what_is_no_format(text: str) -> None:
         input_formats([text], [None])
 
 
-@pytest.mark.parametrize("scale", [0, -1.0, float("nan"), float("inf"), "x", "", "AUTO"])
+def test_a_scale_may_be_a_fraction() -> None:
+    assert input_formats(["s16"], ["1/4096"]) == (InputFormat(16, True, 1 / 4096),)
+
+
+@pytest.mark.parametrize("scale", ["1/0", "1/2/3", "/2", 0, -1.0, float("nan"), float("inf"), "x", "", "AUTO"])
 def test_what_is_no_scale(scale: Any) -> None:
     with pytest.raises(UserError, match="a number greater than 0, or auto"):
         input_formats(["s16"], [scale])

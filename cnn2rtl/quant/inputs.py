@@ -60,14 +60,15 @@ def parse_format(text: str) -> tuple[int, bool]:
 
 
 def parse_scale(scale: float | str | None) -> Scale:
-    """What a code is worth, as the user says it; raises :class:`UserError` for what is no scale."""
+    """What a code is worth, as the user says it, perhaps as 1/4096; raises :class:`UserError` for what is no scale."""
     if scale is None:
         return None
     if scale == AUTO:
         return AUTO
     try:
-        value = float(scale)
-    except (TypeError, ValueError):
+        top, _, bottom = str(scale).partition("/")
+        value = float(top) / float(bottom or 1)
+    except (ValueError, ZeroDivisionError):
         value = 0.0
     if not 0 < value < inf:
         raise UserError(f"`input_scale={scale}`: a number greater than 0, or auto, is expected")
