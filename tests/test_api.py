@@ -120,11 +120,12 @@ def test_examples_of_every_kind(compiled: Compiled) -> None:
 def test_options_are_passed_on() -> None:
     design = cnn2rtl.compile(
         net(), SHAPE, 6, weight_bits=4, output_bits=12, scheme="scale", mean=[0.5], std=np.float32(0.25),
-        class_index=True, multipliers=7, name="two words", ranges="mse", effort="best",
+        class_index=True, multipliers=7, name="two words", ranges="mse", effort="best", fit="squash",
+        channels="rgb",
     )  # fmt: skip
     expected = {
         "weight_bits": 4, "activation_bits": 6, "output_bits": 12, "scheme": "scale", "layers": {}, "ranges": "mse",
-        "effort": "best", "mean": [0.5], "std": [0.25], "class_index": True,
+        "effort": "best", "mean": [0.5], "std": [0.25], "class_index": True, "fit": "squash", "channels": "rgb",
     }  # fmt: skip
     assert design.about["options"] == expected and design.about["multipliers"] <= 7
     assert design.about["name"] == "two_words" and "rtl/two_words.v" in design.files
