@@ -65,7 +65,7 @@ def arrays(height: int = 8, width: int = 6, facts: int = 5, count: int = 6) -> d
 
 def test_from_model_to_verdict(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", **arrays(32, 32, 8))
-    made = succeed("generate", *MODEL, "--calib", "data.npz", "-o", "out", cwd=tmp_path)
+    made = succeed("generate", *MODEL, "--calib", "data.npz", "--multipliers", "48", "-o", "out", cwd=tmp_path)
     assert "calibrated on 6 images of data.npz" in made
     about = json.loads((tmp_path / "out" / "design.json").read_text())
     assert [stream["node"] for stream in about["inputs"]] == ["image", "facts"] and about["outputs"] == [
@@ -78,7 +78,7 @@ def test_from_model_to_verdict(tmp_path: Path) -> None:
     for script in ("vivado/build.tcl", "quartus/build.tcl", "yosys/synth.ys"):
         text = (tmp_path / "out" / "syn" / script).read_text()
         assert " s_axis_" not in text and " m_axis_" not in text
-    for options in ([], ["--images", "data.npz", "--frames", "9"], ["--stall", "40"]):
+    for options in ([], ["--images", "data.npz", "--frames", "7"], ["--stall", "40"]):
         assert "PASS" in succeed("simulate", "out", *options, cwd=tmp_path)
     found = succeed("evaluate", "out", "--data", "data.npz", "--limit", "4", cwd=tmp_path)
     assert "scores: classification" in found and "of 4 images" in found and "accuracy" in found
