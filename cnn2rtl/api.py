@@ -69,6 +69,7 @@ def compile(
     name: str | None = None,
     arch: str | None = None,
     trust_pickle: bool = False,
+    outputs: str | Sequence[str] = (),
 ) -> Compiled:
     """Compile ``model`` to hardware; nothing is written until the result's ``write(folder)``.
 
@@ -93,7 +94,8 @@ def compile(
     many ``multipliers``, at most so many ``dsps`` (DSP blocks), the name of a ``device`` to fit, or several of these
     are the target; with none, 64 multipliers. A clock that is not given is one that the device's family is believed to
     reach, or 100 MHz without a device. ``class_index`` delivers the index of the largest output instead of the outputs.
-    ``name`` names the top module.
+    ``name`` names the top module. The network ends in the layers, modules or tensors of an ONNX file, that are called
+    ``outputs``, in place of its own: what comes behind them, as the boxes of a detector, is left to software.
 
     What is no picture comes in another ``input_format``: ``u1`` to ``u16`` or, in two's complement, ``s2`` to ``s16``.
     Each code is worth ``input_scale``, 1 if not given; ``auto`` finds the finest with which all values of
@@ -144,7 +146,9 @@ def compile(
         problems.found.append(f"`calibration={calibration}`: no such file or folder")
     source: Source | None = None
     with problems.gather():
-        source = _source(model, example, arch, trust_pickle, name or "")
+        source = _source(
+            model, example, arch, trust_pickle, name or "", [outputs] if isinstance(outputs, str) else outputs
+        )
         source.check()
     if source is not None and source.given:
         named = {**asdict(options), "arch": arch, "example": example, "calibration": calibration}
@@ -189,12 +193,14 @@ def open(folder: str | os.PathLike[str]) -> Project:
     return open_project(Path(folder))
 
 
-def _source(model: Any, example: Any, arch: str | None, trust_pickle: bool, name: str) -> Source:
+def _source(
+    model: Any, example: Any, arch: str | None, trust_pickle: bool, name: str, outputs: Sequence[str]
+) -> Source:
     """The door, for a path or a module."""
     if isinstance(model, (str, os.PathLike)):
         shapes = None if example is None else _shapes(example)
-        return open_file(Path(model), arch, shapes, trust_pickle, name)
-    return open_module(model, _example(model, example), name, _dtypes(example))
+        return open_file(Path(model), arch, shapes, trust_pickle, name, outputs)
+    return open_module(model, _example(model, example), name, _dtypes(example), outputs)
 
 
 def _settled(source: Source, given: Mapping[str, Any]) -> list[str]:

@@ -81,7 +81,8 @@ class TorchFile(Source):
     """A file of torch's, or the name of an untrained network, ``zoo:NAME`` or ``FILE.py:NAME``.
 
     ``arch``, ``FILE.py:NAME``, is the network that a state_dict belongs to; ``shapes`` those of the inputs, which an
-    archive alone knows; ``trust_pickle`` lets the file run code.
+    archive alone knows; ``trust_pickle`` lets the file run code. It ends in ``outputs``, layers by name, where there
+    are any.
     """
 
     path: Path
@@ -89,6 +90,7 @@ class TorchFile(Source):
     arch: str | None = None
     shapes: Shapes | None = None
     trust_pickle: bool = False
+    outputs: tuple[str, ...] = ()
 
     @cached_property
     def archive(self) -> bool:
@@ -123,7 +125,8 @@ class TorchFile(Source):
         from cnn2rtl.frontend import capture, load_model
 
         self.check()
-        return capture(load_model(self.path, self.arch, self.trust_pickle), self.shapes, self.name)
+        model = load_model(self.path, self.arch, self.trust_pickle)
+        return capture(model, self.shapes, self.name, outputs=self.outputs)
 
     def _module(self, seed: int) -> nn.Module:
         from torch import nn
@@ -147,13 +150,15 @@ class TorchFile(Source):
 class OnnxFile(Source):
     """An ONNX file of a network in floats, or of one that is quantised already; ``needless`` parameters were given.
 
-    ``shapes`` are those of the inputs, in the file's order of dimensions, where it does not tell them.
+    ``shapes`` are those of the inputs, in the file's order of dimensions, where it does not tell them. It ends in
+    ``outputs``, tensors or operators by name, where there are any.
     """
 
     path: Path
     name: str
     needless: tuple[str, ...] = ()
     shapes: Shapes | None = None
+    outputs: tuple[str, ...] = ()
 
     @cached_property
     def network(self) -> OnnxNetwork:
@@ -176,10 +181,11 @@ class OnnxFile(Source):
             # A size that was given, but not well, is told of where it was given.
             if self.shapes is not None or not sized:
                 network.sized(self.path, self.shapes)
+            network.ending(self.outputs)
         problems.check()
 
     def read(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> FloatGraph | Quantised:
-        network = self.network.sized(self.path, self.shapes)
+        network = self.network.sized(self.path, self.shapes).ending(self.outputs)
         if network.quantised:
             from cnn2rtl.frontend.qdq import convert_qdq
 
@@ -228,32 +234,44 @@ class Module(Source):
     name: str
     shapes: Shapes | None
     dtypes: Sequence[str] = ()
+    outputs: tuple[str, ...] = ()
 
     def read(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> FloatGraph:
         from cnn2rtl.frontend import capture
 
-        return capture(self.model, self.shapes, self.name, dtypes=self.dtypes)
+        return capture(self.model, self.shapes, self.name, dtypes=self.dtypes, outputs=self.outputs)
 
 
 def open_file(
-    path: Path, arch: str | None = None, shapes: Shapes | None = None, trust_pickle: bool = False, name: str = ""
+    path: Path,
+    arch: str | None = None,
+    shapes: Shapes | None = None,
+    trust_pickle: bool = False,
+    name: str = "",
+    outputs: Sequence[str] = (),
 ) -> Source:
     """The model in the file ``path``, which may be of any kind; nothing of it is read yet.
 
-    ``arch`` and ``trust_pickle`` are for :class:`TorchFile`, ``shapes`` for :class:`OnnxFile`, too; ``name`` is the
-    file's own if not given.
+    ``arch`` and ``trust_pickle`` are for :class:`TorchFile`, ``shapes`` and ``outputs`` for :class:`OnnxFile`, too;
+    ``name`` is the file's own if not given.
     """
     name = name or name_of(path)
     needless = tuple(name for name, value in {"arch": arch, "trust_pickle": trust_pickle}.items() if value)
     if path.suffix.lower() == ".onnx":
-        return OnnxFile(path, name, needless, shapes)
+        return OnnxFile(path, name, needless, shapes, tuple(outputs))
     if path.suffix.lower() == SUFFIX:
-        return TrainedFile(path, name, (*needless, "example") if shapes else needless)
-    return TorchFile(path, name, arch, shapes, trust_pickle)
+        more = {"example": shapes, "outputs": outputs}
+        return TrainedFile(path, name, (*needless, *(name for name, value in more.items() if value)))
+    return TorchFile(path, name, arch, shapes, trust_pickle, tuple(outputs))
 
 
-def open_module(model: Any, shapes: Shapes | None, name: str = "", dtypes: Sequence[str] = ()) -> Source:
-    """A network in memory, whose inputs are of ``dtypes``; raises :class:`UserError` for what is none."""
+def open_module(
+    model: Any, shapes: Shapes | None, name: str = "", dtypes: Sequence[str] = (), outputs: Sequence[str] = ()
+) -> Source:
+    """A network in memory, whose inputs are of ``dtypes``; raises :class:`UserError` for what is none.
+
+    It ends in ``outputs``, layers by name, where there are any.
+    """
     from torch import nn
     from torch.export import ExportedProgram
 
@@ -261,7 +279,7 @@ def open_module(model: Any, shapes: Shapes | None, name: str = "", dtypes: Seque
         raise UserError(
             f"model: a {type(model).__name__}, where a file, an nn.Module or an ExportedProgram is expected"
         )
-    return Module(model, name or _name(model), shapes, dtypes)
+    return Module(model, name or _name(model), shapes, dtypes, tuple(outputs))
 
 
 def stem_of(file: Path) -> str:

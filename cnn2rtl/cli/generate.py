@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, open_model, refuse
+from cnn2rtl.cli.model import Arch, InputSize, ModelFile, OutputNames, TrustPickle, open_model, refuse
 from cnn2rtl.cli.numbers import (
     CALIBRATING,
     ActivationBits,
@@ -75,6 +75,7 @@ def generate(
         bool, typer.Option("--class-index", help="Deliver the index of the largest output instead of the outputs.")
     ] = False,
     size: InputSize = None,
+    outputs: OutputNames = None,
     mean: Mean = "0",
     std: Std = "1",
     input_format: InputFormatOf = "u8",
@@ -145,7 +146,7 @@ def generate(
         wanted = read_task(task)
         check_tasks(wanted)
     images = Images(calib, calib_limit, Preparation(fit, channels), check if auto_bits else None, auto_bits, wanted)
-    source = open_model(model, arch, size, trust_pickle, problems)
+    source = open_model(model, arch, size, trust_pickle, problems, outputs)
     refuse(context, source, model, problems)
     if not source.given:
         images.check(problems)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.model import Arch, InputSize, ModelFile, TrustPickle, open_model
+from cnn2rtl.cli.model import Arch, InputSize, ModelFile, OutputNames, TrustPickle, open_model
 from cnn2rtl.counting import Count, per_layer
 from cnn2rtl.errors import Problems
 from cnn2rtl.graph import FloatGraph
@@ -18,6 +18,7 @@ def inspect(
     model: ModelFile,
     arch: Arch = None,
     size: InputSize = None,
+    outputs: OutputNames = None,
     bits: Annotated[int, typer.Option(metavar="N", help="Width of the weights, to count their memory.")] = 8,
     trained: Annotated[
         bool, typer.Option("--as-trained", help="The layers as they were trained, BatchNorm among them.")
@@ -33,7 +34,7 @@ def inspect(
 ) -> None:
     """List a model's layers as hardware will have them: shapes, parameters, MACs, FLOPs, weight bits."""
     problems = Problems()
-    source = open_model(model, arch, size, trust_pickle, problems)
+    source = open_model(model, arch, size, trust_pickle, problems, outputs)
     if not 2 <= bits <= 16:
         problems.found.append(f"--bits {bits}: widths run from 2 to 16 bits")
     problems.check()

@@ -44,6 +44,14 @@ InputSize = Annotated[
         "of forward(). An archive knows its own.",
     ),
 ]
+OutputNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--outputs",
+        metavar="NAME",
+        help="Layer or tensor that the network is to end in, in place of its own outputs; once for each.",
+    ),
+]
 TrustPickle = Annotated[
     bool, typer.Option("--trust-pickle", help="Load a pickled model of unknown classes. This runs the file's code.")
 ]
@@ -70,12 +78,22 @@ def refuse(context: typer.Context, source: Source, file: Path, problems: Problem
             )
 
 
-def open_model(file: Path, arch: str | None, size: str | None, trust_pickle: bool, problems: Problems) -> Source:
-    """The model in ``file``, through the door; what is wrong as far as it shows without torch goes to ``problems``."""
+def open_model(
+    file: Path,
+    arch: str | None,
+    size: str | None,
+    trust_pickle: bool,
+    problems: Problems,
+    outputs: Sequence[str] | None = None,
+) -> Source:
+    """The model in ``file``, through the door; what is wrong as far as it shows without torch goes to ``problems``.
+
+    It ends in the ``outputs``, layers by name, where there are any.
+    """
     shapes: Shapes | None = None
     with problems.gather():
         shapes = parse_sizes(size)
-    source = open_file(file, arch, shapes, trust_pickle)
+    source = open_file(file, arch, shapes, trust_pickle, outputs=outputs or ())
     with problems.gather():
         source.check(sized=size is not None)
     return source

@@ -6,7 +6,7 @@ import re
 
 SAME = """
     alpha arch bits by channels class_index data device dsps effort engine family fit force fps frames images
-    input_format input_scale max_drop mean multipliers only output_bits pnr rate restart scheme seed stall std
+    input_format input_scale max_drop mean multipliers only output_bits outputs pnr rate restart scheme seed stall std
     task temperature tool trust_pickle val val_share warm_up waves
 """
 """Parameters whose option has their name."""

@@ -17,6 +17,7 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.foreign import said
 from cnn2rtl.frontend.call import Call, Map, Refused
 from cnn2rtl.frontend.converters import CONVERTERS, INDICES, MOVES, SCATTERED, Result
+from cnn2rtl.frontend.cutting import chosen
 from cnn2rtl.frontend.dependence import ancestors, operator_of, operators_behind
 from cnn2rtl.frontend.outputs import Outputs
 from cnn2rtl.frontend.quiet import quiet
@@ -41,7 +42,8 @@ _LAYERS = ("torch.nn.modules.", "cnn2rtl.frontend.onnx_float.OnnxOperator")
 class Conversion:
     """One program on its way into a graph, with the problems found so far; ``sources`` are its inputs by name.
 
-    Of these, ``channels_last`` have the channels as their last dimension.
+    Of these, ``channels_last`` have the channels as their last dimension. The graph ends in the layers that are called
+    ``outputs``, where there are any.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class Conversion:
         sources: Mapping[str, fx.Node],
         name: str,
         channels_last: Collection[str] = (),
+        outputs: Sequence[str] = (),
     ) -> None:
+        self.outputs = outputs
         self.channels_last = channels_last
         self.program, self.name = program, name
         self.sources = {node: name for name, node in sources.items()}
@@ -72,6 +76,8 @@ class Conversion:
         signature = self.program.graph_signature
         made = {node.name: node for node in output.all_input_nodes}
         results = [made.get(name, output) for name in signature.user_outputs]
+        if self.outputs:
+            results = chosen(self.outputs, self._ends(output))
         live = ancestors(results)
         self.behind = operators_behind([node for node in self.program.graph.nodes if node is not output], live)
         for node in self.program.graph.nodes:
@@ -101,10 +107,26 @@ class Conversion:
             self.name, self._needed(outputs.nodes), tuple(outputs.nodes), tuple(self.notes), tuple(outputs.restored)
         )
 
+    def _ends(self, output: fx.Node) -> Mapping[str, fx.Node]:
+        """What the graph may end in: each layer, under the name that it gets, and the last one of each module."""
+        layers: dict[str, fx.Node] = {}
+        modules: dict[str, fx.Node] = {}
+        for node in self.program.graph.nodes:
+            if node.op == "placeholder" or node is output or node.target is operator.getitem:
+                continue
+            if isinstance(node.meta.get("val"), (torch.Tensor, tuple, list)):
+                layers[_numbered(_layer_name(node), layers)] = node
+                modules |= {path: node for path, _ in _modules(node) if path}
+        return {**layers, **modules}
+
     def _output(self, outputs: Outputs, result: fx.Node, which: str) -> None:
         """Add the map of a result of the model's to its ``outputs``."""
         value = self.values.get(result)
-        if not isinstance(value, Map):
+        if isinstance(value, list):
+            self.problems.append(
+                f"{which}, `{_layer_name(result)}`, gives several tensors; name what takes one of them"
+            )
+        elif not isinstance(value, Map):
             self.problems.append(f"{which} does not depend on its input")
         elif not self.problems:
             dims = _dims(result)
@@ -277,12 +299,17 @@ class Conversion:
 
     def _unique(self, name: str) -> str:
         """``name``, or with a number where a module is called more than once."""
-        count, unique = 1, name
-        while unique in self.names:
-            count += 1
-            unique = f"{name}_{count}"
+        unique = _numbered(name, self.names)
         self.names.add(unique)
         return unique
+
+
+def _numbered(name: str, taken: Collection[str]) -> str:
+    count, unique = 1, name
+    while unique in taken:
+        count += 1
+        unique = f"{name}_{count}"
+    return unique
 
 
 def _evaluate(target: torch._ops.OpOverload[..., Any], args: dict[str, Any]) -> torch.Tensor:

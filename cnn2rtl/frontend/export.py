@@ -39,8 +39,11 @@ def capture(
     name: str,
     inputs: Sequence[str] = (),
     dtypes: Sequence[str] = (),
+    outputs: Sequence[str] = (),
 ) -> FloatGraph:
     """The float graph, called ``name``, of ``model`` for inputs of ``shape``; ``inputs`` names several.
+
+    It ends in the layers that are called ``outputs``, where there are any, in place of the model's own results.
 
     ``shape`` may be ``None`` for an :class:`ExportedProgram`, which knows its own. Inputs of a module are floats,
     unless ``dtypes`` has a type of whole numbers for them and the module runs on these. A module is copied, never
@@ -62,7 +65,7 @@ def capture(
             raise UserError(f"the model cannot be captured: its forward() {said(error)}") from None
     sources = _user_inputs(program)
     names = [INPUT] if len(sources) == 1 else list(inputs) or [node.name for node in sources]
-    return converted(program, dict(zip(names, sources, strict=True)), name)
+    return converted(program, dict(zip(names, sources, strict=True)), name, outputs)
 
 
 def _each(shape: Dims) -> list[tuple[int, ...]]:

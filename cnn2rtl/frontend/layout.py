@@ -23,8 +23,12 @@ TRIED = 3
 """Of so many inputs, each may have its channels last by itself; of more, all or none."""
 
 
-def converted(program: ExportedProgram, sources: Mapping[str, fx.Node], name: str) -> FloatGraph:
+def converted(
+    program: ExportedProgram, sources: Mapping[str, fx.Node], name: str, outputs: Sequence[str] = ()
+) -> FloatGraph:
     """The graph of ``program``, whose inputs by name are ``sources``, the channels of each where the model has them.
+
+    It ends in the layers that are called ``outputs``, where there are any.
 
     Raises the :class:`UserError` of that attempt which came furthest.
     """
@@ -34,7 +38,7 @@ def converted(program: ExportedProgram, sources: Mapping[str, fx.Node], name: st
         if graph is not None and not _pictures(sources, last):
             continue
         try:
-            found = Conversion(program, sources, name, last).graph()
+            found = Conversion(program, sources, name, last, outputs).graph()
         except UserError as error:
             failed.append(error)
             continue

@@ -15,6 +15,7 @@ import numpy as np
 
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.content import read_file
+from cnn2rtl.frontend.cutting import chosen
 from cnn2rtl.frontend.onnx_external import load_external
 from cnn2rtl.frontend.quiet import first_line
 from cnn2rtl.limits import too_large
@@ -81,6 +82,18 @@ class OnnxNetwork:
     def quantised(self) -> bool:
         """Whether it has its integers already."""
         return any(call.kind in ("QuantizeLinear", "DequantizeLinear") for call in self.calls)
+
+    def ending(self, names: Sequence[str]) -> OnnxNetwork:
+        """The same up to the tensors, or the results of the operators, of these ``names``; all of it if there are none.
+
+        Raises :class:`UserError` for names of nothing.
+        """
+        if not names:
+            return self
+        ends = {call.name: next(filter(None, call.outputs)) for call in self.calls}
+        ends |= {name: name for call in self.calls for name in call.outputs if name}
+        results = tuple(chosen(names, ends))
+        return replace(self, results=results, calls=_live(self.calls, results))
 
     @cached_property
     def moving(self) -> frozenset[str]:

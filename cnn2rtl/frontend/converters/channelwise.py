@@ -109,7 +109,8 @@ def softmax(call: Call) -> Map:
     if np.any(places < 0) or np.any(pixels != pixels[:, :1]):
         raise Refused(
             f"goes over dim={dim}, that is, over several pixels of {_shapes(source)}; it is supported over the "
-            "channels of each pixel alone (the classes), where it is left out. End the network before it"
+            "channels of each pixel alone (the classes), where it is left out. End the network before it, with "
+            "`outputs=LAYER`"
         )
     # The index of the largest of all channels stays the same where all of them are in the sum.
     allowed = KEEPING | {"argmax"} if places.shape[1] == source.shape[0] else KEEPING
