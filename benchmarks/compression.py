@@ -32,7 +32,7 @@ from cnn2rtl.compress.distillation import distillation
 from cnn2rtl.compress.prune import find_channels, keep_share, prune, slimming, with_gammas
 from cnn2rtl.compress.training.feed import Data, Feed
 from cnn2rtl.compress.training.loop import train
-from cnn2rtl.compress.training.objective import Objective, cross_entropy
+from cnn2rtl.compress.training.objective import Objective, from_labels
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.counting import total
 from cnn2rtl.frontend import capture
@@ -100,7 +100,7 @@ def fitted(module: nn.Module, data: Data, how: Recipe, objective: Objective) -> 
 
 def standard(epochs: int, images: int) -> nn.Module:
     torch.manual_seed(0)
-    return fitted(zoo.standard_cnn(0.25, 32, 1, 10), digits(images), recipe(epochs, 0, shift=SHIFT), cross_entropy())
+    return fitted(zoo.standard_cnn(0.25, 32, 1, 10), digits(images), recipe(epochs, 0, shift=SHIFT), from_labels())
 
 
 def student(seed: int) -> nn.Module:
@@ -112,7 +112,7 @@ def student(seed: int) -> nn.Module:
 
 
 def plain(epochs: int, images: int, seed: int) -> nn.Module:
-    return fitted(student(seed), digits(images), recipe(epochs, seed), cross_entropy())
+    return fitted(student(seed), digits(images), recipe(epochs, seed), from_labels())
 
 
 def distilled(teacher: nn.Module, epochs: int, images: int, seed: int) -> nn.Module:
@@ -127,7 +127,7 @@ def taught(module: nn.Module, teacher: nn.Module, data: Data, how: Recipe) -> nn
 def slimmed(module: nn.Module, teacher: nn.Module, epochs: int) -> nn.Module:
     """Fewer channels: trained with |gamma| in the loss, then without the smallest, then with the teacher again."""
     data = digits()
-    sparse = fitted(module, data, recipe(max(2, epochs // 3), 0, RATE / 3), with_gammas(cross_entropy(), 1e-3))
+    sparse = fitted(module, data, recipe(max(2, epochs // 3), 0, RATE / 3), with_gammas(from_labels(), 1e-3))
     channels = find_channels(sparse, SHAPE)
     widths = keep_share(channels, slimming(sparse, channels), KEEP, "layer")
     *_, last = prune(sparse, SHAPE, channels, widths, slimming)

@@ -31,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("qat")
     text = succeed("compress", "qat", *DIGITS, "--data", CALIB, "--epochs", "2", "--weight-bits", "3", cwd=folder)
     lines = text.splitlines()
-    assert lines[0] == "digits: 50 images of calib, their labels, seed 0"
+    assert lines[0] == "digits: 50 images of calib, their labels, classification, seed 0"
     assert lines[2].startswith("epoch 2 of 2: loss ") and lines[2].endswith(" right")
     assert lines[3] == "digits_qat.npz: next, cnn2rtl generate digits_qat.npz"
     assert list(contents(folder)) == ["digits_qat.npz"]
@@ -92,8 +92,8 @@ def test_mistakes(trained: Path, tmp_path: Path) -> None:
     ]
     assert mistakes("compress", "qat", *DIGITS, *given[:-1], "new.npz", cwd=tmp_path) == [
         (
-            f"--data {tmp_path}/three: 3 class folders, but the network has 10 outputs; give labels 0 to 9, or "
-            "--teacher to learn from the float network instead"
+            f"--data {tmp_path}/three: 3 class folders, but the network has 10 outputs: folder names cannot be "
+            "matched to outputs; give others, or --teacher to learn from the float network instead"
         ),
     ]
     assert mistakes("generate", "own.npz", "--bits", "8", "--calib", CALIB, "--fps", "-1", cwd=tmp_path) == [

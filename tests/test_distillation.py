@@ -17,7 +17,7 @@ from cnn2rtl.compress.modules import read_module
 from cnn2rtl.compress.training import checkpoint
 from cnn2rtl.compress.training.feed import Batch, Feed
 from cnn2rtl.compress.training.loop import train
-from cnn2rtl.compress.training.objective import cross_entropy
+from cnn2rtl.compress.training.objective import from_labels
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.errors import UserError
 
@@ -142,7 +142,7 @@ def test_a_student_learns_without_labels_being_right(tmp_path: Path) -> None:
     data = bars.data(96)
     recipe = Recipe(epochs=15, batch=8, rate=0.02, keep="last")
     teacher = bars.small_net(3)
-    list(train(teacher, data, recipe, cross_entropy(), tmp_path / "teacher"))
+    list(train(teacher, data, recipe, from_labels(), tmp_path / "teacher"))
     wrong = replace(data.train.images, labels=(0,) * 96)
     misled = replace(data, train=replace(data.train, images=wrong))
     objective = distillation(teacher, misled.train, recipe, tmp_path / "student", 1.0, 2.0)

@@ -59,7 +59,7 @@ def sizes(file: Path) -> dict[str, int]:
 def test_from_training_to_a_design(work: Path) -> None:
     text = succeed(*SLIM, "--by", "magnitude", "--sparsity-epochs", "3", cwd=work)
     lines = text.splitlines()
-    assert lines[0] == "54 images to train on, 6 to validate on, on cpu, seed 0"
+    assert lines[0] == "classification: 54 images to train on, 6 to validate on, on cpu, seed 0"
     assert lines[1].startswith("before: validation: loss ")
     titles = [line for line in lines[2:] if not line.startswith("epoch ")]
     assert titles[:3] == ["sparsity 0.0001", "round 1 of 2", "round 2 of 2"]

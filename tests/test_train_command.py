@@ -54,7 +54,7 @@ def test_from_images_to_a_design(work: Path, tmp_path: Path) -> None:
         "-o", "a.pt", cwd=tmp_path,
     )  # fmt: skip
     lines = text.splitlines()
-    assert lines[0] == "90 images to train on, 30 to validate on, on cpu, seed 0"
+    assert lines[0] == "classification: 90 images to train on, 30 to validate on, on cpu, seed 0"
     assert lines[1].startswith("skipped images/lying/00.png: not a readable image (")
     assert lines[2].startswith("skipped val/none/00.png: not a readable image (")
     assert lines[3].startswith("epoch 1 of 8: loss ") and lines[3].endswith("% right, the best")

@@ -22,9 +22,9 @@ from cnn2rtl.compress.training.device import repeatable
 from cnn2rtl.compress.training.feed import Batch, Data
 from cnn2rtl.compress.training.folder import check_folder, discard
 from cnn2rtl.compress.training.loop import train
-from cnn2rtl.compress.training.objective import Objective, cross_entropy
+from cnn2rtl.compress.training.objective import Objective, from_labels
 from cnn2rtl.compress.training.recipe import Recipe
-from cnn2rtl.compress.training.score import EpochScore, classes_of, measure
+from cnn2rtl.compress.training.score import EpochScore, measure, output_of
 from cnn2rtl.errors import UserError
 
 RECIPE = Recipe(epochs=3, batch=16, rate=0.01, flip=True, shift=1, zoom=1.2, jitter=0.1, smoothing=0.1)
@@ -39,13 +39,13 @@ def one_thread() -> None:
 @pytest.fixture
 def no_curve(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take longer than training does here."""
-    monkeypatch.setattr(record, "draw", lambda folder, scores: None)
+    monkeypatch.setattr(record, "draw", lambda *_: None)
 
 
 def trained(folder: Path, recipe: Recipe = RECIPE, data: Data | None = None, epochs: int = 99) -> nn.Module:
     """A network that has been trained in ``folder``, stopped after so many epochs."""
     module = bars.small_net()
-    for score in train(module, data or bars.data(), recipe, cross_entropy(recipe.smoothing), folder):
+    for score in train(module, data or bars.data(), recipe, from_labels(recipe.smoothing), folder):
         if score.epoch == epochs:
             break
     return module
@@ -54,7 +54,7 @@ def trained(folder: Path, recipe: Recipe = RECIPE, data: Data | None = None, epo
 def test_it_learns_and_keeps_the_best(tmp_path: Path) -> None:
     data, recipe = bars.data(96), Recipe(epochs=15, batch=8, rate=0.02)
     module, seen = bars.small_net(), []
-    for score in train(module, data, recipe, cross_entropy(), tmp_path):
+    for score in train(module, data, recipe, from_labels(), tmp_path):
         seen.append(score)
         assert epochs_in(tmp_path) == score.epoch
         # What the score says of the weights, it has measured.
@@ -164,7 +164,7 @@ def test_smoothing_is_that_of_the_recipe() -> None:
     scores, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
     batch = Batch(torch.zeros(4, 1, 1, 1), labels, torch.arange(4))
     torch.testing.assert_close(
-        cross_entropy(0.2).loss(scores, batch), F.cross_entropy(scores, labels, label_smoothing=0.2)
+        from_labels(0.2).loss(scores, batch), F.cross_entropy(scores, labels, label_smoothing=0.2)
     )
 
 
@@ -181,8 +181,8 @@ def test_another_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a run with images \w{16} \(now \w{16}\);"):
         trained(tmp_path, data=bars.data(51))
     with pytest.raises(UserError, match=r"a run with network \w{16} \(now \w{16}\);"):
-        train(bars.small_net(1), bars.data(), RECIPE, cross_entropy(0.1), tmp_path)
-    objective = Objective(cross_entropy(0.1).loss, about={"strength": 3})
+        train(bars.small_net(1), bars.data(), RECIPE, from_labels(0.1), tmp_path)
+    objective = Objective(from_labels(0.1).loss, about={"strength": 3})
     with pytest.raises(UserError, match=r"a run with strength None \(now 3\);"):
         train(bars.small_net(), bars.data(), RECIPE, objective, tmp_path)
     assert contents(tmp_path) == before
@@ -231,12 +231,13 @@ def test_a_loss_that_is_no_number(tmp_path: Path) -> None:
 def test_networks_that_cannot_be_trained(tmp_path: Path) -> None:
     fixed = bars.small_net().requires_grad_(False)
     with pytest.raises(UserError, match="the network has no weights that can be trained"):
-        train(fixed, bars.data(), RECIPE, cross_entropy(), tmp_path)
-    with pytest.raises(UserError, match=r"net: does not take an input of 3x8x8 .*; see `example=`"):
-        classes_of(bars.small_net(), (3, 8, 8), "net")
-    with pytest.raises(UserError, match="net: one score per class is expected for an image, but its output is 1x4x6x6"):
-        classes_of(nn.Conv2d(1, 4, 3), (1, 8, 8), "net")
-    assert classes_of(nn.Conv2d(1, 4, 8), (1, 8, 8), "net") == 4
+        train(fixed, bars.data(), RECIPE, from_labels(), tmp_path)
+    with pytest.raises(UserError, match=r"net: does not take an input of 3x8x8, see `example=`: it takes 1 channels"):
+        output_of(bars.small_net(), (3, 8, 8), "net")
+    with pytest.raises(UserError, match=r"net: scores \(n, c\) or a map .* for an image, but its output is 1x4x64"):
+        output_of(nn.Sequential(nn.Conv2d(1, 4, 1), nn.Flatten(2)), (1, 8, 8), "net")
+    assert output_of(nn.Conv2d(1, 4, 3), (1, 8, 8), "net").shape == (4, 6, 6)
+    assert output_of(nn.Conv2d(1, 4, 8), (1, 8, 8), "net").shape == (4, 1, 1)
 
 
 def test_the_log_tells_of_every_epoch(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from cnn2rtl.compress.training import augment
-from cnn2rtl.compress.training.feed import Feed, check_labels, check_pair, split
+from cnn2rtl.compress.training.feed import Feed, check_pair, chosen, split
 from cnn2rtl.compress.training.loop import _batches
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.errors import UserError
 from cnn2rtl.images import ImageSet
+from cnn2rtl.tasks.output import Output
 
 RECIPE = Recipe(epochs=3, batch=16, rate=0.01, flip=True, shift=1, zoom=1.2, jitter=0.1, smoothing=0.1)
 CPU = torch.device("cpu")
@@ -66,13 +67,14 @@ def test_the_split_takes_of_every_class() -> None:
 
 def test_what_labels_must_be() -> None:
     images = bars.image_set(6)
-    check_labels(images, 3, "x")
+    three, four, two = (Output("output", (c, 1, 1), "", c) for c in (3, 4, 2))
+    assert chosen(three, None, images, "x").task.kind == "classification"
     with pytest.raises(UserError, match="x: 3 class folders, but the network has 4 outputs"):
-        check_labels(images, 4, "x")
+        chosen(four, None, images, "x")
     with pytest.raises(UserError, match="x: label 2 is none of the network's outputs, 0 to 1"):
-        check_labels(replace(images, class_names=()), 2, "x")
+        chosen(two, None, replace(images, class_names=()), "x")
     with pytest.raises(UserError, match="x: the images have no labels"):
-        check_labels(replace(images, labels=None), 3, "x")
+        chosen(three, None, replace(images, labels=None), "x")
     with pytest.raises(UserError, match="v: class folders must be those of `data=`, but it lacks none and has also no"):
         check_pair(images, replace(images, class_names=("lying", "no", "standing")), "v")
     with pytest.raises(UserError, match="at least 2 images to train on"):

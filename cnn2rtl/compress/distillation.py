@@ -11,12 +11,12 @@ from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cnn2rtl.compress.training.checkpoint import digest, read_tensors, write_tensors
 from cnn2rtl.compress.training.device import choose
 from cnn2rtl.compress.training.feed import Batch, Feed
 from cnn2rtl.compress.training.folder import TEACHER
+from cnn2rtl.compress.training.lesson import CLASSES, Lesson
 from cnn2rtl.compress.training.objective import Fact, Objective
 from cnn2rtl.compress.training.recipe import Recipe, check_distillation
 from cnn2rtl.compress.training.score import scores_of
@@ -25,21 +25,25 @@ from cnn2rtl.quantise.calibrate import Progress, silent
 
 Sees: TypeAlias = Literal["augmented", "original"]
 Answers: TypeAlias = Callable[[Batch], Tensor]
-"""The teacher's scores, (n, classes)."""
+"""The teacher's scores, (n, classes) or (n, c, h, w)."""
 
 
 def distillation_loss(
-    scores: Tensor, taught: Tensor, labels: Tensor, alpha: float, temperature: float, smoothing: float = 0.0
+    scores: Tensor,
+    taught: Tensor,
+    labels: Tensor,
+    alpha: float,
+    temperature: float,
+    smoothing: float = 0.0,
+    lesson: Lesson = CLASSES,
 ) -> Tensor:
     """``alpha T^2 KL(teacher / T || student / T) + (1 - alpha) CE``, the mean over the batch.
 
     ``scores`` are the student's, ``taught`` the teacher's, (n, classes) each. The factor T^2 keeps the gradient's
-    size, of which the temperature takes that much (section 2 of the paper).
+    size, of which the temperature takes that much (section 2 of the paper). Other lessons than that of classes have
+    losses of their own in place of the two.
     """
-    student, teacher = (F.log_softmax(values / temperature, 1) for values in (scores, taught))
-    divergence = F.kl_div(student, teacher, log_target=True, reduction="batchmean")
-    exact = F.cross_entropy(scores, labels, label_smoothing=smoothing)
-    return alpha * temperature**2 * divergence + (1 - alpha) * exact
+    return alpha * lesson.taught(scores, taught, temperature) + (1 - alpha) * lesson.loss(scores, labels, smoothing)
 
 
 def renormalised(teacher: nn.Module, feed: Feed, own: tuple[Sequence[float], Sequence[float]]) -> nn.Module:
@@ -87,7 +91,8 @@ def distillation(
         answers = _asked(teacher.to(choose(recipe.device)).eval())
 
     def loss(scores: Tensor, batch: Batch) -> Tensor:
-        return distillation_loss(scores, answers(batch), batch.labels, alpha, temperature, recipe.smoothing)
+        right, taught = batch.labels, answers(batch)
+        return distillation_loss(scores, taught, right, alpha, temperature, recipe.smoothing, batch.lesson)
 
     about: dict[str, Fact] = {
         "alpha": alpha,
@@ -111,7 +116,7 @@ def _remembered(scores: Tensor) -> Answers:
 
 
 def teacher_scores(teacher: nn.Module, feed: Feed, recipe: Recipe, file: Path, progress: Progress = silent) -> Tensor:
-    """What ``teacher`` answers for the images of ``feed`` as they are, (n, classes).
+    """What ``teacher`` answers for the images of ``feed`` as they are, (n, classes) or (n, c, h, w).
 
     Kept in ``file``, and taken from there as long as teacher and images are the same.
     """

@@ -157,9 +157,10 @@ class Network(nn.Module):
         return values[self.graph.output]
 
     def scores(self, images: Tensor) -> Tensor:
-        """What the output's codes stand for, averaged over the map: (n, c)."""
-        scales = torch.from_numpy(np.atleast_1d(self.graph[self.graph.output].out.scales)).to(torch.float32)
-        scores: Tensor = (self(images) * scales[:, None, None]).mean((2, 3))
+        """What the output's codes stand for, (n, c, h, w)."""
+        out = self.graph[self.graph.output].out
+        scales = torch.from_numpy(np.atleast_1d(out.scales)).to(torch.float32)
+        scores: Tensor = (self(images) - out.zero) * scales[:, None, None]
         return scores
 
     def keep_within(self) -> None:

@@ -7,15 +7,15 @@ is that of the hardware. Backwards, a rounding counts as the identity and a clam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from cnn2rtl.compress.network import Network, as_maps
+from cnn2rtl.compress.training.lesson import CLASSES, Lesson
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.quantise.calibrate import BATCH as FLOAT_BATCH
 from cnn2rtl.quantise.calibrate import Progress, silent
@@ -40,14 +40,15 @@ class Training:
 
 @dataclass(frozen=True, eq=False)
 class Epoch:
-    """What an epoch left: the mean ``loss`` per image, the share of ``right`` answers meanwhile, the integers after it.
+    """What an epoch left: the mean ``loss`` per image, the lesson's ``measure`` meanwhile, such as the share of right
+    answers, the integers after it.
 
     Without labels, right is what the float network answers.
     """
 
     number: int
     loss: float
-    right: float
+    measure: float
     graph: QuantGraph
 
 
@@ -55,63 +56,56 @@ def train(
     float_graph: FloatGraph,
     graph: QuantGraph,
     images: Codes,
-    labels: tuple[int, ...] | None,
+    truth: Sequence[int] | np.ndarray | None,
     training: Training,
     progress: Progress = silent,
+    lesson: Lesson = CLASSES,
 ) -> Iterator[Epoch]:
     """Train ``graph``, the integers of ``float_graph``, on ``images`` (n, h, w, c), raw pixels; yields every epoch.
 
-    With ``labels`` the loss is their cross entropy; without, it is the divergence from what the float network says
-    (distillation, Hinton et al., arXiv 1503.02531). Raises :class:`cnn2rtl.UserError` for a network that cannot be
-    trained.
+    With the right answers, ``truth`` (n, ...), the loss is the lesson's, such as their cross entropy; without, it is
+    the divergence from what the float network says (distillation, Hinton et al., arXiv 1503.02531). Raises
+    :class:`cnn2rtl.UserError` for a network that cannot be trained.
     """
     network = Network(float_graph, graph)
     inputs = as_maps(images)
-    wanted = _teacher(float_graph, images, progress) if labels is None else torch.tensor(labels)
+    taught = truth is None
+    wanted = _teacher(float_graph, images, progress) if taught else torch.from_numpy(np.asarray(truth))
+    learn = lesson.taught if taught else lesson.loss
     order = torch.Generator().manual_seed(training.seed)
     optimiser = torch.optim.Adam(network.parameters(), training.rate)
     steps = training.epochs * -(-len(inputs) // training.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for epoch in range(1, training.epochs + 1):
-        loss_sum, right, seen = 0.0, 0, 0
+        loss_sum, good, count, seen = 0.0, 0.0, 0, 0
         shuffled = torch.randperm(len(inputs), generator=order)
         for start in range(0, len(inputs), training.batch):
             batch = shuffled[start : start + training.batch]
-            scores = network.scores(inputs[batch])
-            loss = _loss(scores, wanted[batch])
+            scores, part = network.scores(inputs[batch]), wanted[batch]
+            loss = learn(scores, part)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             network.keep_within()
             loss_sum += float(loss.detach()) * len(batch)
-            right += int((scores.argmax(1) == _classes(wanted[batch])).sum())
-            seen += len(batch)
-            doing = f"epoch {epoch}/{training.epochs}: loss {loss_sum / seen:.4f}, right {right / seen:.1%}"
-            progress(doing, seen, len(inputs))
+            right, of = lesson.good(scores.detach(), lesson.answers(part) if taught else part)
+            good, count, seen = good + right, count + of, seen + len(batch)
+            measured = lesson.words(lesson.measure(good, count))
+            progress(f"epoch {epoch}/{training.epochs}: loss {loss_sum / seen:.4f}, {measured}", seen, len(inputs))
         trained = network.trained()
         _confirm(network, trained, images[:CHECKED])
-        yield Epoch(epoch, loss_sum / seen, right / seen, trained)
+        yield Epoch(epoch, loss_sum / seen, lesson.measure(good, count), trained)
 
 
 def _teacher(float_graph: FloatGraph, images: Codes, progress: Progress) -> Tensor:
-    """The float network's log probabilities, (n, classes)."""
+    """What the float network says, (n, c, h, w)."""
     scores = []
     for start in range(0, len(images), FLOAT_BATCH):
         batch = images[start : start + FLOAT_BATCH]
-        scores.append(float_graph.forward(batch.astype(np.float64)).mean((1, 2)))
+        scores.append(float_graph.forward(batch.astype(np.float64)).astype(np.float32))
         progress("asking the float network", start + len(batch), len(images))
-    return F.log_softmax(torch.from_numpy(np.concatenate(scores)).to(torch.float32), 1)
-
-
-def _loss(scores: Tensor, wanted: Tensor) -> Tensor:
-    if wanted.ndim == 1:
-        return F.cross_entropy(scores, wanted)
-    return F.kl_div(F.log_softmax(scores, 1), wanted, log_target=True, reduction="batchmean")
-
-
-def _classes(wanted: Tensor) -> Tensor:
-    return wanted if wanted.ndim == 1 else wanted.argmax(1)
+    return torch.from_numpy(np.concatenate(scores).transpose(0, 3, 1, 2))
 
 
 def _confirm(network: Network, trained: QuantGraph, images: Codes) -> None:

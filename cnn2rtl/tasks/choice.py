@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from cnn2rtl.errors import UserError
+from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.labels import Labels
 from cnn2rtl.tasks.base import Further, Score, Task
@@ -59,21 +59,21 @@ def choose(graph: FloatGraph, wanted: Wanted = None, labels: Mapping[str, Labels
     Raises :class:`UserError` for what is ``wanted`` and cannot be.
     """
     check_tasks(wanted, graph.outputs)
-    found, problems = [], []
+    found, problems = [], Problems()
     for output in outputs_of(graph):
-        kind = wanted.get(output.name) if isinstance(wanted, Mapping) else wanted
-        obstacle = "" if kind is None else KINDS[kind].obstacle(output)
-        if obstacle:
-            problems.append(f"`task={output.name}={kind}`: the output {obstacle}")
-            continue
-        found.append(_choice(output, kind, (labels or {}).get(output.name)))
-    if problems:
-        raise UserError(problems)
+        with problems.gather():
+            found.append(choose_for(output, wanted, (labels or {}).get(output.name)))
+    problems.check()
     return tuple(found)
 
 
-def _choice(output: Output, kind: str | None, labels: Labels | None) -> Choice:
+def choose_for(output: Output, wanted: Wanted = None, labels: Labels | None = None) -> Choice:
+    """As :func:`choose`, of one output."""
+    kind = wanted.get(output.name) if isinstance(wanted, Mapping) else wanted
     if kind is not None:
+        obstacle = KINDS[kind].obstacle(output)
+        if obstacle:
+            raise UserError(f"`task={output.name}={kind}`: the output {obstacle}")
         return _with_truth(KINDS[kind](output), "as was asked for", labels)
     likely = next(cls for cls in KINDS.values() if cls.claims(output))
     first = _with_truth(likely(output), f"as the output is {output.what}", labels)

@@ -15,6 +15,7 @@ from cnn2rtl.compress.training.recipe import Recipe, check_distillation
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.quantise.calibrate import Progress
 from cnn2rtl.reading import Source, open_file
+from cnn2rtl.tensors import times
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,14 +82,15 @@ def distill(
 
 def _teacher(source: Source, named: str, session: Session | None, problems: Problems) -> nn.Module | None:
     """The network to learn from; with its classes held against those of the student, where that is known."""
-    from cnn2rtl.compress.training.score import classes_of
+    from cnn2rtl.compress.training.score import output_of
 
     with problems.gather():
         module = source.module()
         if session is None:
             return None
-        classes = classes_of(module, session.data.train.shape, named)
-        if classes != session.classes:
-            raise UserError(f"{named}: has {classes} outputs, but MODEL has {session.classes}; the same are expected")
+        taught, learnt = (of.shape for of in (output_of(module, session.data.train.shape, named), session.task.output))
+        if taught != learnt:
+            has, wants = (f"{c}" if (h, w) == (1, 1) else times((c, h, w)) for c, h, w in (taught, learnt))
+            raise UserError(f"{named}: has {has} outputs, but MODEL has {wants}; the same are expected")
         return module
     return None

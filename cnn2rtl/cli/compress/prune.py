@@ -55,7 +55,8 @@ class Images(DataOptions):
 
     def check_needless(self, problems: Problems) -> None:
         """Tell ``problems`` of what is for training, where nothing is trained."""
-        for option, value in (("--val", self.val), ("--limit", self.limit)):
+        task = " ".join(self.task) if self.task else None
+        for option, value in (("--val", self.val), ("--limit", self.limit), ("--task", task)):
             if value is not None and self.data is None:
                 problems.found.append(f"{option} {value}: is for training; say on which images, with --data")
 
@@ -81,20 +82,20 @@ class Manner:
     def sparse(self, stages: Stages, module: nn.Module, recipe: Recipe) -> nn.Module:
         """``module`` after the training with ``|gamma|``, whose last epoch is the one with the smallest."""
         from cnn2rtl.compress.prune import with_gammas
-        from cnn2rtl.compress.training.objective import cross_entropy
+        from cnn2rtl.compress.training.objective import from_labels
 
         longer = replace(recipe, epochs=self.sparsity_epochs, keep="last")
-        objective = with_gammas(cross_entropy(recipe.smoothing), self.sparsity)
+        objective = with_gammas(from_labels(recipe.smoothing), self.sparsity)
         return stages.train("sparsity", f"sparsity {self.sparsity:g}", module, longer, objective)
 
     def fine_tuning(self, stages: Stages | None, recipe: Recipe) -> Train:
         """What is done after each round: nothing, without images."""
-        from cnn2rtl.compress.training.objective import cross_entropy
+        from cnn2rtl.compress.training.objective import from_labels
 
         def train(module: nn.Module, number: int) -> nn.Module:
             if stages is None:
                 return module
-            title, objective = f"round {number} of {self.rounds}", cross_entropy(recipe.smoothing)
+            title, objective = f"round {number} of {self.rounds}", from_labels(recipe.smoothing)
             return stages.train(f"round-{number}", title, module, recipe, objective)
 
         return train
@@ -186,7 +187,7 @@ def prune(
     if session is None:
         tell_written(file, last.module, model, arch, shape, aim.asked)
     else:
-        result = result_of(folder / manner.stages[-1], recipe)
+        result = result_of(folder / manner.stages[-1], recipe, session.data.val.lesson)
         command = " ".join([session.generate, *map(shlex.quote, aim.asked)])
         say(f"[bold]{console.plain(str(file))}[/]: {result}; next, {console.plain(command)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -25,18 +26,22 @@ from cnn2rtl.cli.numbers import (
     RangesBy,
     RequantScheme,
     Std,
+    TaskOf,
     WeightBits,
     read_options,
+    read_task,
 )
 from cnn2rtl.errors import Problems, UserError
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import ImageSet, images_for
+from cnn2rtl.labels import Labels
 from cnn2rtl.output import check_file
 from cnn2rtl.pipeline import calibrated, quantised, simplified
 from cnn2rtl.quantise.calibrate import Progress
 from cnn2rtl.quantised import Quantised
 from cnn2rtl.reading import readable, stem_of
 from cnn2rtl.schedule import Target
+from cnn2rtl.tasks import Choice, Wanted, check_tasks, choose
 from cnn2rtl.trained import SUFFIX, save
 
 
@@ -63,6 +68,7 @@ def qat(
     teacher: Annotated[
         bool, typer.Option("--teacher", help="Learn what the float network answers, even where there are labels.")
     ] = False,
+    task: TaskOf = None,
     scheme: RequantScheme = "pow2",
     layer: LayerWidths = None,
     ranges: RangesBy = "mse",
@@ -103,6 +109,8 @@ def qat(
     source = open_model(model, arch, size, trust_pickle, problems)
     if source.normalised:
         refuse(context, source, model, problems)
+    with problems.gather():
+        check_tasks(read_task(task))
     # What follows imports torch, which takes seconds.
     problems.check()
     network = source.read()
@@ -122,19 +130,19 @@ def qat(
     else:
         with problems.gather():
             images = images_for(data, graph.inputs, how.fit, limit, how.channels)
-    if images is not None and images.labels is not None and not teacher:
+    choice: Choice | None = None
+    if images is not None:
         with problems.gather():
-            _check_labels(data, images, graph)
+            labels = {} if teacher else images.labels_of(graph.outputs)
+            choice = _judged(data, graph, read_task(task), labels)
     problems.check()
-    assert images is not None
-    if teacher:
-        images = replace(images, labels=None)
+    assert images is not None and choice is not None
     what = f"{len(images)} images of {readable(data.resolve().name)}"
     with console.progress() as bar:
-        task = bar.add_task("calibrating", total=None)
+        shown = bar.add_task("calibrating", total=None)
 
         def show(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=stage, completed=done, total=total)
+            bar.update(shown, description=stage, completed=done, total=total)
 
         if started is None:
             # Every so manieth, so that sorted classes are all there.
@@ -144,11 +152,12 @@ def qat(
             started = replace(made, origin=origin, frames=images.images)
         console.out.print(
             f"{console.plain(started.graph.name)}: {what}, "
-            f"{'their labels' if images.labels else 'the float network teaches'}, seed {seed}",
+            f"{'the float network teaches' if choice.truth is None else 'their labels'}, {choice.task.kind}, "
+            f"seed {seed}",
             soft_wrap=True,
         )
         try:
-            _train(started, images, what, (epochs, batch, rate, seed), file, show)
+            _train(started, images, choice, what, (epochs, batch, rate, seed), file, show)
         except KeyboardInterrupt:
             left = f"{file} holds the last whole epoch" if file.exists() else "no epoch was whole, nothing is written"
             console.err.print(f"interrupted: {console.plain(left)}", soft_wrap=True)
@@ -160,27 +169,35 @@ def qat(
 
 
 def _train(
-    started: Quantised, images: ImageSet, what: str, how: tuple[int, int, float, int], file: Path, progress: Progress
+    started: Quantised,
+    images: ImageSet,
+    choice: Choice,
+    what: str,
+    how: tuple[int, int, float, int],
+    file: Path,
+    progress: Progress,
 ) -> None:
     # Slow to import, and needed for this alone.
     from cnn2rtl.compress.qat import Training, train
+    from cnn2rtl.compress.training.lesson import lesson_of
 
-    training = Training(*how)
-    for epoch in train(started.graph, started.integers, images.images, images.labels, training, progress):
+    training, lesson = Training(*how), lesson_of(choice.task)
+    for epoch in train(
+        started.graph, started.integers, images.images, choice.truth, training, progress, lesson
+    ):  # fmt: skip
         origin = f"{started.origin}, then trained on {what} ({epoch.number} epochs)"
         save(replace(started, integers=epoch.graph, origin=origin), file)
         console.out.print(
-            f"epoch {epoch.number} of {training.epochs}: loss {epoch.loss:.4f}, {epoch.right:.1%} right", soft_wrap=True
+            f"epoch {epoch.number} of {training.epochs}: loss {epoch.loss:.4f}, {lesson.words(epoch.measure)}",
+            soft_wrap=True,
         )
 
 
-def _check_labels(data: Path, images: ImageSet, graph: FloatGraph) -> None:
-    """The images' labels must be the network's outputs."""
-    classes, labels, folders = graph.classes, images.labels or (0,), len(images.class_names)
-    if folders in (0, classes) and min(labels) >= 0 and max(labels) < classes:
-        return
-    found = f"{folders} class folders" if folders else f"labels from {min(labels)} to {max(labels)}"
-    raise UserError(
-        f"--data {data}: {found}, but the network has {classes} outputs; give labels 0 to {classes - 1}, or --teacher "
-        "to learn from the float network instead"
-    )
+def _judged(data: Path, graph: FloatGraph, wanted: Wanted, labels: Mapping[str, Labels]) -> Choice:
+    """What the network is for, and what is right by the labels; without, the float network is."""
+    (choice,) = choose(graph, wanted, labels)
+    if choice.flaw:
+        raise UserError(
+            f"--data {data}: {choice.flaw}; give others, or --teacher to learn from the float network instead"
+        )
+    return choice

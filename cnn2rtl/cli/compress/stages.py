@@ -45,7 +45,9 @@ class Stages:
         def begins(part: Session) -> None:
             if not self._introduced:
                 introduce(self._session)
-                say(f"before: validation: loss {self._before[0]:.4f}, {self._before[1]:.1%} right")
+                loss, measured = self._before
+                words = self._session.data.val.lesson.words(measured)
+                say(f"before: validation: loss {loss:.4f}, {words}")
             self._introduced = True
             say(f"{title}{f', goes on after epoch {done} of {recipe.epochs}' if done else ''}")
 

@@ -26,7 +26,7 @@ def train(
     problems = Problems()
     session = begin(model, arch, trust_pickle, data, recipe, run, "trained", problems)
     problems.check()
-    from cnn2rtl.compress.training.objective import cross_entropy
+    from cnn2rtl.compress.training.objective import from_labels
 
     assert session is not None
-    train_session(session, lambda progress: cross_entropy(recipe.smoothing))
+    train_session(session, lambda progress: from_labels(recipe.smoothing))

@@ -12,19 +12,22 @@ import typer
 from typer.models import OptionInfo
 
 from cnn2rtl.cli import console
-from cnn2rtl.cli.compress.data import DataOptions, read_data
+from cnn2rtl.cli.compress.data import DataOptions, Learner, read_data
 from cnn2rtl.compress.files import check_module_file
 from cnn2rtl.compress.training.folder import NETWORK, check_run, discard
 from cnn2rtl.compress.training.recipe import Recipe
 from cnn2rtl.errors import Problems
 from cnn2rtl.quantise.calibrate import Progress
 from cnn2rtl.reading import open_file, stem_of
+from cnn2rtl.tasks.base import Task
+from cnn2rtl.tasks.output import Output
 from cnn2rtl.tensors import Shape
 
 if TYPE_CHECKING:
     from torch import nn
 
     from cnn2rtl.compress.training.feed import Data
+    from cnn2rtl.compress.training.lesson import Lesson
     from cnn2rtl.compress.training.objective import Objective
     from cnn2rtl.compress.training.score import EpochScore
 
@@ -79,7 +82,7 @@ class Session:
 
     module: nn.Module
     data: Data
-    classes: int
+    task: Task
     recipe: Recipe
     folder: Path
     file: Path
@@ -126,10 +129,10 @@ def begin(
     assert shape is not None
     from cnn2rtl.compress.training.checkpoint import epochs_in
     from cnn2rtl.compress.training.device import choose
-    from cnn2rtl.compress.training.score import classes_of
+    from cnn2rtl.compress.training.score import output_of
 
     module: nn.Module | None = None
-    classes: int | None = None
+    output: Output | None = None
     done: list[int] = []
     with problems.gather():
         choose(recipe.device)
@@ -137,15 +140,30 @@ def begin(
         done = [0 if run.restart else epochs_in(folder / stage) for stage in stages or [""]]
     with problems.gather():
         module = source.module(recipe.seed)
-        classes = classes_of(module, shape, str(model))
-    if module is None or classes is None:
+        output = output_of(module, shape, str(model))
+    if module is None or output is None:
         return None
-    data, skipped = read_data(options, shape, classes, recipe.seed, problems)
-    if problems.found or data is None:
+    data, task, skipped = read_data(options, Learner(module, shape, output), recipe.seed, problems)
+    if problems.found or data is None or task is None:
         return None
+    _check_recipe(recipe, data, problems)
     generate = generate_command(file, module, model, arch, options)
     # Where each stage of several is, is seen when it goes on.
-    return Session(module, data, classes, recipe, folder, file, run, 0 if stages else done[0], generate, skipped)
+    return Session(module, data, task, recipe, folder, file, run, 0 if stages else done[0], generate, skipped)
+
+
+def _check_recipe(recipe: Recipe, data: Data, problems: Problems) -> None:
+    """Tell ``problems`` of what does not go with labels of this kind."""
+    truth, lesson = data.train.truth, data.train.lesson
+    if recipe.smoothing and not lesson.smooth:
+        problems.found.append(f"--smoothing {recipe.smoothing:g}: is for labels that are classes; leave it out")
+    moves = {"flip": recipe.flip, "shift": recipe.shift, "zoom": recipe.zoom > 1}
+    if truth is not None and truth.shape[1:3] > (1, 1):
+        problems.found += [
+            f"--{name}: would move the images and not their labels, which are maps; leave it out"
+            for name, given in moves.items()
+            if given
+        ]
 
 
 def train_session(session: Session, objective: Callable[[Progress], Objective]) -> None:
@@ -158,7 +176,7 @@ def train_session(session: Session, objective: Callable[[Progress], Objective]) 
     write_module(session.module, session.file, session.options.force)
     if session.skipped:
         say(f"[yellow]note[/] {len(session.skipped)} images could not be read and were skipped")
-    result = result_of(session.folder, session.recipe)
+    result = result_of(session.folder, session.recipe, session.data.val.lesson)
     say(f"[bold]{console.plain(str(session.file))}[/]: {result}; next, {console.plain(session.generate)}")
 
 
@@ -179,7 +197,7 @@ def train_epochs(
             epochs = train(session.module, session.data, recipe, objective(show), folder, show)
             begins(session)
             for score in epochs:
-                say(_line(score, recipe.epochs))
+                say(_line(score, recipe.epochs, session.data.val.lesson))
                 done = score.epoch
     except KeyboardInterrupt:
         left = (
@@ -198,8 +216,8 @@ def introduce(session: Session) -> None:
 
     recipe, data = session.recipe, session.data
     say(
-        f"{len(data.train)} images to train on, {len(data.val)} to validate on, on {choose(recipe.device).type}, "
-        f"seed {recipe.seed}"
+        f"{session.task.kind}: {len(data.train)} images to train on, {len(data.val)} to validate on, on "
+        f"{choose(recipe.device).type}, seed {recipe.seed}"
     )
     for line in session.skipped:
         say(f"[yellow]skipped[/] {console.message(line)}")
@@ -214,21 +232,21 @@ def say(text: str) -> None:
     console.out.print(text, soft_wrap=True)
 
 
-def _line(score: EpochScore, epochs: int) -> str:
+def _line(score: EpochScore, epochs: int, lesson: Lesson) -> str:
     return (
-        f"epoch {score.epoch} of {epochs}: loss {score.loss:.4f}, {score.accuracy:.1%} right; validation: loss "
-        f"{score.val_loss:.4f}, {score.val_accuracy:.1%} right{', the best' if score.best else ''}"
+        f"epoch {score.epoch} of {epochs}: loss {score.loss:.4f}, {lesson.words(score.accuracy)}; validation: loss "
+        f"{score.val_loss:.4f}, {lesson.words(score.val_accuracy)}{', the best' if score.best else ''}"
     )
 
 
-def result_of(folder: Path, recipe: Recipe) -> str:
+def result_of(folder: Path, recipe: Recipe, lesson: Lesson) -> str:
     """Which epoch the network is of, and how good."""
     from cnn2rtl.compress.training.checkpoint import load
 
     run = load(folder)
     assert run is not None
     kept = run.scores[-1] if recipe.keep == "last" else [score for score in run.scores if score.best][-1]
-    return f"epoch {kept.epoch}, the {recipe.keep}, {kept.val_accuracy:.1%} right in validation"
+    return f"epoch {kept.epoch}, the {recipe.keep}, {lesson.words(kept.val_accuracy)} in validation"
 
 
 def generate_command(file: Path, module: nn.Module, model: Path, arch: str | None, options: DataOptions) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from cnn2rtl.compress.prune.channels import Channels, Part
 from cnn2rtl.compress.training.feed import Batch, Feed
+from cnn2rtl.compress.training.score import scores_of
 from cnn2rtl.errors import UserError
 
 Scores = Mapping[str, np.ndarray]
@@ -53,14 +53,14 @@ def taylor(module: nn.Module, channels: Sequence[Channels], batches: Iterable[Ba
     Estimation for Neural Network Pruning*, CVPR 2019).
 
     That is ``(sum of gradient * weight)^2`` over what a layer has for the channel, the mean over ``batches`` and the
-    sum over the layers. The loss is the cross entropy. The network is in evaluation mode meanwhile, and keeps no
+    sum over the layers. The loss is that of the lesson. The network is in evaluation mode meanwhile, and keeps no
     gradients.
     """
     training, scores, count = module.training, {c.name: np.zeros(c.width) for c in channels}, 0
     module.eval()
     for batch in batches:
         module.zero_grad()
-        F.cross_entropy(module(batch.inputs).flatten(1), batch.labels).backward()  # type: ignore[no-untyped-call]
+        batch.lesson.loss(scores_of(module, batch.inputs), batch.labels).backward()  # type: ignore[no-untyped-call]
         for c in channels:
             for part in (*c.makers, *c.scales):
                 np.add.at(

@@ -10,28 +10,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnn2rtl.compress.training.lesson import CLASSES, Lesson
 from cnn2rtl.compress.training.recipe import check_share
 from cnn2rtl.errors import UserError
 from cnn2rtl.images import ImageSet
+from cnn2rtl.tasks import Choice, Wanted, choose_for
+from cnn2rtl.tasks.output import Output
 from cnn2rtl.tensors import Shape
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """``inputs`` (n, c, h, w), as the network sees them, ``labels`` (n,), and ``indices`` (n,) in the feed."""
+    """``inputs`` (n, c, h, w), as the network sees them, ``labels`` (n, ...), the right answers of the ``lesson``, and
+    ``indices`` (n,) in the feed."""
 
     inputs: Tensor
     labels: Tensor
     indices: Tensor
+    lesson: Lesson = CLASSES
 
 
 @dataclass(frozen=True, eq=False)
 class Feed:
-    """Images for a network that is trained on ``(pixel / 255 - mean) / std``, one number or one per channel."""
+    """Images for a network that is trained on ``(pixel / 255 - mean) / std``, one number or one per channel.
+
+    ``truth``, (n, ...), are the right answers of the ``lesson``; without, they are the images' labels.
+    """
 
     images: ImageSet
     mean: Sequence[float] = (0.0,)
     std: Sequence[float] = (1.0,)
+    truth: np.ndarray | None = None
+    lesson: Lesson = CLASSES
 
     def __len__(self) -> int:
         return len(self.images)
@@ -50,14 +60,16 @@ class Feed:
     def batch(self, pixels: Tensor, indices: Tensor) -> Batch:
         """The images with these numbers, of which ``pixels`` are the perhaps augmented ones."""
         mean, std = (torch.tensor(v, device=pixels.device).reshape(-1, 1, 1) for v in (self.mean, self.std))
-        assert self.images.labels is not None
-        labels = torch.tensor([self.images.labels[i] for i in indices.tolist()], device=pixels.device)
-        return Batch((pixels.to(torch.float32) / 255 - mean) / std, labels, indices)
+        right = np.array(self.images.labels) if self.truth is None else self.truth
+        labels = torch.from_numpy(right[indices.numpy()]).to(pixels.device)
+        return Batch((pixels.to(torch.float32) / 255 - mean) / std, labels, indices, self.lesson)
 
     def digest(self) -> str:
         """Tells whether two feeds give the same."""
         found = hashlib.sha256(np.ascontiguousarray(self.images.images).data)
-        found.update(repr((self.images.labels, tuple(self.mean), tuple(self.std))).encode())
+        found.update(repr((self.images.labels, tuple(self.mean), tuple(self.std), self.lesson)).encode())
+        if self.truth is not None:
+            found.update(np.ascontiguousarray(self.truth).data)
         return found.hexdigest()[:16]
 
 
@@ -70,10 +82,12 @@ class Data:
 
 
 def split(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """``images`` to train and to validate on: of every class, ``share`` at random, but no class is left without images
-    to train on. Raises :class:`UserError` where nothing would be left to validate on."""
+    """``images`` to train and to validate on: of every class, or of all where there are none, ``share`` at random.
+
+    No class is left without images to train on. Raises :class:`UserError` where nothing would be left to validate on.
+    """
     check_share(share)
-    labels = np.array(images.labels)
+    labels = np.zeros(len(images), int) if images.labels is None else np.array(images.labels)
     random = np.random.default_rng(seed)
     chosen = np.zeros(len(images), bool)
     for label in np.unique(labels):
@@ -85,15 +99,20 @@ def split(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet
     return images.take(train), images.take(val)
 
 
-def check_labels(images: ImageSet, classes: int, source: str) -> None:
-    """Raise :class:`UserError` unless the labels are the numbers of a network's ``classes`` outputs."""
-    if images.labels is None:
+def chosen(output: Output, wanted: Wanted, images: ImageSet, source: str) -> Choice:
+    """What ``output`` is for, by what is ``wanted`` and by the labels, and the right answers for ``images``.
+
+    Raises :class:`UserError` where there are no labels, or none of this kind.
+    """
+    labels = images.labels_of((output.name,)).get(output.name)
+    if labels is None:
         raise UserError(
             f"{source}: the images have no labels; a subfolder for each class is expected, or labels in the file"
         )
-    mismatch = images.mismatch(classes)
-    if mismatch:
-        raise UserError(f"{source}: {mismatch}")
+    choice = choose_for(output, wanted, labels)
+    if choice.flaw:
+        raise UserError(f"{source}: {choice.flaw}")
+    return choice
 
 
 def check_pair(train: ImageSet, val: ImageSet, source: str) -> None:

@@ -58,19 +58,19 @@ def _epochs(run: _Run, started: Checkpoint | None, about: Mapping[str, Fact], fo
     drawn = time.monotonic()
     try:
         for epoch in range(len(scores) + 1, recipe.epochs + 1):
-            score = run.epoch(epoch, max(((s.val_accuracy, -s.val_loss) for s in scores), default=None))
+            score = run.epoch(epoch, max((run.rank(s.val_accuracy, s.val_loss) for s in scores), default=None))
             scores = (*scores, score)
             if score.best or recipe.keep == "last":
                 kept = copy.deepcopy(module.state_dict())
                 write_module(module, folder / NETWORK, force=True)
             Checkpoint(about, scores, kept=kept, **run.state()).save(folder)
-            record.write(folder, about, scores)
+            record.write(folder, about, scores, run.data.val.lesson.measured)
             if time.monotonic() - drawn > REDRAWN:
-                record.draw(folder, scores)
+                record.draw(folder, scores, run.data.val.lesson.measured)
                 drawn = time.monotonic()
             yield score
     finally:
-        record.draw(folder, scores)
+        record.draw(folder, scores, run.data.val.lesson.measured)
     module.load_state_dict(kept)
     module.cpu().eval()
 
@@ -110,37 +110,42 @@ class _Run:
         self.optimiser.load_state_dict(started.optimiser)
         self.scaler.load_state_dict(started.scaler)
 
+    def rank(self, measure: float, loss: float) -> tuple[float, float]:
+        """The larger, the better."""
+        return self.data.val.lesson.key(measure), -loss
+
     def epoch(self, epoch: int, best: tuple[float, float] | None) -> EpochScore:
-        """Train once on all images; ``best`` has the highest accuracy so far, and less its loss."""
+        """Train once on all images; ``best`` is the highest rank so far."""
         began = time.monotonic()
         with repeatable(self.device, self.recipe.deterministic, self.recipe.seed, epoch) as generator:
             loss, accuracy, rate = self._steps(epoch, generator)
             val_loss, val_accuracy = measure(self.module, self.data.val, self.device, self.recipe.batch)
-        is_best = best is None or (val_accuracy, -val_loss) > best
+        is_best = best is None or self.rank(val_accuracy, val_loss) > best
         return EpochScore(epoch, loss, accuracy, val_loss, val_accuracy, rate, time.monotonic() - began, is_best)
 
     def _steps(self, epoch: int, generator: torch.Generator) -> tuple[float, float, float]:
         self.module.train()
-        loss_sum, right, seen, rate = 0.0, 0, 0, 0.0
+        loss_sum, good, count, seen, rate = 0.0, 0.0, 0, 0, 0.0
+        lesson = self.data.train.lesson
         batches = _batches(torch.randperm(len(self.data.train), generator=generator), self.recipe.batch)
         for number, indices in enumerate(batches):
             # The middle of a step stands for it, so that neither the first nor the last one is lost.
             rate = self.recipe.rate_at(epoch - 1 + (number + 0.5) / len(batches))
-            loss, correct = self._step(indices, rate, generator)
+            loss, (right, of) = self._step(indices, rate, generator)
             if not isfinite(loss):
                 raise UserError(
                     f"epoch {epoch}: the loss is no number any more; a smaller `rate=` than {self.recipe.rate:g}, or a "
                     "`warm_up=`, may help"
                 )
             loss_sum += loss * len(indices)
-            right += correct
-            seen += len(indices)
-            doing = f"epoch {epoch}/{self.recipe.epochs}: loss {loss_sum / seen:.4f}, right {right / seen:.1%}"
+            good, count, seen = good + right, count + of, seen + len(indices)
+            measured = lesson.words(lesson.measure(good, count))
+            doing = f"epoch {epoch}/{self.recipe.epochs}: loss {loss_sum / seen:.4f}, {measured}"
             self.progress(doing, seen, len(self.data.train))
-        return loss_sum / seen, right / seen, rate
+        return loss_sum / seen, lesson.measure(good, count), rate
 
-    def _step(self, indices: Tensor, rate: float, generator: torch.Generator) -> tuple[float, int]:
-        """Loss of the batch, and how many of its answers are right."""
+    def _step(self, indices: Tensor, rate: float, generator: torch.Generator) -> tuple[float, tuple[float, int]]:
+        """Loss of the batch, and what the lesson's measure sums up of it."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         feed = self.data.train
@@ -153,7 +158,7 @@ class _Run:
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        return float(loss.detach()), int((scores.argmax(1) == batch.labels).sum())
+        return float(loss.detach()), batch.lesson.good(scores.detach(), batch.labels)
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:

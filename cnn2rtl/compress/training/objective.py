@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cnn2rtl.compress.training.feed import Batch
 
@@ -16,7 +15,7 @@ Fact: TypeAlias = bool | int | float | str | None
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """``loss`` of the scores (n, classes) that a network gives a batch, plus ``penalty`` on the network itself.
+    """``loss`` of the scores, (n, c) or (n, c, h, w), that a network gives a batch, plus ``penalty`` on the network.
 
     ``about`` tells one objective from another: a run goes on only with the one it was begun with.
     """
@@ -26,6 +25,6 @@ class Objective:
     about: Mapping[str, Fact] = field(default_factory=dict)
 
 
-def cross_entropy(smoothing: float = 0.0) -> Objective:
-    """The labels alone."""
-    return Objective(lambda scores, batch: F.cross_entropy(scores, batch.labels, label_smoothing=smoothing))
+def from_labels(smoothing: float = 0.0) -> Objective:
+    """The labels alone, by the loss of the lesson."""
+    return Objective(lambda scores, batch: batch.lesson.loss(scores, batch.labels, smoothing))

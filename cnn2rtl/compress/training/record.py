@@ -18,11 +18,11 @@ CAN_DRAW = importlib.util.find_spec("matplotlib") is not None
 """matplotlib is not among what cnn2rtl needs: without it, there is no picture."""
 
 
-def write(folder: Path, about: Mapping[str, Fact], scores: Sequence[EpochScore]) -> None:
-    """Write ``log.csv`` and ``log.json`` of all epochs so far."""
-    rows = [asdict(score) for score in scores]
+def write(folder: Path, about: Mapping[str, Fact], scores: Sequence[EpochScore], measured: str = "accuracy") -> None:
+    """Write ``log.csv`` and ``log.json`` of all epochs so far; what was ``measured`` has its own name."""
+    rows = [{_name(name, measured): value for name, value in asdict(score).items()} for score in scores]
     table = io.StringIO()
-    writer = csv.DictWriter(table, [field.name for field in fields(EpochScore)], lineterminator="\n")
+    writer = csv.DictWriter(table, [_name(field.name, measured) for field in fields(EpochScore)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     log = json.dumps({"run": dict(about), "epochs": rows}, indent=1) + "\n"
@@ -30,13 +30,17 @@ def write(folder: Path, about: Mapping[str, Fact], scores: Sequence[EpochScore])
     write_file(folder / "log.json", log.encode(), force=True)
 
 
-def draw(folder: Path, scores: Sequence[EpochScore]) -> None:
+def _name(field: str, measured: str) -> str:
+    return field.replace("accuracy", measured)
+
+
+def draw(folder: Path, scores: Sequence[EpochScore], measured: str = "accuracy") -> None:
     """Write ``curve.png``, where it can be."""
     if CAN_DRAW and scores:
-        write_file(folder / "curve.png", _curve(scores), force=True)
+        write_file(folder / "curve.png", _curve(scores, measured), force=True)
 
 
-def _curve(scores: Sequence[EpochScore]) -> bytes:
+def _curve(scores: Sequence[EpochScore], measured: str) -> bytes:
     # Slow to import. Drawn without pyplot, whose state would outlive it.
     from matplotlib.figure import Figure
 
@@ -46,7 +50,7 @@ def _curve(scores: Sequence[EpochScore]) -> bytes:
         for prefix, label in (("", "training"), ("val_", "validation")):
             values = [getattr(score, prefix + name) for score in scores]
             axes.plot(epochs, values, marker="o" if len(epochs) == 1 else "", label=label)
-        axes.set(xlabel="epoch", ylabel=name)
+        axes.set(xlabel="epoch", ylabel=_name(name, measured).replace("_", " "))
         axes.grid(alpha=0.3)
         axes.legend()
     picture = io.BytesIO()
