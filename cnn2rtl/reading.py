@@ -14,9 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from warnings import warn
 
-from cnn2rtl import zoo
 from cnn2rtl.errors import Notice, Problems, UserError
-from cnn2rtl.frontend.content import ZOO, content_of, is_fresh, read_file, split_arch
+from cnn2rtl.frontend.content import (
+    WITHOUT_NETWORK,
+    ZOO,
+    Content,
+    check_arch,
+    content_of,
+    is_fresh,
+    read_file,
+    split_weights,
+)
 from cnn2rtl.frontend.onnx_file import OnnxNetwork, read_onnx
 from cnn2rtl.graph import FloatGraph
 from cnn2rtl.quantised import Quantised, from_given
@@ -93,19 +101,20 @@ class TorchFile(Source):
     outputs: tuple[str, ...] = ()
 
     @cached_property
-    def archive(self) -> bool:
-        """Whether it is one of torch.export's; raises :class:`UserError` for files of no known kind."""
-        return not is_fresh(self.path) and content_of(self.path, read_file(self.path)) == "archive"
+    def content(self) -> Content | None:
+        """What is in the file, if it is one; raises :class:`UserError` for files of no known kind."""
+        file, _ = split_weights(self.path)
+        return None if is_fresh(self.path) else content_of(file, read_file(file))
 
     def check(self, sized: bool = False) -> None:
         problems = Problems()
         with problems.gather():
-            archive = self.archive
-            if self.path.name.startswith(ZOO):
-                zoo.settings_of(self.path.name)
-            elif is_fresh(self.path):
-                split_arch(str(self.path), "model")
-            if not (sized or self.shapes or archive):
+            content = self.content
+            if is_fresh(self.path):
+                check_arch(self.path.name if self.path.name.startswith(ZOO) else str(self.path), "model")
+            if content == "safetensors" and self.arch is None:
+                problems.found.append(f"{self.path}: {WITHOUT_NETWORK}")
+            if not (sized or self.shapes or content == "archive"):
                 raise UserError(
                     f"{self.path}: does not tell its input's size; say it with `example=`, like `example=(3, 128, 128)`"
                 )
@@ -113,12 +122,12 @@ class TorchFile(Source):
             if self.arch is not None and is_fresh(self.path):
                 raise UserError(f"{self.path}: is a network, not a file of weights; leave out `arch={self.arch}`")
             if self.arch is not None:
-                split_arch(self.arch)
+                check_arch(self.arch)
         problems.check()
 
     def check_trainable(self, sized: bool = True) -> None:
         self.check(sized)
-        if self.archive:
+        if self.content == "archive":
             raise _untrainable(self.path, "a torch.export archive")
 
     def read(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> FloatGraph:

@@ -122,7 +122,7 @@ def test_a_form_that_names_do_not_tell(tmp_path: Path) -> None:
 def test_what_cannot_be_copied() -> None:
     model = nn.Conv2d(3, 2, 1)
     model.log = Path(__file__).open()  # type: ignore[assignment]  # noqa: SIM115
-    with model.log, pytest.raises(UserError, match=r"cannot be copied .*; keep what is no part of the network"):
+    with model.log, pytest.raises(UserError, match=r"cannot be copied: it has a .*; keep what is no part of"):
         capture(model.eval(), SHAPE, "net")
 
 

@@ -86,7 +86,7 @@ def test_what_the_package_imports_it_declares() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     # Some commands alone need these, and say so where they are missing.
     extras = project["optional-dependencies"]
-    requirements = [*project["dependencies"], *extras["onnx"], *extras["train"]]
+    requirements = [*project["dependencies"], *extras["onnx"], *extras["safetensors"], *extras["train"]]
     declared = {re.split(r"[<>=~! ]", requirement)[0].lower() for requirement in requirements}
     providers = importlib.metadata.packages_distributions()
     undeclared = {

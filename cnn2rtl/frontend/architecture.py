@@ -12,21 +12,24 @@ from types import ModuleType
 import torch
 from torch import nn
 
+from cnn2rtl import zoo
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend import reparametrised
-from cnn2rtl.frontend.content import split_arch
+from cnn2rtl.frontend.content import ZOO, split_arch
 from cnn2rtl.frontend.quiet import first_line
 from cnn2rtl.frontend.reparametrised import plain_names
 
-_COUNTER = "num_batches_tracked"
+COUNTER = "num_batches_tracked"
 """Checkpoints from before torch 0.4.1 lack BatchNorm's batch counter, which nothing here needs."""
 
 
 def instantiate(arch: str, parameter: str = "arch") -> nn.Module:
-    """Run FILE.py and call (or take) NAME; raises :class:`UserError` if that does not give an ``nn.Module``.
+    """Run FILE.py and call (or take) NAME, or make the network ``zoo:NAME``.
 
-    ``parameter`` is what the user gave it as.
+    Raises :class:`UserError` if that does not give an ``nn.Module``. ``parameter`` is what the user gave it as.
     """
+    if arch.startswith(ZOO):
+        return zoo.build(arch)
     path, name = split_arch(arch, parameter)
     file = str(path)
     module = _run(path, parameter)
@@ -88,7 +91,7 @@ def with_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path, 
         reparametrised.merge(model)
         reparametrised.expect(model, state)
         own = model.state_dict()
-    missing = [name for name in own if name not in state and not name.endswith(_COUNTER)]
+    missing = [name for name in own if name not in state and not name.endswith(COUNTER)]
     unexpected = [name for name in state if name not in own]
     problems = []
     if missing:
@@ -103,14 +106,24 @@ def with_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path, 
     for name, value in state.items():
         if name in own and own[name].shape != value.shape:
             problems.append(f"{path}: `{name}` is {_shape(value)}, but {arch} has {_shape(own[name])}")
+        elif name in own and own[name].is_floating_point() and not value.is_floating_point():
+            problems.append(
+                f"{path}: `{name}` holds {_kind(value)}, but {arch} has floats; save the float network's weights"
+            )
     if problems:
         raise UserError(problems)
     found = model.load_state_dict(dict(state), strict=False)
-    unset = [name for name in found.missing_keys if not name.endswith(_COUNTER)]
+    unset = [name for name in found.missing_keys if not name.endswith(COUNTER)]
     if unset:
         raise UserError(
             f"{path}: {arch} does not take the weights of its own names, but others than {', '.join(unset)}"
         )
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    if tensor.is_quantized:
+        return "numbers that torch has quantised"
+    return "complex numbers" if tensor.is_complex() else "whole numbers"
 
 
 def _shape(tensor: torch.Tensor) -> str:

@@ -7,11 +7,17 @@ import zipfile
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from cnn2rtl import zoo
 from cnn2rtl.errors import UserError
 from cnn2rtl.limits import check_zip
 
-Content: TypeAlias = Literal["archive", "zip", "legacy"]
-"""``archive`` (torch.export), ``zip`` or ``legacy`` (torch.save)."""
+Content: TypeAlias = Literal["archive", "zip", "legacy", "safetensors"]
+"""``archive`` (torch.export), ``zip`` or ``legacy`` (torch.save), ``safetensors``."""
+
+WITHOUT_NETWORK = (
+    "holds weights without a network (a state_dict); "
+    'say which network with `arch="FILE.py:NAME"`, a class or a factory without arguments'
+)
 
 ZOO = "zoo:"
 """What the name of an untrained network of :mod:`cnn2rtl.zoo` begins with."""
@@ -22,6 +28,20 @@ _LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 def is_fresh(path: Path) -> bool:
     """Whether ``path`` names an untrained network and no file: ``zoo:NAME`` or ``FILE.py:NAME``."""
     return path.name.startswith(ZOO) or (".py:" in path.name and not path.exists())
+
+
+def split_weights(path: Path) -> tuple[Path, str | None]:
+    """The file, and which of the weights in it: ``FILE:KEY`` where that is no file of its own."""
+    file, colon, key = str(path).rpartition(":")
+    return (Path(file), key) if colon and key and not path.exists() and Path(file).is_file() else (path, None)
+
+
+def check_arch(arch: str, parameter: str = "arch") -> None:
+    """Raise :class:`UserError` where ``arch`` is neither a network of the zoo's nor ``FILE.py:NAME``."""
+    if arch.startswith(ZOO):
+        zoo.settings_of(arch)
+    else:
+        split_arch(arch, parameter)
 
 
 def split_arch(arch: str, parameter: str = "arch") -> tuple[Path, str]:
@@ -71,6 +91,8 @@ def content_of(path: Path, data: bytes) -> Content:
         if "data.pkl" in inner:
             return "zip"
         raise UserError(f"{path}: a zip file, but none that torch.save or torch.export.save writes")
+    if _is_safetensors(data):
+        return "safetensors"
     if data.startswith(_LEGACY_MAGIC):
         return "legacy"
     if _LEGACY_MAGIC.startswith(data):
@@ -80,3 +102,8 @@ def content_of(path: Path, data: bytes) -> Content:
     raise UserError(
         f"{path}: not a PyTorch file; expected what torch.export.save or torch.save writes (.pt2, .pt, .pth, .bin)"
     )
+
+
+def _is_safetensors(data: bytes) -> bool:
+    """A header of JSON, after its length."""
+    return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cnn2rtl import zoo
 from cnn2rtl.errors import UserError
 from cnn2rtl.frontend.architecture import instantiate
 from cnn2rtl.frontend.content import ZOO
@@ -19,4 +18,4 @@ def fresh(path: Path, arch: str | None, seed: int) -> nn.Module:
         raise UserError(f"{path}: is a network, not a file of weights; leave out `arch={arch}`")
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        return zoo.build(path.name) if path.name.startswith(ZOO) else instantiate(str(path), "model")
+        return instantiate(path.name if path.name.startswith(ZOO) else str(path), "model")

@@ -12,7 +12,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -24,15 +24,13 @@ from cnn2rtl.foreign import said
 from cnn2rtl.frontend import storage, structure
 from cnn2rtl.frontend.architecture import instantiate, with_state
 from cnn2rtl.frontend.archive import refusals
-from cnn2rtl.frontend.content import content_of, is_fresh, read_file
+from cnn2rtl.frontend.checkpoint import find_weights, holds_weights, modules_in, unwrapped
+from cnn2rtl.frontend.content import WITHOUT_NETWORK, content_of, is_fresh, read_file, split_weights
 from cnn2rtl.frontend.fresh import fresh
 from cnn2rtl.frontend.quiet import quiet
 from cnn2rtl.frontend.reparametrised import merge
 
 Model: TypeAlias = nn.Module | ExportedProgram
-
-# Where training scripts put the weights inside a checkpoint with epoch, optimiser and so on.
-_CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model")
 
 LAYER_CLASSES: tuple[type[nn.Module], ...] = tuple(
     cls
@@ -48,46 +46,81 @@ LAYER_CLASSES: tuple[type[nn.Module], ...] = tuple(
 def load_model(path: str | Path, arch: str | None = None, trust_pickle: bool = False, seed: int = 0) -> Model:
     """The model in ``path``: a ``torch.export`` archive, a pickled ``nn.Module``, or a state_dict.
 
-    A state_dict (also inside a checkpoint, also one saved from ``DataParallel``) needs ``arch``,
-    ``FILE.py:NAME``, with NAME a class or a factory that takes no arguments; that file is the
-    user's own code and is run. ``trust_pickle`` lets ``path`` itself run code while it is read.
-    In place of a file, ``zoo:NAME`` and ``FILE.py:NAME`` are untrained networks, with the weights of ``seed``.
-    Raises :class:`UserError` for whatever is wrong with the file, and for weights that are not finite.
+    A state_dict (also of safetensors, also inside a checkpoint, see :mod:`~cnn2rtl.frontend.checkpoint`) needs
+    ``arch``: ``zoo:NAME``, or ``FILE.py:NAME`` with NAME a class or a factory that takes no arguments; that file is the
+    user's own code and is run. Of several in a checkpoint, ``FILE:KEY`` is one. ``trust_pickle`` lets ``path`` itself
+    run code while it is read. In place of a file, ``zoo:NAME`` and ``FILE.py:NAME`` are untrained networks, with the
+    weights of ``seed``. Raises :class:`UserError` for whatever is wrong with the file, and for weights that are not
+    finite.
     """
     path = Path(path)
     if is_fresh(path):
         return fresh(path, arch, seed)
-    data = read_file(path)
-    content = content_of(path, data)
+    file, wanted = split_weights(path)
+    data = read_file(file)
+    content = content_of(file, data)
     if content == "archive":
-        _refuse_arch(path, arch, "a torch.export archive")
+        _refuse_arch(path, arch, wanted, "a torch.export archive")
         model: Model = _load_archive(path, data, trust_pickle)
+    elif content == "safetensors":
+        model = _with_weights(_load_safetensors(file, data), path, arch, wanted)
     else:
-        loaded = storage.restored(_unpickle(path, data, content, trust_pickle), path)
+        loaded = storage.restored(_unpickle(file, data, content, trust_pickle), file)
+        networks = modules_in(loaded)
+        if arch is None and wanted is None and len(networks) == 1:
+            (loaded,) = networks.values()
+        elif arch is None and networks:
+            loaded = _one_of(networks, path, wanted)
+            wanted = None
         if isinstance(loaded, nn.Module):
-            _refuse_arch(path, arch, "a whole nn.Module")
+            _refuse_arch(path, arch, wanted, "a whole nn.Module")
             model = loaded
         else:
-            state = _state_dict(loaded)
-            if state is None:
-                raise UserError(f"{path}: holds a {type(loaded).__name__}, neither an nn.Module nor a state_dict")
-            if arch is None:
-                raise UserError(
-                    f"{path}: holds weights without a network (a state_dict); "
-                    'say which network with `arch="FILE.py:NAME"`, a class or a factory without arguments'
-                )
-            model = instantiate(arch)
-            if isinstance(loaded, Mapping) and structure.EDITS in loaded:
-                merge(model)
-                structure.replay(model, loaded[structure.EDITS], state, path, arch)
-            with_state(model, state, path, arch)
+            model = _with_weights(loaded, path, arch, wanted)
     _require_finite(model, path)
     return model
 
 
-def _refuse_arch(path: Path, arch: str | None, content: str) -> None:
+def _with_weights(loaded: object, path: Path, arch: str | None, wanted: str | None) -> nn.Module:
+    """The network ``arch`` with the weights in ``loaded``."""
+    if not holds_weights(loaded):
+        raise UserError(f"{path}: holds a {type(loaded).__name__}, neither an nn.Module nor a state_dict")
+    if arch is None:
+        raise UserError(f"{path}: {WITHOUT_NETWORK}")
+    model = unwrapped(instantiate(arch))
+    if isinstance(loaded, Mapping) and structure.EDITS in loaded:
+        merge(model)
+        state = find_weights({storage.STATE: loaded[storage.STATE]}, model, path, arch, wanted)
+        structure.replay(model, loaded[structure.EDITS], state, path, arch)
+    else:
+        state = find_weights(loaded, model, path, arch, wanted)
+    with_state(model, state, path, arch)
+    return model
+
+
+def _one_of(networks: Mapping[str, nn.Module], path: Path, wanted: str | None) -> nn.Module:
+    """That which is called ``wanted``, of several in a checkpoint."""
+    if wanted is None or wanted not in networks:
+        raise UserError(f"{path}: holds several networks; say which, like {path}:{next(iter(networks))}")
+    return networks[wanted]
+
+
+def _load_safetensors(path: Path, data: bytes) -> object:
+    try:
+        from safetensors.torch import load
+    except ImportError:
+        raise UserError(f"{path}: needs the package safetensors to be read; `pip install safetensors`") from None
+    try:
+        return load(data)
+    except Exception:
+        raise UserError(f"{path}: the file is truncated or damaged") from None
+
+
+def _refuse_arch(path: Path, arch: str | None, wanted: str | None, content: str) -> None:
     if arch is not None:
         raise UserError(f"{path}: holds {content}, network included; leave out `arch={arch}`")
+    if wanted is not None:
+        raise UserError(f"{path}: holds {content}, and no weights beside it; leave out `:{wanted}`")
 
 
 def _load_archive(path: Path, data: bytes, trust_pickle: bool) -> ExportedProgram:
@@ -158,26 +191,6 @@ def _forbidden_classes(data: bytes, content: str, message: str) -> list[str]:
             # The list is a courtesy; the refusal stands without it.
             pass
     return re.findall(r"GLOBAL (\S+) (?:was not|whose module)", message)[:1]
-
-
-def _is_state(value: object) -> TypeGuard[Mapping[str, torch.Tensor]]:
-    return (
-        isinstance(value, Mapping)
-        and bool(value)
-        and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in value.items())
-    )
-
-
-def _state_dict(loaded: object) -> dict[str, torch.Tensor] | None:
-    candidates: list[Any] = [loaded]
-    if isinstance(loaded, Mapping):
-        candidates += [loaded[key] for key in _CHECKPOINT_KEYS if key in loaded]
-    for candidate in candidates:
-        if _is_state(candidate):
-            # DataParallel prefixes every name.
-            parallel = all(name.startswith("module.") for name in candidate)
-            return {name.removeprefix("module.") if parallel else name: value for name, value in candidate.items()}
-    return None
 
 
 def _require_finite(model: Model, path: Path) -> None:
