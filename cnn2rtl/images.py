@@ -35,8 +35,8 @@ NO_NUMBERS: Mapping[str, QFormat] = {}
 """All inputs take pixels."""
 
 NO_PICTURES = (
-    'If these are no pictures, say what comes: `input_format="s16"`, say, for integers, and `input_scale=` with what '
-    'one is worth, or `input_scale="auto"`, for floats'
+    'If these are no pictures, make the design for what comes: `input_format="s16"`, say, for integers, and '
+    '`input_scale=` with what one is worth, or `input_scale="auto"`, for floats'
 )
 
 NAMES_OF_LABELS = (LABELS, "y")

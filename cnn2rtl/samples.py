@@ -118,7 +118,7 @@ def _rounded(name: Path | str, array: np.ndarray[Any, Any], numbers: QFormat) ->
     low, high = float(array.min()), float(array.max())
     ends = f"from {float(numbers.reals(numbers.lo)):g} to {float(numbers.reals(numbers.hi)):g}"
     found = f"{name}: the values go from {low:g} to {high:g}, and the codes of an input {numbers} {ends}"
-    remedy = "say what a code is worth, `input_scale=`, or have it found: `input_scale=auto`"
+    remedy = "make the design with what a code is worth, `input_scale=`, or have it found: `input_scale=auto`"
     if beyond > BEYOND * array.size:
         raise UserError(f"{found}; {100 * beyond / array.size:.1f} % of the values lie beyond: {remedy}")
     variance = power - total * total / array.size

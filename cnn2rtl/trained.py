@@ -12,9 +12,10 @@ from cnn2rtl.errors import UserError
 from cnn2rtl.graph import FloatGraph, QuantGraph
 from cnn2rtl.options import Options
 from cnn2rtl.output import tidy_errors, write_file
+from cnn2rtl.passes import formats_of
 from cnn2rtl.quantise.integers import Widths
 from cnn2rtl.quantised import Quantised, notes_of
-from cnn2rtl.tensors import Codes
+from cnn2rtl.tensors import Codes, code_type
 
 SUFFIX = ".npz"
 
@@ -45,8 +46,10 @@ def load(path: Path) -> Quantised:
     try:
         parts = store.load(data)
         layers = {name: Widths(weights, activations) for name, weights, activations in parts["layers"]}
-        options = Options(layers=layers, **{name: parts[name] for name in _KEPT if name in parts})
         graph, integers, frames = parts["float"], parts["integer"], parts["frames"]
+        options = Options(
+            layers=layers, inputs=formats_of(graph), **{name: parts[name] for name in _KEPT if name in parts}
+        )
         trained = Quantised(graph, integers, options, str(parts["origin"]), notes_of(graph, integers), frames)
         options.check()
         _try(graph, integers, frames)
@@ -62,11 +65,13 @@ def load(path: Path) -> Quantised:
 
 
 def _try(exact: FloatGraph, graph: QuantGraph, given: Codes) -> None:
-    """Run both networks on a black frame; every layer must make a map of the shape it says."""
+    """Run both networks on a frame of zeros; every layer must make a map of the shape it says."""
     found: dict[str, tuple[int, ...]] = {}
-    ((c, h, w),) = graph.inputs.values()
-    frames = np.zeros((1, h, w, c), np.uint8)
-    if given.shape[1:] != frames.shape[1:] or given.dtype != np.uint8:
+    ((name, (c, h, w)),) = graph.inputs.items()
+    if exact.numbers != graph.numbers:
+        raise ValueError("the inputs do not fit each other")
+    frames = np.zeros((1, h, w, c), code_type(graph[name].out.lo, graph[name].out.hi))
+    if given.shape[1:] != frames.shape[1:] or given.dtype != frames.dtype:
         raise ValueError("the frames do not fit the input")
     graph.run(frames.astype(np.int32), lambda node, codes: found.update({node.name: codes.shape}))
     reals = exact.forward(frames.astype(np.float64))

@@ -338,3 +338,32 @@ def test_image_files_hold_pixels(tmp_path: Path) -> None:
             load_images(source, (1, 8, 8), numbers=QFormat.full(12, False, 1.0))
     # Those are codes of 8 bits without a sign, whatever these are worth.
     assert load_images(tmp_path, (1, 8, 8), numbers=QFormat.full(8, False, 0.5)).images.shape == (1, 8, 8, 1)
+
+
+def test_integers_are_trained_on_numbers(project: Path) -> None:
+    labels = np.arange(8) % 4
+    np.savez(project / "labelled.npz", x=readings() * np.float32(G), y=labels)
+    shared = ("imu.pt2", "--data", "labelled.npz", "--bits", "4", "--epochs", "2")
+    told = succeed("compress", "qat", *shared, "--input-format", "s16", "--input-scale", "auto", cwd=project)
+    assert "epoch 2 of 2" in told
+    succeed("generate", "imu_qat.npz", "-o", "trained", cwd=project)
+    about = cnn2rtl.open(project / "trained").about
+    assert about.inputs[0].format.name == "s16.12" and about.options.inputs[0].scale == G
+    assert "PASS" in succeed("simulate", "trained", "--images", "codes.npy", "--frames", "2", cwd=project)
+    # Further, as the file says.
+    assert "epoch 1 of 1" in succeed(
+        "compress", "qat", "imu_qat.npz", "--data", "labelled.npz", "--epochs", "1", "-o", "more.npz", cwd=project
+    )
+    told = "\n".join(mistakes("compress", "qat", *shared, "-o", "no.npz", cwd=project))
+    assert "--input-format s16" in told
+
+
+def test_commands_that_train_on_pictures_alone_say_so(tmp_path: Path) -> None:
+    torch.save(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)), tmp_path / "n.pt"
+    )
+    np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).normal(0, 2, (8, 8, 8, 3)), y=np.arange(8) % 2)
+    (told,) = mistakes(
+        "compress", "train", "n.pt", "--input", "3x8x8", "--data", "a.npz", "--val-share", "0.5", cwd=tmp_path
+    )
+    assert "takes pictures alone" in told and "cnn2rtl compress qat" in told and "--input-format" not in told

@@ -177,8 +177,10 @@ class Network(nn.Module):
 
 
 def as_maps(images: Codes) -> Tensor:
-    """Raw pixels (n, h, w, c) as torch has them, (n, c, h, w), still of 8 bits."""
-    return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2)))
+    """Codes (n, h, w, c) as torch has them, (n, c, h, w), pixels still of 8 bits."""
+    # Of unsigned integers torch knows little but bytes.
+    wide = images if images.dtype.itemsize == 1 else images.astype(np.int32)
+    return torch.from_numpy(np.array(wide.transpose(0, 3, 1, 2)))
 
 
 def _start(float_graph: FloatGraph, node: QuantNode) -> np.ndarray | None:

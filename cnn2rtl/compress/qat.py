@@ -61,7 +61,7 @@ def train(
     progress: Progress = silent,
     lesson: Lesson = CLASSES,
 ) -> Iterator[Epoch]:
-    """Train ``graph``, the integers of ``float_graph``, on ``images`` (n, h, w, c), raw pixels; yields every epoch.
+    """Train ``graph``, the integers of ``float_graph``, on ``images`` (n, h, w, c), codes; yields every epoch.
 
     With the right answers, ``truth`` (n, ...), the loss is the lesson's, such as their cross entropy; without, it is
     the divergence from what the float network says (distillation, Hinton et al., arXiv 1503.02531). Raises

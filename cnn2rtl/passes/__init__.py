@@ -12,15 +12,15 @@ from cnn2rtl.passes.absorb_input import absorb_input, check_normalisation, norma
 from cnn2rtl.passes.class_index import scores_of, with_class_index
 from cnn2rtl.passes.drop_identities import drop_identities
 from cnn2rtl.passes.fold_batchnorm import fold_batchnorm
-from cnn2rtl.passes.input_formats import check_inputs, with_inputs
+from cnn2rtl.passes.input_formats import check_inputs, formats_of, with_inputs
 from cnn2rtl.passes.lone_batchnorm import lone_batchnorm
 from cnn2rtl.passes.merge_activations import merge_activations
 from cnn2rtl.passes.own_scaling import pixels_as_they_are, scaled_twice
 from cnn2rtl.passes.to_depthwise import to_depthwise
 
 __all__ = [
-    "absorb_input", "as_trained", "check_inputs", "check_normalisation", "normalisation", "pixels_as_they_are",
-    "scaled_twice", "scores_of", "simplify", "with_class_index", "with_inputs",
+    "absorb_input", "as_trained", "check_inputs", "check_normalisation", "formats_of", "normalisation",
+    "pixels_as_they_are", "scaled_twice", "scores_of", "simplify", "with_class_index", "with_inputs",
 ]  # fmt: skip
 
 PASSES = (drop_identities, merge_activations, fold_batchnorm, to_depthwise, lone_batchnorm)

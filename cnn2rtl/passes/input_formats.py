@@ -33,3 +33,12 @@ def check_inputs(graph: FloatGraph, formats: Sequence[InputFormat]) -> None:
             f"`input_format=` and `input_scale=`: {len(formats)} are given, and the network's inputs are "
             f"{', '.join(graph.inputs)}; one for all, or one for each, is expected"
         )
+
+
+def formats_of(graph: FloatGraph) -> tuple[InputFormat, ...]:
+    """How the inputs of ``graph`` come, one format for each, as :func:`with_inputs` takes them; none for pictures."""
+    numbers = graph.numbers
+    if not numbers:
+        return ()
+    found = (numbers.get(name) for name in graph.inputs)
+    return tuple(InputFormat() if it is None else InputFormat(it.bits, it.signed, it.coarsest) for it in found)

@@ -13,13 +13,18 @@ from cnn2rtl.cli import console
 from cnn2rtl.cli.numbers import ChannelOrder, Fitting, Mean, Std, TaskOf, read_task
 from cnn2rtl.compress.training.recipe import check_share
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.images import ImageSet, load_images
+from cnn2rtl.images import NO_PICTURES, ImageSet, load_images
 from cnn2rtl.passes.absorb_input import check_normalisation
 from cnn2rtl.reading import readable
 from cnn2rtl.tasks import check_tasks
 from cnn2rtl.tasks.base import Task
 from cnn2rtl.tasks.output import Output
 from cnn2rtl.tensors import Shape
+
+PICTURES_ALONE = (
+    "This command takes pictures alone; of anything else, train the network in PyTorch, or its integers with "
+    "`cnn2rtl compress qat`"
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -142,8 +147,12 @@ def _read(
 ) -> ImageSet | None:  # fmt: skip
     with problems.gather(), console.progress() as bar:
         task = bar.add_task(f"reading {console.plain(readable(source.name))}", total=None)
-        return load_images(
-            source, shape, options.fit, limit, skipped.append, lambda n, of: bar.update(task, completed=n, total=of),
-            options.channels,
-        )  # fmt: skip
+        try:
+            return load_images(
+                source, shape, options.fit, limit, skipped.append,
+                lambda n, of: bar.update(task, completed=n, total=of), options.channels,
+            )  # fmt: skip
+        except UserError as error:
+            # These commands have no such options.
+            raise UserError(it.replace(NO_PICTURES, PICTURES_ALONE) for it in error.problems) from None
     return None

@@ -20,6 +20,8 @@ from cnn2rtl.cli.numbers import (
     ChannelOrder,
     EffortOf,
     Fitting,
+    InputFormatOf,
+    InputScale,
     LayerWidths,
     Mean,
     OutputBits,
@@ -36,7 +38,7 @@ from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import ImageSet, images_for
 from cnn2rtl.labels import Labels
 from cnn2rtl.output import check_file
-from cnn2rtl.pipeline import calibrated, quantised, simplified
+from cnn2rtl.pipeline import calibrated, quantised, simplified, with_input_formats
 from cnn2rtl.quantise.calibrate import Progress
 from cnn2rtl.quantised import Quantised
 from cnn2rtl.reading import readable, stem_of
@@ -59,6 +61,8 @@ def qat(
     size: InputSize = None,
     mean: Mean = "0",
     std: Std = "1",
+    input_format: InputFormatOf = "u8",
+    input_scale: InputScale = None,
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Use so many of them, spread over the classes.")
     ] = None,
@@ -98,7 +102,7 @@ def qat(
     options = read_options(
         problems, bits=bits, weight_bits=weight_bits, activation_bits=activation_bits, output_bits=output_bits,
         scheme=scheme, layer=layer, ranges=ranges, effort=effort, mean=mean, std=std, fit=fit,
-        channels=channels, target=Target(),
+        channels=channels, input_format=input_format, input_scale=input_scale, target=Target(),
     )  # fmt: skip
     with problems.gather():
         options.check()
@@ -121,6 +125,7 @@ def qat(
     images: ImageSet | None = None
     if started is None:
         with problems.gather():
+            graph, options = with_input_formats(graph, options, data)
             options.check(graph.channels)
     if (len(graph.inputs), len(graph.outputs)) != (1, 1):
         problems.found.append(
@@ -129,7 +134,7 @@ def qat(
         )
     else:
         with problems.gather():
-            images = images_for(data, graph.inputs, how.fit, limit, how.channels)
+            images = images_for(data, graph.inputs, how.fit, limit, how.channels, graph.numbers)
     choice: Choice | None = None
     if images is not None:
         with problems.gather():
