@@ -180,8 +180,8 @@ def test_each_mistake() -> None:
     assert problems(infinite, SHAPE) == (
         "`4` (conv2d): has a `weight` that is not finite: 3 of 108 values are NaN or infinite; " + REMEDY,
     )
-    unsupported = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GroupNorm(1, 2), nn.Softmax(1), nn.ReLU())
-    assert [line.split(":")[0] for line in problems(unsupported, SHAPE)] == ["`1` (group_norm)", "`2` (softmax)"]
+    unsupported = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GroupNorm(1, 2), nn.LayerNorm(6), nn.ReLU())
+    assert [line.split(":")[0] for line in problems(unsupported, SHAPE)] == ["`1` (group_norm)", "`2` (layer_norm)"]
     assert problems("net.pt", SHAPE) == ("net.pt: no such file",)
     assert problems(3, SHAPE) == ("model: a int, where a file, an nn.Module or an ExportedProgram is expected",)
     for options, expected in (

@@ -221,7 +221,7 @@ class OnnxModule(nn.Module):
                 if call.kind in OPERATORS:
                     values.update(zip(call.outputs, self._applied(call, known, values), strict=False))
                     continue
-            except Refused as refusal:
+            except (Refused, UserError) as refusal:
                 problems.found.append(f"`{call.name}` ({call.kind}): {refusal}")
             except Exception as error:
                 # Attributes that contradict the shapes: each operator has its own way to say so.
