@@ -79,6 +79,53 @@ def clip_by_codes(s: Sketch) -> str:
     return s.quantised(s.op("Clip", x, "", s.quantised(s.op("Relu", x))))
 
 
+def of_operator(kind: str, *constants: Any, **attributes: Any) -> Callable[[Sketch], str]:
+    """A quantised image through an operator, with constants in floats, quantised again."""
+
+    def draw(s: Sketch) -> str:
+        return s.quantised(s.op(kind, s.quantised("x"), *map(s.constant, constants), **attributes))
+
+    return draw
+
+
+def with_bias(*reals: float) -> Callable[[Sketch], str]:
+    def draw(s: Sketch) -> str:
+        return s.quantised(s.op("Conv", s.quantised("x"), s.weights(4, 3, 3, 3), s.constant(reals)))
+
+    return draw
+
+
+def of_vectors(kind: str, **attributes: Any) -> Callable[[Sketch], str]:
+    def draw(s: Sketch) -> str:
+        flat = s.op("Flatten", s.quantised("x"))
+        return s.quantised(s.op(kind, flat, s.weights(48, 5), **attributes))
+
+    return draw
+
+
+def scaled_by_row(s: Sketch) -> str:
+    scales, zeros = s.constant(np.full(3, 0.01)), s.constant(np.zeros(3), np.int8)
+    weights = s.op("DequantizeLinear", s.constant(np.ones((4, 3, 3, 3)), np.int8), scales, zeros, axis=1)
+    return s.quantised(s.op("Conv", s.quantised("x"), weights))
+
+
+def wide_weights(s: Sketch) -> str:
+    values = np.full((4, 3, 3, 3), 1 << 20)
+    return s.quantised(
+        s.op("Conv", s.quantised("x"), s.op("DequantizeLinear", s.constant(values, np.int32), s.constant(0.01)))
+    )
+
+
+def sum_of_a_sum(s: Sketch) -> str:
+    x = s.quantised("x")
+    return s.quantised(s.op("Add", s.op("Add", x, x), x))
+
+
+def concatenated(s: Sketch) -> str:
+    x = s.quantised("x")
+    return s.quantised(s.op("Concat", x, x, axis=2))
+
+
 SKETCHES: dict[str, tuple[Callable[[Sketch], str], str]] = {
     "a scale of zero": (lambda s: s.quantised("x", 0.0), "its scale is not a positive number"),
     "a negative scale": (lambda s: s.quantised("x", -0.5), "its scale is not a positive number"),
@@ -104,6 +151,50 @@ SKETCHES: dict[str, tuple[Callable[[Sketch], str], str]] = {
         lambda s: s.quantised(s.op("Conv", s.quantised("x"), s.weights(4, 2, 3, 3))),
         "weights for 2 input channels, but the map has 3",
     ),
+    "weights that are floats": (of_operator("Conv", np.ones((4, 3, 3, 3))), "its weights are not quantised"),
+    "weights with scales along the inputs": (
+        scaled_by_row,
+        "its weights have scales along another axis than that of the",
+    ),
+    "weights of too many bits": (wide_weights, "its weights have 22 bits; 16 are supported"),
+    "a bias of another size": (with_bias(0.5, 0.5), "has 2 biases for 4 outputs"),
+    "a bias that is not finite": (with_bias(0, 0, np.inf, 0), "has biases that are not finite"),
+    "a bias beyond the sums": (with_bias(0, 0, 1e6, 0), "has a bias of more than 32 bits"),
+    "a constant added to no layer": (
+        of_operator("Add", 0.5),
+        "adds something that is no constant, or not to a fresh sum",
+    ),
+    "a sum of a sum": (sum_of_a_sum, "takes a result that is not quantised; a QuantizeLinear must come between"),
+    "rows joined": (concatenated, "is supported along the channels alone (axis 1)"),
+    "a product of maps": (of_operator("MatMul", np.ones((4, 5))), "is no product of vectors (n, c) and a matrix"),
+    "a factor of a product": (of_vectors("Gemm", alpha=2.0), "has {'alpha': 2.0, 'beta': 1.0, 'transA': 0}"),
+    "another kernel than the weights": (
+        lambda s: s.quantised(s.op("Conv", s.quantised("x"), s.weights(4, 3, 3, 3), kernel_shape=[2, 2])),
+        "kernel_shape is [2, 2], and its weights are [4, 3, 3, 3]",
+    ),
+    "a convolution of vectors": (
+        lambda s: s.quantised(s.op("Conv", s.op("Flatten", s.quantised("x")), s.weights(4, 3, 3, 3))),
+        "is no convolution of maps (n, c, h, w)",
+    ),
+    "flat from another axis": (of_operator("Flatten", axis=2), "only axis 1 is supported"),
+    "padding by itself": (
+        of_operator("MaxPool", kernel_shape=[2, 2], auto_pad="SAME_UPPER"),
+        "auto_pad is not supported",
+    ),
+    "windows past the border": (of_operator("MaxPool", kernel_shape=[3, 3], ceil_mode=1), "ceil_mode is not supported"),
+    "windows of one dimension": (
+        of_operator("MaxPool", kernel_shape=[2]),
+        "only windows of two dimensions are supported",
+    ),
+    "an average without its padding": (
+        of_operator("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        "padding with count_include_pad=0 is not supported",
+    ),
+    "an average of spread pixels": (
+        of_operator("AveragePool", kernel_shape=[2, 2], dilations=[2, 2]),
+        "dilation of an average is not supported",
+    ),
+    "an end that is no number": (of_operator("Clip", float("nan"), 1.0), "limits its values to nan and 1"),
 }
 
 
