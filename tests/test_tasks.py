@@ -102,6 +102,11 @@ def test_the_kind_of_output_decides(name: str) -> None:
     graph = capture(module, SHAPE, "net")
     (choice,) = choose(graph)
     assert choice.task.kind == kind and choice.why.startswith("as the output is ")
+    # Where its last layer does not tell, another task is named, which it can have.
+    (other,) = re.findall("`task=([a-z]+)` if ", choice.doubt) or [""]
+    assert bool(other) == (name in ("classes", "segmentation", "age", "heat map", "super-resolution", "detector"))
+    if other:
+        assert choose(graph, other)[0].task.kind == other != kind and not choose(graph, other)[0].doubt
 
 
 def test_a_class_for_every_pixel() -> None:
@@ -263,7 +268,10 @@ def test_labels_that_a_command_does_not_need_cannot_stop_it(tmp_path: Path) -> N
         assert "PASS" in succeed("simulate", name, "--images", f"{name}.npz", "--frames", "1", cwd=tmp_path)
     told = succeed("evaluate", "float", "--data", "float.npz", cwd=tmp_path)
     assert ": regression, as the output is one channel without a map" in told and "from the labels" in told
-    assert "top-1" not in told and "100.0 %" not in told
+    assert "top-1" not in told and "100.0 %" not in told and "--task" not in told
+    np.save(tmp_path / "x.npy", RAW)
+    unlabelled = succeed("evaluate", "float", "--data", "x.npy", cwd=tmp_path)
+    assert "without a map (--task classification if it is the score of a yes or no)" in unlabelled
     report = (tmp_path / "float" / "report.html").read_text()
     assert "regression, as the output is one channel without a map" in report and "top-1" not in report
     (line,) = mistakes("evaluate", "few", "--data", "few.npz", cwd=tmp_path)

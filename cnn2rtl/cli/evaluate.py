@@ -53,7 +53,11 @@ def _show(result: Evaluation) -> None:
 
 
 def _show_output(found: Judgement) -> None:
-    console.out.print(f"[bold]{console.plain(found.name)}[/]: {found.kind}, {found.choice.why}", soft_wrap=True)
+    doubt = f" ({found.choice.doubt})" if found.choice.doubt else ""
+    console.out.print(
+        f"[bold]{console.plain(found.name)}[/]: {found.kind}, {console.message(found.choice.why + doubt)}",
+        soft_wrap=True,
+    )
     shown = [*lines(found)]
     width = max(len(title) for title, _ in shown)
     for title, text in shown:

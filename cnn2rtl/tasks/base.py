@@ -80,6 +80,11 @@ class Task(ABC):
     def obstacle(cls, output: Output) -> str:
         """Why an output cannot be judged so, in words; empty if it can."""
 
+    @classmethod
+    def doubt(cls, output: Output) -> str:
+        """What an output that it claims may be meant for after all, and how to say so; empty if nothing likely."""
+        return ""
+
     @abstractmethod
     def truth(self, labels: Labels) -> np.ndarray:
         """The right answers, (n, ...), as :meth:`score` takes them; raises ``ValueError`` for other kinds of labels."""

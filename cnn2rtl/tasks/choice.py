@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -30,10 +30,12 @@ Wanted: TypeAlias = str | Mapping[str, str] | None
 @dataclass(frozen=True, eq=False)
 class Choice:
     """A ``task`` and, in words, ``why`` it is this one. ``truth`` are the right answers where the labels tell them, of
-    classes with ``class_names`` where folders do; ``flaw`` says why they cannot."""
+    classes with ``class_names`` where folders do; ``flaw`` says why they cannot. Where nobody and no label said which
+    task it is, ``doubt`` says which other one it may be."""
 
     task: Task
     why: str
+    doubt: str = ""
     truth: np.ndarray | None = None
     class_names: tuple[str, ...] = ()
     flaw: str = ""
@@ -77,7 +79,9 @@ def choose_for(output: Output, wanted: Wanted = None, labels: Labels | None = No
         return _with_truth(KINDS[kind](output), "as was asked for", labels)
     likely = next(cls for cls in KINDS.values() if cls.claims(output))
     first = _with_truth(likely(output), f"as the output is {output.what}", labels)
-    if labels is None or not first.flaw:
+    if labels is None:
+        return replace(first, doubt=likely.doubt(output))
+    if not first.flaw:
         return first
     others = (cls(output) for cls in KINDS.values() if cls is not likely and not cls.obstacle(output))
     why = f"as there {'is' if labels.size == 'one number' else 'are'} {labels.size} as the label of an image"
@@ -91,7 +95,7 @@ def _with_truth(task: Task, why: str, labels: Labels | None) -> Choice:
     try:
         if labels.flaw:
             raise ValueError(f"the labels {labels.flaw}")
-        return Choice(task, why, task.truth(labels), labels.class_names)
+        return Choice(task, why, truth=task.truth(labels), class_names=labels.class_names)
     except ValueError as error:
         return Choice(task, why, flaw=str(error))
 

@@ -32,6 +32,10 @@ class Classification(Decisions):
     def obstacle(cls, output: Output) -> str:
         return ""
 
+    @classmethod
+    def doubt(cls, output: Output) -> str:
+        return "" if output.ending or output.classes == 1 else "`task=regression` if the channels are values"
+
     @property
     def classes(self) -> int:
         return max(self.output.classes, 2)

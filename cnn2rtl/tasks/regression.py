@@ -27,6 +27,12 @@ class Regression(Task):
     def obstacle(cls, output: Output) -> str:
         return "is the index of a class, which is no value" if output.is_index else ""
 
+    @classmethod
+    def doubt(cls, output: Output) -> str:
+        kind = "segmentation" if output.is_map else "classification"
+        what = "the score of a yes or no" if output.classes == 1 else "scores of classes"
+        return "" if output.ending else f"`task={kind}` if it is {what}"
+
     def truth(self, labels: Labels) -> np.ndarray:
         """A number for each value of the output: (n, channels), of maps (n, h, w, channels) or (n, channels, h, w); one
         channel needs no axis of its own. Pictures are values of 0 to 1."""
