@@ -350,6 +350,7 @@ def test_widths_for_several_outputs_keep_the_worst(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", RAW)
     given = ("two.pt", "--input", "1x8x10", "--calib", "x.npy", "--auto-bits", "--max-drop", "30", "-o", "out")
     text = succeed("generate", *given, "--trust-pickle", cwd=tmp_path)
+    assert "is judged by classification, as the output is 3 channels without a map (--task regression if the" in text
     assert re.search(
         r"the worst of 2 outputs \(\S+ by classification, \S+ by regression\) drops by [\d.]+ points", text
     )

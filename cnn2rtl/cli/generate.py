@@ -286,6 +286,8 @@ def _tell_widths(choice: Choice, judged: Sequence[Judged], images: int) -> None:
     for output in judged:
         if output.flaw:
             console.note(f"`{output.task.output.name}`: {output.flaw}, so the float network's answers count")
+        elif output.doubt:
+            console.note(f"`{output.task.output.name}` is judged by {output.task.kind}, {output.why} ({output.doubt})")
     console.out.print(
         f"widths: {memory} less memory for weights, {area} less area of multipliers; "
         f"{console.plain(drop_words(judged, choice.drop, images))}. The same again with",
