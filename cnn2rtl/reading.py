@@ -38,6 +38,10 @@ Shapes: TypeAlias = "Sequence[tuple[int, ...]]"
 """Of each input, (c, h, w), (c, length) or (features,)."""
 
 
+MODEL_SUFFIXES = frozenset((".pt", ".pt2", ".pth", ".bin", ".onnx", ".npz", ".safetensors"))
+"""What names of files of models end in."""
+
+
 class Source(ABC):
     """A model, as it was given. ``name`` is what to call the network in it."""
 

@@ -146,8 +146,8 @@ def test_a_wrapper_around_a_part(tmp_path: Path, arch: str) -> None:
         (lambda a, b: {"net": a, "ema": b, "epoch": 1}, ("net", "ema")),
         (lambda a, b: {"run": {"student": a, "teacher": b}}, ("run.student", "run.teacher")),
         (
-            lambda a, b: {**under("online_model.", a), **under("ema_model.", b), "step": torch.tensor(1)},
-            ("online_model", "ema_model"),
+            lambda a, b: {**under("ema_model.", a), **under("online_model.", b), "step": torch.tensor(1)},
+            ("ema_model", "online_model"),
         ),
     ],
 )

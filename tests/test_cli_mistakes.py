@@ -115,7 +115,7 @@ def test_architectures(tmp_path: Path) -> None:
     for arch, expected in {
         "net.py": "--arch net.py: expected FILE.py:NAME",
         "none.py:Net": "--arch: none.py: no such file",
-        "net.py:Net": "--arch net.py:Net: net.py does not define `Net`; it defines Other, broken",
+        "net.py:Net": "--arch net.py:Net: net.py does not define `Net`; it defines broken",
         "net.py:broken": "no such luck",
         "net.py:Other": "--arch net.py:Other: Other() gives a Other, not an nn.Module",
     }.items():

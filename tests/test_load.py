@@ -350,7 +350,7 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(b"")
     assert "the file is empty" in refusal(path)
-    for content in (b"hello world" * 50, b"\x08\x07\x12\x07pytorch", b"\x89PNG\r\n"):
+    for content in (b"hello world" * 50, b"\x08\x07\x12\x07nothing", b"\x89PNG\r\n"):
         path.write_bytes(content)
         assert "not a PyTorch file" in refusal(path)
     with zipfile.ZipFile(path, "w") as archive:
@@ -405,7 +405,7 @@ def test_architecture_mistakes(tmp_path: Path, arch: str) -> None:
         assert of(bad) == f"`arch={bad}`: expected FILE.py:NAME, for instance student.py:StudentNet"
     assert "absent.py: no such file" in of(f"{tmp_path / 'absent.py'}:Net")
     assert "is not a Python file" in of(f"{path}:Net")
-    assert "does not define `Nat`; it defines Net, factory, needs, broken, number" in of(f"{arch}:Nat")
+    assert "does not define `Nat`; it defines Net, factory, broken, number, made" in of(f"{arch}:Nat")
     assert "`CONSTANT` is a int, neither a class nor a factory" in of(f"{arch}:CONSTANT")
     assert "calling needs() failed: TypeError: needs() missing 1 required" in of(f"{arch}:needs")
     assert "calling broken() failed: RuntimeError: no such luck (line 16)" in of(f"{arch}:broken")

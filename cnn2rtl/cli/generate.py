@@ -56,7 +56,7 @@ from cnn2rtl.pipeline import (
 from cnn2rtl.quantise.auto import Choice
 from cnn2rtl.quantise.calibrate import Progress
 from cnn2rtl.quantised import Quantised
-from cnn2rtl.reading import readable, stem_of
+from cnn2rtl.reading import MODEL_SUFFIXES, readable, stem_of
 from cnn2rtl.schedule import Target
 from cnn2rtl.tasks import Choice as Judged
 from cnn2rtl.tasks import Wanted, check_tasks, choose
@@ -129,6 +129,10 @@ def generate(
     folder = out or Path(f"{stem_of(model)}_rtl")
     with problems.gather():
         check_target(folder, force)
+    if folder.suffix.lower() in MODEL_SUFFIXES and not folder.is_dir():
+        problems.found.append(
+            f"-o {folder}: is to be a folder, not a model file; give another name, like {folder.stem}"
+        )
     chosen: Device | None = None
     if device is not None:
         with problems.gather():

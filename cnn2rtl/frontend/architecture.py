@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 import traceback
 from collections.abc import Mapping
@@ -34,9 +35,7 @@ def instantiate(arch: str, parameter: str = "arch") -> nn.Module:
     file = str(path)
     module = _run(path, parameter)
     if not hasattr(module, name):
-        defined = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__]
-        offer = f"; it defines {', '.join(defined)}" if defined else ""
-        raise UserError(f"`{parameter}={arch}`: {file} does not define `{name}`{offer}")
+        raise UserError(f"`{parameter}={arch}`: {file} does not define `{name}`{_candidates(module)}")
     factory = getattr(module, name)
     if isinstance(factory, nn.Module):
         return factory
@@ -47,11 +46,35 @@ def instantiate(arch: str, parameter: str = "arch") -> nn.Module:
     except (Exception, SystemExit) as error:
         raise UserError(
             f"`{parameter}={arch}`: calling {name}() failed: {_describe(error, file)}; "
-            "if it takes arguments, write a factory without any that passes them"
+            f"if it takes arguments, write a factory without any that passes them{_candidates(module, name)}"
         ) from None
     if not isinstance(model, nn.Module):
-        raise UserError(f"`{parameter}={arch}`: {name}() gives a {type(model).__name__}, not an nn.Module")
+        given = f"{name}() gives a {type(model).__name__}, not an nn.Module"
+        raise UserError(f"`{parameter}={arch}`: {given}{_candidates(module, name)}")
     return model
+
+
+def _candidates(module: ModuleType, besides: str = "") -> str:
+    """What in the user's file may be meant: networks, and what is called without arguments, nobody's own first."""
+    found = [
+        name
+        for name, value in vars(module).items()
+        if name != besides and (isinstance(value, nn.Module) or _makes_itself(value, module.__name__))
+    ]
+    return f"; it defines {', '.join(sorted(found, key=lambda name: name.startswith('_')))}" if found else ""
+
+
+def _makes_itself(value: object, module: str) -> bool:
+    """Whether it is a class of networks, or a function, of that module, and needs no arguments."""
+    if getattr(value, "__module__", None) != module or not callable(value):
+        return False
+    if isinstance(value, type) and not issubclass(value, nn.Module):
+        return False
+    try:
+        parameters = inspect.signature(value).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return not any(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
 
 
 def _run(file: Path, parameter: str) -> ModuleType:

@@ -112,7 +112,7 @@ def _views(label: str, mapping: Mapping[str, Any], needed: set[str]) -> Iterator
     others = {name: value for name, value in mapping.items() if not isinstance(value, Tensor)}
     views = [tensors, _without_wrappers(tensors)]
     for names in views:
-        prefixes = [prefix for prefix, count in _prefixes(names, needed).items() if count == len(needed)]
+        prefixes = sorted(prefix for prefix, count in _prefixes(names, needed).items() if count == len(needed))
         prefixes = [""] if "" in prefixes else prefixes
         for prefix in prefixes:
             inside = {name.removeprefix(prefix): tensor for name, tensor in names.items() if name.startswith(prefix)}

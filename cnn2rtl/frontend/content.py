@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from cnn2rtl import zoo
 from cnn2rtl.errors import UserError
+from cnn2rtl.frontend import other_formats
 from cnn2rtl.limits import check_zip
 
 Content: TypeAlias = Literal["archive", "zip", "legacy", "safetensors"]
@@ -60,11 +61,12 @@ def split_arch(arch: str, parameter: str = "arch") -> tuple[Path, str]:
 def read_file(path: Path) -> bytes:
     """All of a model file; raises :class:`UserError` where there is none."""
     if path.is_dir():
-        raise UserError(f"{path}: is a folder; a model file is expected")
+        raise UserError(f"{path}: {other_formats.of_folder(path) or 'is a folder; a model file is expected'}")
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        meant = other_formats.of_name(str(path))
+        raise UserError(f"{path}: no such file{meant and f'; {meant}'}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     if not data:
@@ -86,8 +88,9 @@ def content_of(path: Path, data: bytes) -> Content:
         inner = {name.partition("/")[2] for name in names}
         if "archive_format" in inner or "serialized_exported_program.json" in names:
             return "archive"
-        if "constants.pkl" in inner:
-            raise UserError(f"{path}: holds TorchScript, which is not read; save the model with torch.export.save")
+        other = other_formats.of_zip(names)
+        if other:
+            raise UserError(f"{path}: {other}")
         if "data.pkl" in inner:
             return "zip"
         raise UserError(f"{path}: a zip file, but none that torch.save or torch.export.save writes")
@@ -99,6 +102,9 @@ def content_of(path: Path, data: bytes) -> Content:
         raise UserError(f"{path}: the file is truncated or damaged")
     if data[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
         raise UserError(f"{path}: a Python pickle that torch.save did not write; save the model with torch.export.save")
+    other = other_formats.of_file(path, data)
+    if other:
+        raise UserError(f"{path}: {other}")
     raise UserError(
         f"{path}: not a PyTorch file; expected what torch.export.save or torch.save writes (.pt2, .pt, .pth, .bin)"
     )

@@ -177,10 +177,27 @@ def _try(model: nn.Module, examples: tuple[torch.Tensor, ...]) -> None:
     except Exception as error:
         sizes = " and ".join(times(example.shape[1:]) for example in examples)
         where = f"layer `{running[-1]}`" if running and running[-1] else "its forward()"
-        raise UserError(f"the model does not run on a {sizes} input: {where} {said(error)}") from None
+        raise UserError(
+            f"the model does not run on a {sizes} input: {where} {said(error)}{_turned(model, examples)}"
+        ) from None
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _turned(model: nn.Module, examples: tuple[torch.Tensor, ...]) -> str:
+    """The size that was meant, where the model runs on images whose channels are the last number that was given."""
+    turned = tuple(example.movedim(-1, 1) if example.ndim == 4 else example for example in examples)
+    shapes = [tuple(example.shape) for example in turned]
+    if shapes == [tuple(example.shape) for example in examples]:
+        return ""
+    try:
+        with quiet(), torch.no_grad(), SizesJudged():
+            model(*turned)
+    except Exception:
+        return ""
+    meant = " and ".join(f"`example=({', '.join(map(str, shape[1:]))})`" for shape in shapes)
+    return f" It runs on {meant}: channels come first"
 
 
 def _user_inputs(program: ExportedProgram) -> list[fx.Node]:
