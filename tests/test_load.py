@@ -141,8 +141,8 @@ def test_archives_of_ordinary_kinds_pass_the_checks(tmp_path: Path) -> None:
     dynamic = ({0: torch.export.Dim("batch")},)
     for i, (content, nodes) in enumerate(
         [
-            (exported(Net().eval()), 7),
-            (exported(Net().eval(), dynamic_shapes=dynamic), 7),
+            (exported(Net().eval()), 6),
+            (exported(Net().eval(), dynamic_shapes=dynamic), 6),
             (exported(nn.Conv2d(3, 2, (2, 3), padding="same")), 2),
         ]
     ):
