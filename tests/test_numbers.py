@@ -367,3 +367,38 @@ def test_commands_that_train_on_pictures_alone_say_so(tmp_path: Path) -> None:
         "compress", "train", "n.pt", "--input", "3x8x8", "--data", "a.npz", "--val-share", "0.5", cwd=tmp_path
     )
     assert "takes pictures alone" in told and "cnn2rtl compress qat" in told and "--input-format" not in told
+
+
+class Whole(nn.Module):
+    """A network that declares integers, and makes numbers of them itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = imu()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.net(x.float() / 100)
+        return out
+
+
+@pytest.mark.parametrize(("dtype", "form"), [(torch.int8, "s8"), (torch.int16, "s16"), (torch.int16, "s9")])
+def test_a_model_that_declares_integers_takes_codes(dtype: torch.dtype, form: str) -> None:
+    x = torch.from_numpy(np.random.default_rng(0).integers(-128, 128, (8, *SHAPE))).to(dtype)
+    net = Whole().eval()
+    made = cnn2rtl.compile(torch.export.export(net, (x[:1],)), input_format=form, calibration=x, bits=12)
+    assert str(made.design.inputs[0].format) == f"{form}.0"
+    found = made.graph[made.graph.output].out.reals(made.golden(x.numpy().transpose(0, 2, 1)[:, None]))
+    with torch.no_grad():
+        np.testing.assert_allclose(found[:, 0, 0], net(x).numpy(), atol=1e-3)
+    # Without a format it would be pixels.
+    with pytest.raises(UserError):
+        cnn2rtl.compile(torch.export.export(net, (x[:1],)), calibration=x)
+
+
+def test_widths_are_found_on_numbers(project: Path) -> None:
+    told = succeed(
+        "generate", "imu.pt2", "--calib", "codes.npy", "--input-format", "s16", "--input-scale", "1/4096",
+        "--auto-bits", "--max-drop", "50", "-o", "narrow", cwd=project,
+    )  # fmt: skip
+    assert "less memory for weights" in told
+    assert "PASS" in succeed("simulate", "narrow", "--images", "codes.npy", "--frames", "2", cwd=project)
