@@ -118,6 +118,13 @@ def flat(*tail: nn.Module) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.Flatten(), *tail)
 
 
+def shuffled_among_images(x: Tensor) -> Tensor:
+    """As ShuffleNet V2 was published: channels change places while images and channels are one dimension."""
+    n, c, h, w = x.shape
+    x = x.reshape(n * c // 2, 2, h * w).permute(1, 0, 2).reshape(2, -1, c // 2, h, w)
+    return torch.cat([x[1], F.relu(x[0])], 1)
+
+
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "student": (StudentNet, (3, 16, 16)),
     "pruned student": (lambda: StudentNet((16, 32, 64, 99, 198, 198, 198, 256)), (3, 16, 16)),
@@ -336,6 +343,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ),
         (3, 4, 5),
     ),
+    "shuffled among images": (lambda: Lambda(shuffled_among_images, nn.Conv2d(3, 8, 1)), (3, 4, 5)),
     "pixel unshuffle": (lambda: nn.PixelUnshuffle(2), (3, 4, 6)),
     "focus": (
         lambda: nn.Sequential(
@@ -491,7 +499,12 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
     "linear on 4-D": (nn.Linear(6, 2), r"`linear` \(linear\): takes a 3x6x6 map as \(6, 3, 6\)"),
     "batch dropped": (nn.Sequential(nn.AdaptiveAvgPool2d(1), Lambda(torch.squeeze)), "batch dimension"),
     "batch mixed": (Lambda(lambda x: x.view(-1, 36)), "mixes the images of a batch"),
-    "indices": (Lambda(lambda x: F.max_pool2d(x, 2, return_indices=True)[1] * 1.0), "indices of a pooling"),
+    "batch mixed, then used": (
+        Lambda(lambda x: F.relu(x.view(-1, 36)).view(-1, 3, 6, 6)),
+        "mixes the images of a batch",
+    ),
+    "batch mixed by a mean": (Lambda(lambda x: x.view(-1, 36).view(-1, 3, 36).mean(0)), "mixes the images of a batch"),
+    "indices": (Lambda(lambda x: F.max_pool2d(x, 2, return_indices=True)[1] * 1.0), "indices of the largest values"),
     "maps as weights": (Lambda(lambda x: F.linear(x.flatten(1), x.flatten(1))), "only trained constants"),
     "per-pixel constant": (Lambda(lambda x: x * torch.arange(36.0).view(6, 6)), "one number, or of one per channel"),
     "constant output": (Lambda(lambda x: torch.ones(1, 3)), "does not depend on its input"),

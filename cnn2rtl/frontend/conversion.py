@@ -32,6 +32,8 @@ from cnn2rtl.tensors import Clamp
 _FACTORIES = frozenset(("arange", "eye", "full", "linspace", "ones", "scalar_tensor", "zeros"))
 
 
+MIXED = "mixes the images of a batch or drops the batch dimension; keep it first, as in flatten(1)"
+
 Value: TypeAlias = "Map | list[Map] | torch.Tensor | None"
 
 
@@ -126,6 +128,8 @@ class Conversion:
             self.problems.append(
                 f"{which}, `{_layer_name(result)}`, gives several tensors; name what takes one of them"
             )
+        elif isinstance(value, Map) and value.loose:
+            self.problems.append(f"{which} {MIXED}")
         elif not isinstance(value, Map):
             self.problems.append(f"{which} does not depend on its input")
         elif not self.problems:
@@ -223,6 +227,8 @@ class Conversion:
         overload = str(node.target)
         if overload not in CONVERTERS:
             raise Refused(f"is not supported; {of_torch(operator_of(node))}")
+        if any(source.loose for source in _maps(args)) or (self.batch == "1" and _mixes(made)):
+            return self._loosely(node, overload, args)
         behind = self.behind[node]
         ends = behind <= SCATTERED
         call = Call(overload, args, _dims(node), _layer_name(node), node.target, self, behind, ends)
@@ -241,6 +247,14 @@ class Conversion:
         for tensor in tensors[1:] if isinstance(result, list) else []:
             self._require_map(tensor)
         return self._checked(call, result)
+
+    def _loosely(self, node: fx.Node, overload: str, args: dict[str, Any]) -> Map | list[Map]:
+        """A move that mixes images with other dimensions, or takes them apart again: of one image, nothing is mixed."""
+        sources = _maps(args)
+        if overload not in MOVES or len(sources) != 1:
+            raise Refused(MIXED)
+        assert callable(node.target)
+        return sources[0].moved(node.target, args, _layer_name(node))
 
     def _checked(self, call: Call, result: Result) -> Value:
         """What a converter has made, as a tensor of the size that torch tells."""
@@ -293,7 +307,7 @@ class Conversion:
         if not isinstance(value, torch.Tensor) or not (whole or value.is_floating_point()):
             raise Refused(f"does not give a tensor of floats; {SUPPORTED}")
         if not value.shape or str(value.shape[0]) != self.batch:
-            raise Refused("mixes the images of a batch or drops the batch dimension; keep it first, as in flatten(1)")
+            raise Refused(MIXED)
         if not all(isinstance(size, int) for size in value.shape[1:]):
             raise Refused(f"gives a tensor of variable size {tuple(value.shape)}; export the model with a fixed size")
 
@@ -322,6 +336,17 @@ def _evaluate(target: torch._ops.OpOverload[..., Any], args: dict[str, Any]) -> 
     if not isinstance(value, torch.Tensor):
         raise Refused("computes several constants at once, which is not supported")
     return value
+
+
+def _maps(args: Mapping[str, Any]) -> list[Map]:
+    leaves = (leaf for value in args.values() for leaf in (value if isinstance(value, list) else [value]))
+    return [leaf for leaf in leaves if isinstance(leaf, Map)]
+
+
+def _mixes(made: Any) -> bool:
+    """Whether an operation's (first) result has something else in the place of the one image."""
+    first = made[0] if isinstance(made, (tuple, list)) and made else made
+    return isinstance(first, torch.Tensor) and tuple(first.shape[:1]) != (1,)
 
 
 def _constant(args: dict[str, Any]) -> bool:

@@ -43,6 +43,8 @@ class Map:
     before: Map | None = None
     again: Callable[[Map], Map] | None = None
     parts: tuple[Map, ...] = ()
+    loose: bool = False
+    """Whether the one image that there is has been mixed into ``dims``, as channels are with images for a moment."""
 
     @classmethod
     def whole(cls, node: str, shape: Shape) -> Map:
@@ -125,6 +127,7 @@ class Map:
             name=name or self.name,
             before=None,
             again=None,
+            loose=False,
         )
 
     def expanded(self, dims: tuple[int, ...], name: str = "") -> Map:
@@ -164,7 +167,8 @@ class Map:
 
     def moved(self, operator: Callable[..., Any], args: dict[str, Any], name: str) -> Map | list[Map]:
         """What ``operator`` makes of it; ``args`` hold this view, and nothing else that depends on the input."""
-        stand_in = torch.from_numpy(np.array(self.positions, np.float64))[None]
+        places = self.positions if self.loose else self.positions[None]
+        stand_in = torch.from_numpy(np.array(places, np.float64))
         with torch.no_grad():
             made = operator(**{key: _replaced(given, self, stand_in) for key, given in args.items()})
         if not isinstance(made, (tuple, list)):
@@ -175,9 +179,10 @@ class Map:
         ]
 
     def _read(self, positions: torch.Tensor, name: str) -> Map:
-        if positions.shape[:1] != (1,):
-            raise Refused("mixes the images of a batch or drops the batch dimension; keep it first, as in flatten(1)")
-        return self.at(positions[0].numpy().astype(np.int64), name=name)
+        places = positions.numpy().astype(np.int64)
+        if places.shape[:1] != (1,):
+            return replace(self.at(places, name=name), loose=True)
+        return self.at(places[0], name=name)
 
 
 def _one(moved: Map | list[Map]) -> Map:
