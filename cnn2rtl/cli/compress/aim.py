@@ -50,7 +50,10 @@ class Aim:
         float | None,
         typer.Option(metavar="MHZ", help="With --fit: the clock for --fps; if not given, one that the FPGA can reach."),
     ] = None
-    bits: Annotated[int, typer.Option(metavar="N", help="With --fit: width of weights and activations.")] = 8
+    bits: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="With --fit: width of weights and activations; 8 if not given."),
+    ] = None
     round_to: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Keep multiples of this many channels in every layer.")
     ] = None
@@ -64,6 +67,10 @@ class Aim:
         Literal["layer", "global"], typer.Option(help="Every layer keeps the same share, or all compete.")
     ] = "layer"
 
+    @property
+    def _width(self) -> int:
+        return Options.weight_bits if self.bits is None else self.bits
+
     def check(self, problems: Problems) -> None:
         """Tell ``problems`` of what is wrong whatever the network."""
         if self.share is not None and not 0 < self.share <= 1:
@@ -76,6 +83,8 @@ class Aim:
             problems.found.append(f"--fps {self.fps:g}: is for a device; say which with --fit, or leave it out")
         if self.clock is not None and self.fpga is None:
             problems.found.append(f"--clock {self.clock:g}: is for a device; say which with --fit, or leave it out")
+        if self.bits is not None and self.fpga is None:
+            problems.found.append(f"--bits {self.bits}: is for a device; say which with --fit, or leave it out")
         with problems.gather():
             self._device()
         with problems.gather():
@@ -88,7 +97,7 @@ class Aim:
         return Target(self.fps, default_clock(device) if self.clock is None else self.clock, device=device)
 
     def _options(self, device: Device | None, on: Calibration) -> Options:
-        return Options(self.bits, self.bits, mean=on.mean, std=on.std, target=self._target(device))
+        return Options(self._width, self._width, mean=on.mean, std=on.std, target=self._target(device))
 
     def widths(
         self, module: nn.Module, shape: Shape, channels: Sequence[Channels], scores: Scores, on: Calibration
@@ -120,7 +129,7 @@ class Aim:
         """The words that ask `generate` for what was aimed at."""
         if self.fpga is None:
             return []
-        bits = None if self.bits == Options.weight_bits else self.bits
+        bits = None if self._width == Options.weight_bits else self._width
         given = {"--device": self.fpga, "--bits": bits, "--fps": self.fps, "--clock": self.clock}
         said = {option: f"{value:g}" if isinstance(value, float) else f"{value}" for option, value in given.items()}
         return [word for option, value in given.items() if value is not None for word in (option, said[option])]
@@ -131,4 +140,4 @@ class Aim:
         if self.fpga is None:
             return "no layer has more channels than were asked for"
         pace = "" if self.fps is None else f" at {speed(self._target(self._device()))}"
-        return f"it fits {self.fpga}{pace} with {self.bits} bits as it is"
+        return f"it fits {self.fpga}{pace} with {self._width} bits as it is"
