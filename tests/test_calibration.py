@@ -53,6 +53,25 @@ def pixels(count: int = 6) -> np.ndarray:
     return np.random.default_rng(3).integers(0, 256, (count, *SHAPE[1:], SHAPE[0]), np.uint8)
 
 
+def test_tensors_that_share_a_format_are_seen_as_one() -> None:
+    """Whatever their ranges and channels: no value is lost, and each lies where it was."""
+    one = Seen(np.array([0.0, -1.0]), np.array([2.0, 1.0]), np.array([1.0, 3.0]), np.zeros((2, 2048)))
+    other = Seen(np.array([-4.0]), np.array([4.0]), np.array([5.0]), np.zeros((1, 2048)))
+    assert one.histogram is not None and other.histogram is not None
+    one.histogram[0, 1024], one.histogram[1, 0], other.histogram[0, 2047] = 7, 5, 3
+    found = Seen.together([one, other])
+    assert (found.low, found.high, found.power) == ([-4.0], [4.0], [3.0])
+    assert found.histogram is not None and found.histogram.sum() == 15
+    # 1 of 0 to 2, the lowest of -1 to 1, the highest of all, in bins of 8 / 2048 from -4 on.
+    assert {int(bin_): found.histogram[0, bin_] for bin_ in np.flatnonzero(found.histogram)} == {
+        1280: 7,
+        768: 5,
+        2047: 3,
+    }
+    bare = Seen.together([one, Seen(np.array([0.0]), np.array([1.0]), np.array([1.0]))])
+    assert bare.histogram is None and bare.high == [2.0]
+
+
 def network(act: type[nn.Module] = nn.ReLU6) -> FloatGraph:
     torch.manual_seed(1)
     return capture(randomised(Separable(act), 4), SHAPE, "separable")

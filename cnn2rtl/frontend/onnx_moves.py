@@ -236,8 +236,12 @@ def _scales_and_sizes(o: Operands) -> tuple[list[float], list[int] | None]:
 def _resized(x: Tensor, scales: Sequence[float], places: _Places, sizes: Sequence[int] | None = None) -> Tensor:
     if len(scales) != x.ndim or list(scales[:2]) != [1.0, 1.0]:
         raise Refused("changes the channels; only height and width can be resized")
-    sizes = sizes or [int(size * scale) for size, scale in zip(x.shape, scales, strict=True)]
     mode, how = places.mode, places.how
+    exact = [size * scale for size, scale in zip(x.shape, scales, strict=True)]
+    if sizes is None and how == "align_corners" and not np.allclose(exact, np.floor(exact), rtol=1e-6, atol=0):
+        # The corner is that of the fraction of a pixel to onnx's own implementation, of the last pixel to others.
+        raise Refused(f"scales {list(scales[2:])} do not make a whole number of pixels; give sizes instead")
+    sizes = sizes or [int(size) for size in exact]
     if mode == "nearest":
         for axis in range(2, x.ndim):
             indices = _nearest(x.shape[axis], sizes[axis], scales[axis], how, places.rounding)
@@ -252,6 +256,10 @@ def _resized(x: Tensor, scales: Sequence[float], places: _Places, sizes: Sequenc
         return F.interpolate(x, sizes[2:], mode="bilinear", align_corners=True)
     if any(size * scale != out for size, scale, out in zip(x.shape, scales, sizes, strict=True)):
         raise Refused(f"scales {list(scales[2:])} do not make a whole number of pixels; give sizes instead")
+    for axis in (2, 3):
+        if how == "pytorch_half_pixel" and sizes[axis] == 1 < x.shape[axis]:
+            # A single pixel is the first one, not that in the middle.
+            x = torch.index_select(x, axis, torch.tensor([0]))
     return F.interpolate(x, sizes[2:], mode="bilinear", align_corners=False)
 
 
