@@ -248,11 +248,14 @@ class Conversion:
             self._require_map(tensor)
         return self._checked(call, result)
 
-    def _loosely(self, node: fx.Node, overload: str, args: dict[str, Any]) -> Map | list[Map]:
+    def _loosely(self, node: fx.Node, overload: str, args: dict[str, Any]) -> Value:
         """A move that mixes images with other dimensions, or takes them apart again: of one image, nothing is mixed."""
         sources = _maps(args)
         if overload not in MOVES or len(sources) != 1:
             raise Refused(MIXED)
+        if not sources[0].node:
+            # Of something that was refused, of which not even the shape may be right.
+            return _unknown(node)
         assert callable(node.target)
         return sources[0].moved(node.target, args, _layer_name(node))
 
