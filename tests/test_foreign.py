@@ -92,6 +92,10 @@ CAPTURED = "cannot be captured: its forward() "
 
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "attention": (of(nn.MultiheadAttention(4, 2, batch_first=True), lambda m, x: m(*[series(x)] * 3)[0]), ATTENTION),
+    "attention, then a mean": (
+        of(nn.MultiheadAttention(4, 2, batch_first=True), lambda m, x: m(*[series(x)] * 3)[0].mean(1)),
+        ATTENTION,
+    ),
     "attention, steps first": (of(nn.MultiheadAttention(4, 2), lambda m, x: m(*[series(x)] * 3)[0]), ATTENTION),
     "a Transformer": (
         of(nn.Transformer(4, 2, 1, 1, 8, batch_first=True), lambda m, x: m(series(x), series(x))),
