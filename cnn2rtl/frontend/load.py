@@ -77,8 +77,28 @@ def load_model(path: str | Path, arch: str | None = None, trust_pickle: bool = F
             model = loaded
         else:
             model = _with_weights(loaded, path, arch, wanted)
+    if isinstance(model, nn.Module):
+        _require_sound(model, path)
     _require_finite(model, path)
     return model
+
+
+def _require_sound(model: nn.Module, path: Path) -> None:
+    """Refuse modules that lack what every module has: a damaged pickle may leave out, or replace, any of it."""
+    held = {name: (Mapping, set)[isinstance(kept, set)] for name, kept in vars(nn.Module()).items() if _holds(kept)}
+    seen: set[int] = set()
+    waiting: list[object] = [model]
+    while waiting:
+        module = waiting.pop()
+        attributes = vars(module) if isinstance(module, nn.Module) else {}
+        if not all(isinstance(attributes.get(name), kind) for name, kind in held.items()):
+            raise UserError(f"{path}: the file is truncated or damaged")
+        seen.add(id(module))
+        waiting += [inner for inner in attributes["_modules"].values() if inner is not None and id(inner) not in seen]
+
+
+def _holds(kept: object) -> bool:
+    return isinstance(kept, (Mapping, set))
 
 
 def _with_weights(loaded: object, path: Path, arch: str | None, wanted: str | None) -> nn.Module:
