@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from model import SIDE, STRIDES
+from detector import SIDE, STRIDES
 
 
 def found(output: np.ndarray, overlap: float = 0.3) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from model import SIDE
+from detector import SIDE
 
 MOST = 3
 """Things in a picture."""

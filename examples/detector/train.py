@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from boxes import found
+from detector import SIDE, STRIDES, Detector
 from find import score
-from model import SIDE, STRIDES, Detector
 from pictures import pictures
 from torch import Tensor, nn
 

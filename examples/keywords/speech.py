@@ -78,10 +78,10 @@ def said(word: str, voice: Voice, rng: np.random.Generator) -> np.ndarray:
     smooth = np.hanning(121) / np.hanning(121).sum()
     pitch = voice.pitch * (1 - voice.fall * t / total) * (1 + 0.01 * np.sin(2 * np.pi * 5 * t / RATE))
     spoken = _voiced(pitch, tracks) * np.convolve(level[True], smooth, "same") + noise * level[False]
-    sound = np.zeros(RATE)
+    samples = np.zeros(RATE)
     start = int(rng.integers(200, max(201, RATE - total - 200)))
-    sound[start : start + total] = spoken[: RATE - start] * 10 ** rng.uniform(-0.4, 0.1)
-    return sound + voice.noise * rng.normal(size=RATE)
+    samples[start : start + total] = spoken[: RATE - start] * 10 ** rng.uniform(-0.4, 0.1)
+    return samples + voice.noise * rng.normal(size=RATE)
 
 
 def _voiced(pitch: np.ndarray, tracks: list[np.ndarray]) -> np.ndarray:

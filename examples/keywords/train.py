@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from model import keyword_net
+from keyword_net import keyword_net
 from speech import words
 from torch import nn
 

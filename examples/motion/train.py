@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from model import MotionNet
+from motion_net import MotionNet
 from readings import PER_G, readings
 from torch import nn
 
