@@ -482,7 +482,7 @@ def test_all_unsupported_operations_at_once() -> None:
         capture(model, (3, 12, 12), "net")
     expected = [
         "`4` (batch_norm): BatchNorm without running statistics; train it with track_running_stats=True",
-        "`8` (softmax): is supported at the end of the network alone, where it is left out",
+        "`8` (softmax): is supported at the end of the network alone, where it is left out; within it, use a sigmoid",
     ]
     assert list(caught.value.problems) == expected
 

@@ -376,7 +376,7 @@ def test_what_is_refused_all_at_once(tmp_path: Path) -> None:
     assert refusal(network(nodes, (3, 4, 4), f(2, 3, 2, 2), f(4, 3, 1, 1)), tmp_path) == (
         f"`first` (LRN): is not supported; {of_onnx('LRN')}",
         f"`seventh` (Where): is not supported; {of_onnx('Where')}",
-        "`second` (MaxPool): the indices of a pooling are not supported",
+        "`second` (MaxPool): the indices of a pooling are not supported; leave its second output out",
         "`third` (Conv): has a stride of 0, or negative padding",
         "`fourth` (Conv): has a stride of 0, or negative padding",
     )

@@ -337,7 +337,7 @@ def _evaluate(target: torch._ops.OpOverload[..., Any], args: dict[str, Any]) -> 
     except Exception as error:
         raise Refused(f"cannot be computed ahead of time: it {said(error)}") from None
     if not isinstance(value, torch.Tensor):
-        raise Refused("computes several constants at once, which is not supported")
+        raise Refused("computes several constants at once, which is not supported; do that when the model is made")
     return value
 
 

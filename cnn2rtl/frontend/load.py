@@ -104,7 +104,9 @@ def _holds(kept: object) -> bool:
 def _with_weights(loaded: object, path: Path, arch: str | None, wanted: str | None) -> nn.Module:
     """The network ``arch`` with the weights in ``loaded``."""
     if not holds_weights(loaded):
-        raise UserError(f"{path}: holds a {type(loaded).__name__}, neither an nn.Module nor a state_dict")
+        raise UserError(
+            f"{path}: holds a {type(loaded).__name__}, neither an nn.Module nor a state_dict; save one of these"
+        )
     if arch is None:
         raise UserError(f"{path}: {WITHOUT_NETWORK}")
     model = unwrapped(instantiate(arch))

@@ -271,5 +271,5 @@ def _constant(array: Callable[[Any], np.ndarray], attributes: Mapping[str, Any])
         "value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64,
     }  # fmt: skip
     if name not in kinds:
-        raise Unsuitable(f"has a Constant with `{name}`, which is not supported")
+        raise Unsuitable(f"has a Constant with `{name}`, which is not supported; numbers and tensors are")
     return np.array(value, kinds[name])

@@ -133,7 +133,7 @@ def pad(o: Operands) -> Tensor:
     pads = dict(zip(axes, zip(given[: len(axes)], given[len(axes) :], strict=True), strict=True))
     mode = o.get("mode", "constant")
     if any(pads.get(0, (0, 0))):
-        raise Refused("adds images to a batch")
+        raise Refused("adds images to a batch; pad rows and columns, and channels with a constant")
     first = min((axis for axis in pads if any(pads[axis])), default=x.ndim)
     # torch has the last dimension first, and the modes that copy pixels need all spatial dimensions.
     first = first if mode == "constant" else min(first, 2)
@@ -142,7 +142,7 @@ def pad(o: Operands) -> Tensor:
         return F.pad(x, around, value=o.number(2, 0.0, "value")) if any(around) else x
     names = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}
     if mode not in names or first < 2:
-        raise Refused(f"mode {mode} of channels is not supported")
+        raise Refused(f"mode {mode} of channels is not supported; a constant is")
     return F.pad(x, around, mode=names[mode])
 
 

@@ -188,7 +188,7 @@ def cast(o: Operands) -> Tensor:
     """Nothing, to a float."""
     o.ignore("saturate", "round_mode")
     if o.get("to", 0) not in (1, 10, 11, 16):
-        raise Refused("is supported to floats alone")
+        raise Refused("is supported to floats alone; leave it out")
     value = o.tensor()
     return value if value.is_floating_point() else value.to(torch.float32)
 
@@ -197,7 +197,7 @@ def cast_like(o: Operands) -> Tensor:
     """Nothing, to a float."""
     o.ignore("saturate", "round_mode")
     if not o.tensor(1).is_floating_point():
-        raise Refused("is supported to floats alone")
+        raise Refused("is supported to floats alone; leave it out")
     return o.tensor()
 
 
@@ -207,7 +207,7 @@ def dropout(o: Operands) -> Tensor:
     if o.given(2) and bool(o.constant(2)):
         raise Refused("training_mode is set; export the network for inference, after model.eval()")
     if any(o.outputs[1:]):
-        raise Refused("its mask is not supported")
+        raise Refused("its mask is not supported; leave its second output out")
     return o.tensor()
 
 

@@ -103,7 +103,7 @@ def max_pool(o: Operands) -> Tensor:
     """As `max_pool2d`."""
     x, kernel = o.tensor(), o.get("kernel_shape", [])
     if any(o.outputs[1:]):
-        raise Refused("the indices of a pooling are not supported")
+        raise Refused("the indices of a pooling are not supported; leave its second output out")
     o.ignore("storage_order")  # of the indices
     strides, dilations, pads = _window(o, x, kernel)
     x, padding = _padded(x, pads, -inf, [size // 2 for size in kernel])
@@ -119,7 +119,7 @@ def average_pool(o: Operands) -> Tensor:
     strides, dilations, pads = _window(o, x, kernel)
     ceil, counted = bool(o.get("ceil_mode", 0)), bool(o.get("count_include_pad", 0))
     if any(dilation != 1 for dilation in dilations):
-        raise Refused("dilation of an average is not supported")
+        raise Refused("dilation of an average is not supported; a convolution of constant weights is")
     if not counted and any(before != after for before, after in pads):
         raise Refused("other padding on one side than on the other needs count_include_pad=1")
     x, padding = _padded(x, pads, 0.0, [size // 2 for size in kernel] if counted else ())

@@ -283,7 +283,7 @@ def _average_pool(call: OnnxCall, value: Pending, rest: Sequence[Value | None]) 
     if window.padded and not counted:
         raise Refused("padding with count_include_pad=0 is not supported; use count_include_pad=1 or no padding")
     if window.dilation != (1, 1):
-        raise Refused("dilation of an average is not supported")
+        raise Refused("dilation of an average is not supported; a convolution of constant weights is")
     return _start(call, value, AvgPool2d(window))
 
 

@@ -63,7 +63,7 @@ def restored(loaded: object, path: Path) -> object:
             return _replaced(loaded[MODULE], unpack)
         return {**loaded, STATE: {name: unpack(name, tensor) for name, tensor in loaded[STATE].items()}}
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise UserError(f"{path}: what it says of its numbers' ranges is damaged") from None
+        raise UserError(f"{path}: what it says of its numbers' ranges is damaged; write it again") from None
 
 
 def _replaced(module: nn.Module, new: Replace) -> nn.Module:

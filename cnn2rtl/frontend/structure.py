@@ -69,7 +69,7 @@ def replay(network: nn.Module, edits: object, state: Mapping[str, torch.Tensor],
         split, groups = map(str, edits["separable"]), {str(k): int(v) for k, v in edits["groups"].items()}
         assert all(number > 0 for number in groups.values())
     except (AssertionError, AttributeError, KeyError, TypeError, ValueError):
-        raise UserError(f"{path}: what it says of the network's structure is damaged") from None
+        raise UserError(f"{path}: what it says of the network's structure is damaged; write it again") from None
     for name in split:
         layer = dict(network.named_modules()).get(name)
         if isinstance(layer, nn.Conv2d) and name:

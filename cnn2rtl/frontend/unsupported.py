@@ -59,7 +59,7 @@ FAMILIES = (
             "InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "LRN",
             "LpNormalization", "MeanVarianceNormalization",
         ),
-        "its mean and variance are known only when the whole map is",
+        "its mean and variance are those of every image, and are known only when they have been summed up",
         "use BatchNorm2d, which is folded into the layer before it",
     ),
     Unsupported(

@@ -36,7 +36,7 @@ def clamp(call: Call) -> Clamp:
 def _clamp(lo: object, hi: object) -> Clamp:
     bounds = [default if bound is None else bound for bound, default in ((lo, -inf), (hi, inf))]
     if not all(isinstance(bound, (int, float)) for bound in bounds):
-        raise Refused("only constant bounds are supported")
+        raise Refused("its bounds are computed; only constant bounds are supported")
     low, high = (float(bound) for bound in bounds)  # type: ignore[arg-type]
     # As torch has it: where the bounds are the wrong way round, all is the upper one.
     return Clamp(min(low, high), high)
@@ -115,7 +115,7 @@ def softmax(call: Call) -> Map:
     # The index of the largest of all channels stays the same where all of them are in the sum.
     allowed = KEEPING | {"argmax"} if places.shape[1] == source.shape[0] else KEEPING
     if not call.behind <= allowed:
-        raise Refused("is supported at the end of the network alone, where it is left out")
+        raise Refused("is supported at the end of the network alone, where it is left out; within it, use a sigmoid")
     if "argmax" not in call.behind:
         call.note("is left out: the outputs are scores, whose order is that of the probabilities.")
     return source
@@ -173,7 +173,7 @@ def _per_channel(values: FloatArray, where: np.ndarray, bases: Sequence[Map]) ->
     for part in np.split(spread, np.cumsum([base.positions.size for base in bases])[:-1]):
         columns = part.reshape(bases[len(found)].sized[0], -1)
         if not np.array_equal(columns, np.broadcast_to(columns[:, :1], columns.shape), equal_nan=True):
-            raise Refused("only constants of one number, or of one per channel, are supported")
+            raise Refused("only constants of one number, or of one per channel, are supported; give others as an input")
         found.append(columns[:, 0].copy())
     return found
 

@@ -136,7 +136,7 @@ def linear(call: Call) -> Map:
 def addmm(call: Call) -> Map:
     """``linear``, with constants for all but the vector."""
     if call.args["alpha"] != 1 or call.args["beta"] != 1:
-        raise Refused("alpha and beta other than 1 are not supported")
+        raise Refused("alpha and beta other than 1 are not supported; multiply the weights by them")
     return _linear(call, call.required("mat2").T, call.constant("self"))
 
 
@@ -145,7 +145,7 @@ def matmul(call: Call) -> Map:
     name = "mat2" if "mat2" in call.args else "other"
     matrix = call.required(name)
     if matrix.ndim != 2 or not isinstance(call.args["self"], Map):
-        raise Refused("only a product with a constant matrix from the right is supported")
+        raise Refused("only a product with a constant matrix from the right is supported; write it as a Linear")
     return _linear(call, matrix.T, None)
 
 

@@ -21,7 +21,7 @@ def arithmetic(call: Call) -> Map:
     if isinstance(left, Map) and isinstance(right, Map):
         return _of_two(call, name, left, right)
     if call.args.get("rounding_mode") is not None or call.args.get("alpha", 1) != 1:
-        raise Refused("rounding_mode and alpha are not supported")
+        raise Refused("rounding_mode and alpha are not supported; write the factor as a product")
     swapped = isinstance(right, Map)
     source, factor = call.source, _operand(call, "self" if swapped else "other")
     one, zero = np.ones_like(factor), np.zeros_like(factor)
@@ -86,7 +86,9 @@ def concat(call: Call) -> Map:
     if dim == 0:
         raise Refused("joins images to a larger batch; only maps of one image can be joined")
     if not all(isinstance(value, Map) for value in maps):
-        raise Refused("joins feature maps with constants, which is not supported")
+        raise Refused(
+            "joins feature maps with constants, which is not supported; give the next layer a bias in their place"
+        )
     if len(maps) == 1:
         return maps[0]
     if all(not m.parts and m.node == maps[0].node and m.value == maps[0].value for m in maps):
