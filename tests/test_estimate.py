@@ -8,7 +8,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from models import StudentNet, randomised
@@ -19,7 +18,7 @@ from cnn2rtl.compiled import Compiled
 from cnn2rtl.estimation import FAMILIES, Resources, chain, fifo, multiplier, unit
 from cnn2rtl.frontend import capture
 from cnn2rtl.hardware.parts import DESCRIPTIONS, Memory, Parts, Product, describes
-from cnn2rtl.hardware.unit import Bits, Place, pack
+from cnn2rtl.hardware.unit import Counts, Place
 from cnn2rtl.options import Options
 from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.project import open_project
@@ -216,7 +215,7 @@ def test_what_adds() -> None:
 
 def test_what_concatenates() -> None:
     def luts(width: int, *beats: int) -> float:
-        shape = {"INPUTS": len(beats), "WIDTH": width, "BEATS": Bits(16 * len(beats), pack(np.array([beats]), 16)[0])}
+        shape = {"INPUTS": len(beats), "WIDTH": width, "BEATS": Counts.of(beats)}
         found = unit("stream_concat", shape, "ecp5")
         assert found is not None and found.flip_flops == pytest.approx(len(beats) + max(beats).bit_length())
         return found.luts

@@ -113,9 +113,6 @@ def test_mistakes(tmp_path: Path) -> None:
     assert "2 inputs (image, facts); an .npz file with an array for each" in refused("--calib", "folder")
     assert "--class-index: the network has 2 outputs" in refused("--class-index")
     np.savez(tmp_path / "data.npz", **data)
-    assert "the network has 2 outputs, and only one can be told right from wrong" in refused(
-        "--auto-bits", "--calib", "data.npz"
-    )
     assert "mean 0.1, 0.2: one value, or one for each of the input's 11 channels" in refused("--mean", ".1,.2")
     short = " ".join(mistakes("generate", MODEL[0], "--input", "3x32x32", cwd=tmp_path))
     assert "takes 2 inputs (image, facts), but the size of 1 is given" in short

@@ -200,7 +200,10 @@ def test_results_of_several_commands_are_all_kept(tmp_path: Path) -> None:
     succeed("generate", *DIGITS, "-o", "out", cwd=tmp_path)
     code = (
         "import sys; from pathlib import Path; from cnn2rtl import schema; from cnn2rtl.project import record\n"
-        "accuracy = [schema.Accuracy(n + 1, 1.0, None, None, {}, 'x') for n in range(12)]\n"
+        "none = schema.Errors(0.0, 0.0, 0.0)\n"
+        "values = schema.Values(None, none, (none,))\n"
+        "said = schema.Judged('scores', 'regression', 'x', None, values)\n"
+        "accuracy = [schema.Accuracy(n + 1, (said,), {}, 'x') for n in range(12)]\n"
         "simulation = [schema.Simulation('x', n + 1, 'x', 0, 1, 1, True, (), 1, 1, {}, {}) for n in range(12)]\n"
         "for found in vars()[sys.argv[1]]: record(Path('out'), **{sys.argv[1]: found})"
     )

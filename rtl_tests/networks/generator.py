@@ -19,6 +19,7 @@ from cnn2rtl.graph import FloatGraph
 from cnn2rtl.images import Pixels
 from cnn2rtl.options import Options
 from cnn2rtl.passes import absorb_input, simplify
+from cnn2rtl.passes.input_formats import with_inputs
 from cnn2rtl.pipeline import compile_graph
 from cnn2rtl.quant.inputs import InputFormat
 from cnn2rtl.quant.qformat import QFormat
@@ -78,7 +79,7 @@ class Case:
         graph = self.capture()
         options, rng = replace(self.options, layers=self.widths(graph)), random.Random(self.seed)
         if self.budget in MULTIPLIERS:
-            built = absorb_input(simplify(graph), options.mean, options.std)
+            built = absorb_input(simplify(with_inputs(graph, options.inputs)), options.mean, options.std)
             multiplying = [node for node in built.nodes if node.op.macs([built[name].shape for name in node.inputs])]
             options = replace(options, target=Target(multipliers=MULTIPLIERS[self.budget](rng, len(multiplying))))
         elif self.budget == "speed":
