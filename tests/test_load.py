@@ -225,6 +225,13 @@ class Custom(nn.Module):
         return x
 
 
+def test_layers_that_are_refused_anyway_are_told_at_once(tmp_path: Path) -> None:
+    torch.save(nn.Sequential(Custom(), nn.LSTM(4, 5), nn.ReLU()), tmp_path / "model.pt")
+    pickled, layers = refusal(tmp_path / "model.pt").splitlines()
+    assert f"`{Custom.__module__}.Custom`" in pickled
+    assert "its `LSTM` is not supported in any file: recurrent layers keep a state" in layers
+
+
 def test_foreign_classes_are_named_and_trust_is_explicit(tmp_path: Path) -> None:
     torch.save(nn.Sequential(Custom(), nn.ReLU()), tmp_path / "model.pt")
     assert f"`{Custom.__module__}.Custom`" in refusal(tmp_path / "model.pt")

@@ -21,7 +21,8 @@ SAYS = ("UserError", "Refused", "Unsuitable", "Notice", "TooLarge")
 """What texts are given to whoever uses the package."""
 
 LISTS = ("problems", "found", "wrong", "notes", "mistakes")
-"""Lists that they are gathered in."""
+GATHERS = ("append", "insert")
+"""Lists that they are gathered in, and how."""
 
 
 def page() -> str:
@@ -49,9 +50,9 @@ def _said(node: ast.AST) -> Iterator[ast.expr]:
     """The expressions of what is told by a statement."""
     if isinstance(node, ast.Call):
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        gathers = isinstance(node.func, ast.Attribute) and name == "append" and _name(node.func.value) in LISTS
+        gathers = isinstance(node.func, ast.Attribute) and name in GATHERS and _name(node.func.value) in LISTS
         if (name in SAYS or gathers) and node.args:
-            yield from _parts(node.args[0])
+            yield from _parts(node.args[-1] if gathers else node.args[0])
     elif isinstance(node, ast.AugAssign) and _name(node.target) in LISTS:
         yield from _parts(node.value)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import re
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,6 +31,7 @@ from cnn2rtl.frontend.content import WITHOUT_NETWORK, content_of, is_fresh, read
 from cnn2rtl.frontend.fresh import fresh
 from cnn2rtl.frontend.quiet import quiet
 from cnn2rtl.frontend.reparametrised import merge
+from cnn2rtl.frontend.unsupported import BY_LAYER
 
 Model: TypeAlias = nn.Module | ExportedProgram
 
@@ -176,13 +179,7 @@ def _unpickle(path: Path, data: bytes, content: str, trust_pickle: bool) -> obje
     except pickle.UnpicklingError as error:
         classes = _forbidden_classes(data, content, str(error))
         if classes:
-            named = ", ".join(f"`{name}`" for name in classes)
-            raise UserError(
-                f"{path}: holds Python objects other than torch.nn layers: {named}. Reading them would run code "
-                "of the file's choosing. Save the weights (model.state_dict()) and name the network with "
-                '`arch="FILE.py:NAME"`, or save with torch.export.save, or, if you trust the file, give '
-                "`trust_pickle=True`"
-            ) from None
+            raise UserError(_forbidden(path, classes, data)) from None
         if "Only persistent_load of storage" in str(error):
             raise UserError(
                 f"{path}: holds a whole nn.Module in the format that torch wrote before 1.6, which cannot be read "
@@ -201,6 +198,33 @@ def _unpickle(path: Path, data: bytes, content: str, trust_pickle: bool) -> obje
     except Exception:
         problem = "the file is truncated or damaged"
     raise UserError(f"{path}: {problem}")
+
+
+def _forbidden(path: Path, classes: Sequence[str], data: bytes) -> list[str]:
+    """What is said of ``classes`` of a pickle; and of layers that would be refused in any file, too."""
+    named = ", ".join(f"`{name}`" for name in classes)
+    refused = {name: BY_LAYER[name] for name in _layers_named(data) if name in BY_LAYER}
+    problems = [f"{path}: its `{name}` is not supported in any file: {about.told}" for name, about in refused.items()]
+    problems.insert(
+        0,
+        f"{path}: holds Python objects other than torch.nn layers: {named}. Reading them would run code "
+        "of the file's choosing. Save the weights (model.state_dict()) and name the network with "
+        '`arch="FILE.py:NAME"`, or save with torch.export.save, or, if you trust the file, give '
+        "`trust_pickle=True`",
+    )
+    return problems
+
+
+def _layers_named(data: bytes) -> list[str]:
+    """The classes of torch.nn that a pickle in a zip file names; nothing of it is run."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            program = next(archive.read(name) for name in archive.namelist() if name.endswith("data.pkl"))
+        found = [str(argument) for code, argument, _ in pickletools.genops(program) if code.name == "GLOBAL"]
+    except Exception:
+        # What is told of it is a courtesy; the refusal stands without it.
+        return []
+    return sorted({name.split()[-1] for name in found if name.startswith("torch.nn.modules.")})
 
 
 def _forbidden_classes(data: bytes, content: str, message: str) -> list[str]:
