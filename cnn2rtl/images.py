@@ -7,21 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
+from cnn2rtl import arrays as in_arrays
 from cnn2rtl.errors import UserError
-from cnn2rtl.finite import not_finite
 from cnn2rtl.guard import absurd_images, tell
 from cnn2rtl.image_files import Reading, Skip, read_files
 from cnn2rtl.label_files import LABELS, layout
 from cnn2rtl.label_files import Found as Beside
 from cnn2rtl.labels import Labels
-from cnn2rtl.limits import check_zip, too_many
-from cnn2rtl.pictures import HALF_A_PIXEL, Channels, Fit, Pixels, Preparation
+from cnn2rtl.pictures import Channels, Fit, Pixels, Preparation
 from cnn2rtl.quant.qformat import QFormat
-from cnn2rtl.samples import codes_of
 from cnn2rtl.tensors import INPUT, Codes, Shape, batch_of, times
 
 __all__ = [
@@ -29,15 +27,8 @@ __all__ = [
     "load_images", "raw_arrays", "several",
 ]  # fmt: skip
 
-Read = TypeVar("Read")
-
 NO_NUMBERS: Mapping[str, QFormat] = {}
 """All inputs take pixels."""
-
-NO_PICTURES = (
-    'If these are no pictures, make the design for what comes: `input_format="s16"`, say, for integers, and '
-    '`input_scale=` with what one is worth, or `input_scale="auto"`, for floats'
-)
 
 NAMES_OF_LABELS = (LABELS, "y")
 """What labels are called, in a file of arrays."""
@@ -160,7 +151,7 @@ def _loaded(
             return _from_folder(path, reading, limit)
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
-        if path.suffix.lower() in _READERS:
+        if path.suffix.lower() in in_arrays.READERS:
             return _from_arrays(path, reading.shape, limit, numbers)
         source = [path]
     files = [Path(file) for file in source][:limit]
@@ -202,7 +193,7 @@ def images_for(
             f"{path}: the network has {len(shapes)} inputs ({', '.join(shapes)}); an .npz file with an array for each, "
             "under its name, is expected"
         )
-    arrays = _read(path, partial(_arrays, shapes))
+    arrays = in_arrays.read(path, partial(in_arrays.arrays, shapes))
     images = several(arrays, shapes, path, path.suffix.lower() == ".npz", numbers)
     known = {key: values for key, values in arrays.items() if key not in shapes}
     return _guarded(str(path), _labelled(images, path, known, limit), numbers)
@@ -248,15 +239,15 @@ def raw_arrays(parameter: str, given: Any, shapes: Mapping[str, Shape]) -> Mappi
     named: object = given
     if isinstance(given, (str, os.PathLike)):
         path = Path(given)
-        if path.suffix.lower() not in _READERS:
+        if path.suffix.lower() not in in_arrays.READERS:
             raise UserError(
                 f"`{parameter}={path}`: holds no numbers but pixels; arrays are expected, in .npz, .npy or .pt"
             )
         if not path.exists():
             raise UserError(f"`{parameter}={path}`: no such file or folder")
         if len(shapes) == 1:
-            return dict.fromkeys(shapes, _read(path, _images_and_others)[0])
-        named, parameter = _read(path, partial(_arrays, shapes)), str(path)
+            return dict.fromkeys(shapes, in_arrays.read(path, in_arrays.images_and_others)[0])
+        named, parameter = in_arrays.read(path, partial(in_arrays.arrays, shapes)), str(path)
     elif len(shapes) == 1:
         named = dict.fromkeys(shapes, given)
     if not isinstance(named, Mapping) or not all(hasattr(named.get(name), "__array__") for name in shapes):
@@ -299,7 +290,7 @@ def several(
             "missing"
         )
     found = {
-        key: _codes(f"{name}, {key}", np.asarray(arrays[key]), shape, channels_last, numbers.get(key))
+        key: in_arrays.codes(f"{name}, {key}", np.asarray(arrays[key]), shape, channels_last, numbers.get(key))
         for key, shape in shapes.items()
     }
     counts = {len(codes) for codes in found.values()}
@@ -317,7 +308,7 @@ def from_array(array: object, shape: Shape, name: str, numbers: QFormat | None =
     """
     if not hasattr(array, "__array__"):
         raise UserError(f"{name}: holds a {type(array).__name__} where an array of images is expected")
-    return np.ascontiguousarray(_codes(name, np.asarray(array), shape, isinstance(array, np.ndarray), numbers))
+    return np.ascontiguousarray(in_arrays.codes(name, np.asarray(array), shape, isinstance(array, np.ndarray), numbers))
 
 
 def _from_folder(folder: Path, reading: Reading, limit: int | None) -> ImageSet:
@@ -372,8 +363,8 @@ def _spread(count: int, labels: tuple[int, ...] | None, limit: int | None) -> li
 
 
 def _from_arrays(path: Path, shape: Shape, limit: int | None, numbers: QFormat | None) -> ImageSet:
-    found, others = _read(path, _images_and_others)
-    images = _codes(path, found, shape, path.suffix.lower() in (".npz", ".npy"), numbers)
+    found, others = in_arrays.read(path, in_arrays.images_and_others)
+    images = in_arrays.codes(path, found, shape, path.suffix.lower() in (".npz", ".npy"), numbers)
     return _labelled(images, path, others, limit)
 
 
@@ -400,139 +391,3 @@ def _labelled(images: Codes, source: Path | str, others: Mapping[str, np.ndarray
             targets[LABELS] = Labels(values)
     names = tuple(f"{source}[{i}]" for i in range(count))
     return ImageSet(images, labels, (), names, targets, tuple(flaws)).take(_spread(count, labels, limit))
-
-
-def _read(path: Path, take: Callable[[Path, object], Read]) -> Read:
-    """What ``take`` finds in the contents of a file of arrays; both may hold anything."""
-    try:
-        return take(path, _READERS[path.suffix.lower()](path))
-    except UserError:
-        raise
-    except Exception as error:
-        line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: cannot be read as {path.suffix.lower()} ({line})") from None
-
-
-def _read_npz(path: Path) -> object:
-    check_zip(path)
-    with np.load(path, allow_pickle=False) as archive:
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise UserError(f"{path}: holds one array; call it .npy")
-        return {name: archive[name] for name in archive.files}
-
-
-def _read_npy(path: Path) -> object:
-    return np.load(path, "r", allow_pickle=False)  # what is left out is never read
-
-
-def _read_pt(path: Path) -> object:
-    # Slow to import, and needed for this kind of file only.
-    import torch
-
-    check_zip(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-_READERS = {".npz": _read_npz, ".npy": _read_npy, ".pt": _read_pt, ".pth": _read_pt}
-
-
-def _arrays(shapes: Mapping[str, Shape], path: Path, content: object) -> Mapping[str, np.ndarray[Any, Any]]:
-    """All of them, by their names; a network with inputs of ``shapes`` is to take them."""
-    if not isinstance(content, Mapping):
-        raise UserError(f"{path}: holds a {type(content).__name__}; arrays called {', '.join(shapes)} are expected")
-    return {str(key): np.asarray(values) for key, values in content.items()}
-
-
-def _images_and_others(path: Path, content: object) -> tuple[np.ndarray[Any, Any], Mapping[str, np.ndarray[Any, Any]]]:
-    """The images, and what else there is, by its names."""
-    images: object = content
-    others: Mapping[str, object] = {}
-    if isinstance(content, Mapping):
-        name = next((key for key in ("images", "x") if key in content), None)
-        if name is None:
-            raise UserError(f"{path}: holds {', '.join(map(str, content))}; `images` (or `x`) is expected")
-        images, others = content[name], {str(key): value for key, value in content.items() if key != name}
-    elif isinstance(content, (tuple, list)) and len(content) == 2:
-        images, others = content[0], {LABELS: content[1]}
-    if isinstance(images, (tuple, list)) or not hasattr(images, "__array__"):
-        raise UserError(f"{path}: holds a {type(images).__name__} where an array of images is expected")
-    listed = {name: value for name, value in others.items() if hasattr(value, "__array__") or isinstance(value, list)}
-    return np.asarray(images), {name: np.asarray(value) for name, value in listed.items()}
-
-
-def _nhwc(path: Path | str, array: np.ndarray[Any, Any], shape: Shape, channels_last: bool) -> np.ndarray[Any, Any]:
-    """``array`` as (n, h, w, c); ``channels_last`` decides where both readings are possible."""
-    channels, height, width = shape
-    if array.ndim == 3 and channels == 1 and height > 1:
-        array = array[..., None]
-    elif array.ndim < 4 and height == 1:
-        array = _with_height(array, shape)
-    first, last = shape, (height, width, channels)
-    found = array.shape[1:]
-    if found not in (first, last):
-        either = f"n x {times(last)} or n x {times(first)}"
-        raise UserError(f"{path}: the images are {times(array.shape)}; {either} expected")
-    channels_first = found == first and not (found == last and channels_last)
-    if not len(array):
-        raise UserError(f"{path}: holds no images")
-    return array.transpose(0, 2, 3, 1) if channels_first else array
-
-
-def _with_height(array: np.ndarray[Any, Any], shape: Shape) -> np.ndarray[Any, Any]:
-    """Time series (n, c, length) or (n, length, c) and vectors (n, features), as images with one row."""
-    channels, _, width = shape
-    if array.ndim == 2 and array.shape[1] == channels * width and 1 in (channels, width):
-        return array.reshape(-1, channels, 1, width)
-    if array.ndim == 3:
-        return array[:, None] if array.shape[1:] == (width, channels) else array[:, :, None]
-    return array
-
-
-def _codes(
-    path: Path | str, array: np.ndarray[Any, Any], shape: Shape, channels_last: bool, numbers: QFormat | None
-) -> Codes:
-    """``array`` as (n, h, w, c) of raw pixels or, for an input of ``numbers``, of these."""
-    ordered = _nhwc(path, array, shape, channels_last)
-    return _pixels(path, ordered) if numbers is None else codes_of(path, ordered, numbers)
-
-
-def _remedy(low: float, high: float, whole: bool) -> str:
-    """How values become pixels of which the smallest and largest are no such."""
-    if low < 0:
-        return "leave the normalisation out, the hardware does it"
-    if not whole and high <= 255 + HALF_A_PIXEL:
-        return "if 255 is white, divide them by 255, or give them as uint8"
-    white = (1 << int(high).bit_length()) - 1
-    return f"if {white} is white, give them as floats, divided by {white}"
-
-
-def _pixels(path: Path | str, array: np.ndarray[Any, Any]) -> Pixels:
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
-    whole = np.issubdtype(array.dtype, np.integer)
-    if not whole and not np.issubdtype(array.dtype, np.floating):
-        raise UserError(f"{path}: the images are of type {array.dtype}; raw pixels (uint8) are expected")
-    top = 255 if whole else 1
-    if array.dtype == np.int8:
-        raise UserError(f"{path}: the values are of type int8, and raw pixels go from 0 to 255. {NO_PICTURES}")
-    flaw = not_finite(array)
-    if flaw:
-        raise UserError(f"{path}: {flaw}; raw pixels are expected, whole numbers of 0 to 255 or floats of 0 to 1")
-    excess = too_many(len(array), array.shape[1:])
-    if excess:
-        raise UserError(f"{path}: {excess}")
-    lo, hi = array.min(), array.max()
-    # Floats that round to a pixel are one: interpolation overshoots.
-    slack = 0.0 if whole else HALF_A_PIXEL
-    if lo < -slack or hi > top + slack:
-        raise UserError(
-            f"{path}: the values go from {lo:g} to {hi:g}; raw pixels are expected, whole numbers of 0 to 255 or "
-            f"floats of 0 to 1: {_remedy(float(lo), float(hi), whole)}. {NO_PICTURES}"
-        )
-    pixels: Pixels = np.empty(array.shape, np.uint8)
-    # One at a time: of all of them, what is made on the way would take eight times as much.
-    for image, values in zip(pixels, array, strict=True):
-        image[:] = np.rint(values.astype(np.float64) * (255 // top))
-    return pixels

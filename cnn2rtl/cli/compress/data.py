@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cnn2rtl.arrays import NO_PICTURES
 from cnn2rtl.cli import console
 from cnn2rtl.cli.numbers import ChannelOrder, Fitting, Mean, Std, TaskOf, read_task
 from cnn2rtl.compress.training.recipe import check_share
 from cnn2rtl.errors import Problems, UserError
-from cnn2rtl.images import NO_PICTURES, ImageSet, load_images
+from cnn2rtl.images import ImageSet, load_images
 from cnn2rtl.passes.absorb_input import check_normalisation
 from cnn2rtl.reading import readable
 from cnn2rtl.tasks import check_tasks
