@@ -99,7 +99,7 @@ def changed_zip(rng: random.Random, data: bytes) -> bytes:
     name, content = members[number]
     match rng.randrange(6):
         case 0:
-            members[number] = (rng.choice(("../out.txt", "/tmp/out.txt", name + "x", "", "a" * 300)), content)
+            members[number] = (rng.choice(("../out.txt", "/out.txt", name + "x", "", "a" * 300)), content)
         case 1:
             del members[number]
         case 2:

@@ -13,6 +13,7 @@ import numpy as np
 
 from cnn2rtl.hardware.timing import Beats, Join, Rows, Timing
 from cnn2rtl.quant.qformat import IntArray
+from cnn2rtl.tensors import Shape
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -269,6 +270,16 @@ def divisor_at_least(n: int, least: int) -> int:
 def useful(n: int) -> tuple[int, ...]:
     """Every parallelism from 1 to ``n`` than which no smaller one needs as few passes over ``n`` things."""
     return tuple(sorted({ceil_div(n, ceil_div(n, p)) for p in range(1, n + 1)}))
+
+
+def over_channels(shape: Shape) -> tuple[Folding, ...]:
+    """How one value is made of all channels of each pixel of a map (c, h, w): so many lanes at a time.
+
+    Lanes that divide the channels leave no spare lane that could win.
+    """
+    c, height, width = shape
+    whole = (lanes for lanes in range(1, c + 1) if c % lanes == 0)
+    return pareto(Folding(lanes, 1, lanes, 1, height * width * c // lanes, multiplies=False) for lanes in whole)
 
 
 def pareto(foldings: Iterable[Folding]) -> tuple[Folding, ...]:

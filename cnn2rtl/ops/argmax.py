@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnn2rtl.hardware import units
-from cnn2rtl.hardware.unit import Folding, Unit, pareto
+from cnn2rtl.hardware.unit import Folding, Unit, over_channels
 from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
 from cnn2rtl.quant.layers import QuantLayer, QuantOptions
@@ -48,13 +48,7 @@ class ArgMax(Op):
         return writer.op("ArgMax", inputs[0], axis=1)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
-        c, height, width = shapes[0]
-        # Lanes that divide the channels leave no spare lane that could win.
-        return pareto(
-            Folding(lanes, 1, lanes, 1, height * width * c // lanes, multiplies=False)
-            for lanes in range(1, c + 1)
-            if c % lanes == 0
-        )
+        return over_channels(shapes[0])
 
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
         c, height, width = shapes[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnn2rtl.hardware import units
-from cnn2rtl.hardware.unit import Folding, Instance, Unit, pareto
+from cnn2rtl.hardware.unit import Folding, Instance, Unit, over_channels
 from cnn2rtl.hardware.window import Array
 from cnn2rtl.onnx_writer import OnnxWriter
 from cnn2rtl.ops.base import Op, register
@@ -55,13 +55,7 @@ class ChannelMax(Op):
         return largest if layer.requant is None else writer.requantised(largest, layer)
 
     def foldings(self, layer: QuantLayer, shapes: Sequence[Shape]) -> Sequence[Folding]:
-        c, height, width = shapes[0]
-        # Lanes that divide the channels leave no spare lane that could win.
-        return pareto(
-            Folding(lanes, 1, lanes, 1, height * width * c // lanes, multiplies=False)
-            for lanes in range(1, c + 1)
-            if c % lanes == 0
-        )
+        return over_channels(shapes[0])
 
     def unit(self, layer: QuantLayer, shapes: Sequence[Shape], folding: Folding) -> Unit:
         c, height, width = shapes[0]

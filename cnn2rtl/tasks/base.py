@@ -150,6 +150,23 @@ class Decisions(Task):
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class OneClass(Decisions):
+    """One of the classes that the channels are scores of, or a yes or no where there is but one channel."""
+
+    @classmethod
+    def obstacle(cls, output: Output) -> str:
+        return ""
+
+    @classmethod
+    def doubt(cls, output: Output) -> str:
+        return "" if output.ending or output.classes == 1 else "`task=regression` if the channels are values"
+
+    @property
+    def classes(self) -> int:
+        return max(self.output.classes, 2)
+
+
 def _as_fine(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Answers (n, h, w) as often as there are labels for each of them."""
     for axis in range(1, truth.ndim):

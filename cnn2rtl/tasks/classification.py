@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnn2rtl.labels import Labels
-from cnn2rtl.tasks.base import Decisions, chosen, classes_in
+from cnn2rtl.tasks.base import OneClass, chosen, classes_in
 from cnn2rtl.tasks.output import Output
 from cnn2rtl.tensors import FloatArray
 
 
 @dataclass(frozen=True)
-class Classification(Decisions):
+class Classification(OneClass):
     """The largest channel, or a yes or no where there is but one. Of a map, the mean counts; of an index, its first."""
 
     kind = "classification"
@@ -27,18 +27,6 @@ class Classification(Decisions):
             or (output.is_probability and output.classes == 1)
             or (output.classes > 1 and not output.ending)
         )
-
-    @classmethod
-    def obstacle(cls, output: Output) -> str:
-        return ""
-
-    @classmethod
-    def doubt(cls, output: Output) -> str:
-        return "" if output.ending or output.classes == 1 else "`task=regression` if the channels are values"
-
-    @property
-    def classes(self) -> int:
-        return max(self.output.classes, 2)
 
     @property
     def unit(self) -> str:

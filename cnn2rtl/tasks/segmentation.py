@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnn2rtl.labels import Labels
-from cnn2rtl.tasks.base import Decisions, Further, chosen, classes_in
+from cnn2rtl.tasks.base import Further, OneClass, chosen, classes_in
 from cnn2rtl.tasks.figures import Confusion
 from cnn2rtl.tasks.output import Output
 from cnn2rtl.tensors import FloatArray, times
@@ -18,7 +18,7 @@ IGNORED = (255, -1, -100)
 
 
 @dataclass(frozen=True)
-class Segmentation(Decisions):
+class Segmentation(OneClass):
     """The largest channel of each pixel, or a yes or no where there is but one channel."""
 
     kind = "segmentation"
@@ -29,18 +29,6 @@ class Segmentation(Decisions):
             return False
         one = output.is_probability and output.classes == 1
         return output.is_index or (output.like_the_image and (one or (output.classes > 1 and not output.ending)))
-
-    @classmethod
-    def obstacle(cls, output: Output) -> str:
-        return ""
-
-    @classmethod
-    def doubt(cls, output: Output) -> str:
-        return "" if output.ending or output.classes == 1 else "`task=regression` if the channels are values"
-
-    @property
-    def classes(self) -> int:
-        return max(self.output.classes, 2)
 
     @property
     def unit(self) -> str:
